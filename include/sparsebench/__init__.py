@@ -1,0 +1,1 @@
+"""sparsebench: on which machine, with which engine, does a pruned network pay?"""

@@ -1,0 +1,153 @@
+"""The catalog: networks, instance types and protocols as data, engines as one small file each.
+
+The data files lie beside this module. A wrong entry is an error that names the file, the line, the field
+and the value, raised when the catalog is read: before anything is launched.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError
+
+from sparsebench.bench.engines import ENGINES
+from sparsebench.contracts import Contract, Name, Protocol, Variant
+from sparsebench.errors import BadInput
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
+class LayerGroup(Contract):
+    """Layers that are pruned to the same sparsity. A layer belongs to the first group that matches it."""
+
+    layers: Pattern = Field(description="regular expression, searched in the layer's name in timm")
+    sparsity: float = Field(gt=0, lt=1)
+
+
+class Network(Contract):
+    name: Name
+    label: str
+    timm: str = Field(description="timm's name of the architecture")
+    input_size: int = Field(ge=16, le=1024, description="pixels, square")
+    classes: int = Field(ge=2)
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    pruned: tuple[LayerGroup, ...] = Field(description="the layers' targets; layers of no group stay dense")
+    study_sparsity: float | None = Field(default=None, gt=0, lt=1, description="that the study achieved")
+    source: str = Field(description="where the targets come from")
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return 3, self.input_size, self.input_size
+
+
+class Price(Contract):
+    region: str
+    usd_per_hour: float = Field(ge=0)
+    as_of: date
+
+
+class InstanceType(Contract):
+    name: Name
+    vcpus: int | None = Field(ge=1, description="None: this machine's")
+    memory_gib: float | None = Field(gt=0, description="None: this machine's")
+    prices: tuple[Price, ...]
+    note: str = ""
+
+
+_Entry = TypeVar("_Entry", bound=Contract)
+
+
+def load(text: str, origin: str, model: type[_Entry]) -> dict[str, _Entry]:
+    """The entries of a catalog file (a YAML list), by name.
+
+    Raises:
+        BadInput: names the file, the line, the field and the value.
+    """
+    try:
+        root = yaml.compose(text)
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"{origin}: not YAML: {error}") from error
+    if not isinstance(raw, list):
+        raise BadInput(f"{origin}: expected a list of entries, found {type(raw).__name__}")
+    entries: dict[str, _Entry] = {}
+    for index, item in enumerate(raw):
+        try:
+            entry = model.model_validate(item)
+        except ValidationError as error:
+            first = error.errors()[0]
+            line, value = _locate(root, raw, (index, *first["loc"]))
+            where = ".".join(str(part) for part in first["loc"]) or "entry"
+            raise BadInput(f"{origin}:{line}: {where} is {value!r}: {first['msg']}") from error
+        name = entry.name  # type: ignore[attr-defined]
+        if name in entries:
+            line, _ = _locate(root, raw, (index, "name"))
+            raise BadInput(f"{origin}:{line}: name is {name!r}: an earlier entry has this name")
+        entries[name] = entry
+    return entries
+
+
+def _locate(node: Any, value: Any, path: tuple[Any, ...]) -> tuple[int, Any]:
+    """Line (from 1) and value of the deepest part of the path that is in the file."""
+    line = node.start_mark.line + 1
+    for step in path:
+        if isinstance(node, yaml.MappingNode) and isinstance(value, dict):
+            found = next((pair for pair in node.value if pair[0].value == step), None)
+            if found is None:  # a field that is missing
+                return line, None
+            line, node, value = found[0].start_mark.line + 1, found[1], value[step]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node, value = node.value[step], value[step]
+            line = node.start_mark.line + 1
+    return line, value
+
+
+def _file(name: str, model: type[_Entry]) -> dict[str, _Entry]:
+    return load(files(__package__).joinpath(name).read_text("utf-8"), f"catalog/{name}", model)
+
+
+@cache
+def networks() -> dict[str, Network]:
+    return _file("networks.yaml", Network)
+
+
+@cache
+def instance_types() -> dict[str, InstanceType]:
+    return _file("instance_types.yaml", InstanceType)
+
+
+@cache
+def protocols() -> dict[str, Protocol]:
+    return _file("protocols.yaml", Protocol)
+
+
+def engines() -> tuple[str, ...]:
+    """Names of the engines, in the order of the study's graphs."""
+    return tuple(ENGINES)
+
+
+def check(field: str, values: list[str] | tuple[str, ...], known: Any) -> tuple[str, ...]:
+    """The values, when the catalog has them all.
+
+    Raises:
+        BadInput: names the field, the value, and what there is.
+    """
+    for value in values:
+        if value not in known:
+            raise BadInput(f"{field}: {value!r} is not in the catalog; known are {', '.join(sorted(known))}")
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,333 @@
+"""Every typed model that crosses a boundary: the store, an instance, a task.
+
+Both sides import it from here; nobody reads or writes these objects as plain dictionaries.
+It runs in all three environments, so it uses only what pydantic 2.7 and Python 3.11 have.
+
+Units, everywhere: throughput in images per second (img/s), latencies in milliseconds (ms), durations in
+seconds (s), sizes in bytes, money in USD. Sparsity and accuracy are fractions between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Precision = Literal["f32", "native"]
+"""The lane of a measurement: every engine held to fp32, or each engine's own choice."""
+
+Variant = Literal["base", "pruned", "pruned_int8", "fake85", "fake99"]
+
+Environment = Literal["bench", "sparsify"]
+"""The environments that an instance installs; each has a lock of that name."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A name that is safe as one component of a path: no slash, no leading dot."""
+
+NIGHT_PATTERN = r"^\d{4}-\d{2}-\d{2}(\.\d{1,3})?$"
+Night = Annotated[str, StringConstraints(pattern=NIGHT_PATTERN)]
+"""A partition: an ISO date, or a date and a number for further sets of inputs on that date (2026-11-24.2)."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def sha256(data: bytes) -> str:
+    """The digest by which the store names what is immutable."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Contract(BaseModel):
+    """Frozen, and closed: an unknown field is an error, since it is a typo or a newer writer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON with sorted keys: the same content is the same bytes."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode() + b"\n"
+
+
+# ------------------------------------------------------------------------------------------ networks
+
+
+class LayerSparsity(Contract):
+    """One prunable weight of a network (the weight of a Conv or Linear layer)."""
+
+    name: str
+    parameters: int = Field(gt=0)
+    sparsity: Fraction
+
+
+class Weights(Contract):
+    """Where a network's weights come from. Random weights have no accuracy, and are named as such."""
+
+    kind: Literal["pretrained", "random"]
+    origin: str = Field(description="the hub's name of the weights, or the reason why they are random")
+    seed: int | None = None
+
+
+class Accuracy(Contract):
+    dataset: str
+    images: int = Field(gt=0)
+    top1: Fraction
+    top5: Fraction | None = None
+
+
+class ModelCard(Contract):
+    """models/<network>/<variant>.json: one variant of a network, ready to be measured."""
+
+    network: Name
+    variant: Variant
+    artifact: Sha256 = Field(description="artifacts/<sha256>.onnx")
+    artifact_bytes: int = Field(gt=0)
+    gzip_bytes: int = Field(gt=0, description="size after gzip -9")
+    input_shape: tuple[int, int, int] = Field(description="channels, height, width; the batch is dynamic")
+    parameters: int = Field(gt=0)
+    sparsity: Fraction = Field(description="achieved, over all prunable weights in the ONNX file")
+    layers: tuple[LayerSparsity, ...]
+    recipe: str = Field(description="the SparseML recipe (YAML) that was carried out; empty for base")
+    weights: Weights
+    accuracy: Accuracy | None = None
+    versions: dict[str, str] = Field(description="of the packages that made it")
+
+
+# ------------------------------------------------------------------------------------------- protocol
+
+
+class Protocol(Contract):
+    """How one cell is measured. A round runs every engine once, each trial in a process of its own."""
+
+    name: Name
+    rounds: int = Field(ge=1, le=100, description="trials of each cell")
+    warmup_s: float = Field(ge=0, le=600, description="discarded before the first block of a trial")
+    blocks: int = Field(ge=1, le=10_000, description="timed blocks of each trial")
+    block_s: float = Field(gt=0, le=3600)
+    order: Literal["random", "fixed"] = Field(description="of the engines within a round")
+    precisions: tuple[Precision, ...] = Field(min_length=1)
+    trial_timeout_s: float = Field(gt=0, description="a trial that takes longer has failed")
+    description: str
+
+
+# ------------------------------------------------------------------------------------------- manifest
+
+
+class Manifest(Contract):
+    """nights/<night>/manifest.json: a night's frozen inputs.
+
+    ``digest`` covers every other field, so an edited manifest is recognised when it is read.
+    """
+
+    night: Night
+    frozen_at: datetime
+    protocol: Protocol
+    models: tuple[ModelCard, ...]
+    payload: Sha256 = Field(description="payloads/<sha256>.whl")
+    bench_lock: Sha256 = Field(description="locks/<sha256>.txt")
+    digest: Sha256
+
+    @classmethod
+    def freeze(cls, **fields: Any) -> Self:
+        """A manifest of these fields, with its digest."""
+        draft = cls(**fields, digest="0" * 64)
+        return draft.model_copy(update={"digest": draft.computed_digest()})
+
+    def computed_digest(self) -> str:
+        content = self.model_dump(mode="json", exclude={"digest"})
+        return sha256(json.dumps(content, sort_keys=True).encode())
+
+    @property
+    def frozen_late(self) -> bool:
+        """Whether it was frozen after its night: a past night that had no manifest got today's inputs."""
+        return self.frozen_at.date().isoformat() > self.night[:10]
+
+
+# ------------------------------------------------------------------------------- what an instance does
+
+
+class ArtifactRef(Contract):
+    """One variant of a network, as the runner needs to know it."""
+
+    network: Name
+    variant: Variant
+    artifact: Sha256
+    input_shape: tuple[int, int, int]
+
+
+class BenchRequest(Contract):
+    """nights/<night>/jobs/<job>.json: what one instance is to measure.
+
+    The job's name stays the same over retries, so that a retry finds its own trials and measures only
+    what is missing; another run of the same night has another job, and adds its trials to the night.
+    """
+
+    job: Name
+    night: Night
+    manifest: Sha256 = Field(description="digest of the night's manifest")
+    instance_type: Name
+    protocol: Protocol
+    models: tuple[ArtifactRef, ...] = Field(min_length=1)
+    engines: tuple[Name, ...] = Field(min_length=1)
+    seed: int = Field(description="of the order of the engines within each round")
+
+
+class SparsifyRequest(Contract):
+    """requests/<job>.json: which variants of one network are to be built."""
+
+    job: Name
+    network: Name
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    seed: int = 0
+
+
+class Job(Contract):
+    """What Airflow puts on one instance: an environment, and a module of ours that is given a request."""
+
+    job: Name = Field(description="unique within the project: a hash of the run, and the index within it")
+    label: str = Field(description="what the UI shows for this index")
+    instance_type: Name
+    environment: Environment
+    lock: Sha256
+    payload: Sha256
+    request: str = Field(description="path of the request in the store")
+    max_minutes: int = Field(ge=1, le=2880)
+
+
+class Progress(Contract):
+    """progress/<job>.json: how far a job has come; replaced as it goes on."""
+
+    job: Name
+    what: str = Field(description="one line: what is being done now")
+    done: int = Field(ge=0)
+    total: int = Field(ge=0)
+    started_at: datetime
+    updated_at: datetime
+    failed: int = Field(default=0, ge=0)
+    finished: bool = False
+
+
+# ---------------------------------------------------------------------------------------------- hosts
+
+
+class HostFacts(Contract):
+    """nights/<night>/hosts/<instance_type>/<instance_id>.json: the machine that measured."""
+
+    instance_id: str
+    instance_type: Name
+    emulated: bool = Field(description="an instance of localcloud: the CPU is this machine's, not the type's")
+    cpu_model: str
+    cpu_flags: tuple[str, ...]
+    caches: dict[str, int] = Field(description="bytes of the caches of one core (L3: shared), by level")
+    physical_cores: int = Field(ge=1)
+    logical_cores: int = Field(ge=1)
+    frequency_mhz: float | None = Field(description="None where the host does not tell")
+    memory_bytes: int = Field(gt=0)
+    kernel: str
+    os: str
+    python: str
+    versions: dict[str, str] = Field(description="of the engines and what they stand on")
+
+
+# ---------------------------------------------------------------------------------------------- trials
+
+
+class Cell(Contract):
+    """What a throughput belongs to."""
+
+    instance_type: Name
+    network: Name
+    variant: Variant
+    engine: Name
+    precision: Precision
+
+    @property
+    def key(self) -> str:
+        """The cell's folder below its instance type."""
+        return f"{self.network}-{self.variant}-{self.engine}-{self.precision}"
+
+
+class Parity(Contract):
+    """An engine's output on the fixed input against ONNX Runtime's, before anything is timed."""
+
+    max_abs: float | None = Field(ge=0, description="largest absolute difference of the logits; None: not finite")
+    relative: float | None = Field(ge=0, description="max_abs over the largest absolute logit of ONNX Runtime's")
+    same_top1: bool
+    tolerance: float = Field(gt=0, description="on `relative`")
+
+    @property
+    def agrees(self) -> bool:
+        """Within tolerance. An output that is not finite never is."""
+        return self.same_top1 and self.relative is not None and self.relative <= self.tolerance
+
+
+class Absence(Contract):
+    """Why an engine cannot run on a host. Expected, typed, and not a failure."""
+
+    reason: Literal["not_installed", "cpu_feature", "unsupported_precision", "unsupported_network"]
+    detail: str
+
+
+class Block(Contract):
+    """Inferences that were timed one after the other."""
+
+    started_at: datetime
+    latencies_ms: tuple[float, ...] = Field(min_length=1)
+
+
+class Trial(Contract):
+    """nights/<night>/trials/<instance_type>/<cell>/<job>-<round>.json: one process of one engine.
+
+    ``measured``: timed. ``invalid``: its output disagrees with ONNX Runtime's, so it was not timed.
+    ``absent``: the engine cannot run here. ``failed``: it crashed or ran out of time.
+    """
+
+    cell: Cell
+    night: Night
+    job: Name
+    round: int = Field(ge=0)
+    instance_id: str
+    artifact: Sha256
+    threads: int = Field(ge=1)
+    status: Literal["measured", "invalid", "absent", "failed"]
+    started_at: datetime
+    ended_at: datetime
+    position: int = Field(ge=0, description="of the engine within its round")
+    throughput_img_s: float | None = Field(default=None, gt=0, description="images over the time of all blocks")
+    blocks: tuple[Block, ...] = ()
+    load_s: float | None = Field(default=None, ge=0, description="load and compile")
+    peak_memory_bytes: int | None = None
+    parity: Parity | None = None
+    absence: Absence | None = None
+    error: str | None = Field(default=None, description="of a failed trial: the last lines that it printed")
+    engine_facts: dict[str, str | float | int | bool] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _status_has_its_evidence(self) -> Self:
+        needs = {"measured": "throughput_img_s", "invalid": "parity", "absent": "absence", "failed": "error"}
+        if getattr(self, needs[self.status]) is None:
+            raise ValueError(f"a trial that is {self.status} needs {needs[self.status]}")
+        if self.status != "measured" and self.throughput_img_s is not None:
+            raise ValueError(f"a trial that is {self.status} has no throughput")
+        return self
+
+
+class MissingCell(Contract):
+    """A cell that a run was to measure and that has no valid number."""
+
+    cell: Cell
+    reason: Literal["absent", "invalid", "failed", "launch", "agent", "prepare", "benchmark"] = Field(
+        description="of the trial, or the step of the instance that failed before it could be measured"
+    )
+    detail: str
+
+
+class Collection(Contract):
+    """nights/<night>/collections/<job>.json: what a run was to measure, and what came of it."""
+
+    run: str
+    night: Night
+    planned: int = Field(ge=0)
+    measured: int = Field(ge=0)
+    missing: tuple[MissingCell, ...]

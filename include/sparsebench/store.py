@@ -1,0 +1,271 @@
+"""The store: one folder tree behind a URI, ``file://…`` on one machine and ``s3://…`` on AWS.
+
+This module alone knows the layout. Objects are immutable, content-addressed where they can be, and
+every write is atomic: a reader sees the whole object or none. Only ``progress/`` is replaced as it goes
+on, and a night's ``report/`` is drawn again.
+
+    artifacts/<sha256>.onnx                                    what is measured
+    payloads/<sha256>.whl  locks/<sha256>.txt                  what an instance installs
+    models/<network>/<variant>.json                            the newest model card of each variant
+    requests/<job>.json                                        what an instance is to build
+    nights/<night>/manifest.json                               the night's frozen inputs
+    nights/<night>/jobs/<job>.json                             what an instance is to measure
+    nights/<night>/trials/<instance_type>/<cell>/<trial>.json  one object a trial
+    nights/<night>/hosts/<instance_type>/<instance_id>.json    the machine that measured
+    nights/<night>/collections/<job>.json                      what a run measured, and what is missing
+    nights/<night>/report/…                                    index.html, figures, tables as CSV
+    progress/<job>.json                                        how far a job has come
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import ValidationError
+
+from sparsebench.contracts import (
+    BenchRequest,
+    Collection,
+    Contract,
+    HostFacts,
+    Manifest,
+    ModelCard,
+    Progress,
+    SparsifyRequest,
+    Trial,
+    sha256,
+)
+from sparsebench.errors import IntegrityError, StoreError
+
+C = TypeVar("C", bound=Contract)
+
+
+class Store:
+    """Typed access to the objects of one store.
+
+    Raises:
+        StoreError: the URI has no known scheme, or the object cannot be read or written.
+        IntegrityError: content that does not have its digest.
+    """
+
+    def __init__(self, uri: str):
+        self.uri = uri.rstrip("/")
+        try:
+            # No listing cache: other processes write while we read.
+            options = {"use_listings_cache": False, "skip_instance_cache": True} if uri.startswith("s3://") else {}
+            self._fs, self._root = fsspec.core.url_to_fs(self.uri, **options)
+        except (ValueError, ImportError) as error:
+            raise StoreError(f"store {uri!r}: {error}; expected file:///folder or s3://bucket/prefix") from error
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self._fs, LocalFileSystem)
+
+    # -------------------------------------------------------------------------------------- bytes
+
+    def _path(self, path: str) -> str:
+        if path.startswith("/") or posixpath.normpath(path) != path or path.startswith(".."):
+            raise StoreError(f"path {path!r} leaves the store")
+        return f"{self._root}/{path}"
+
+    def exists(self, path: str) -> bool:
+        return self._fs.exists(self._path(path))
+
+    def read(self, path: str) -> bytes:
+        try:
+            return self._fs.cat_file(self._path(path))
+        except FileNotFoundError as error:
+            raise StoreError(f"{self.uri} has no {path}") from error
+        except Exception as error:  # botocore, aiohttp and the file system each have their own
+            raise StoreError(f"{self.uri}: cannot read {path}: {error}") from error
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write or replace an object, atomically."""
+        target = self._path(path)
+        try:
+            if not self.is_local:
+                self._fs.pipe_file(target, data)
+                return
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            draft = f"{os.path.dirname(target)}/.{uuid.uuid4().hex}.tmp"
+            try:
+                with open(draft, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(draft, target)
+            finally:
+                Path(draft).unlink(missing_ok=True)
+        except Exception as error:
+            raise StoreError(f"{self.uri}: cannot write {path}: {error}") from error
+
+    def write_once(self, path: str, data: bytes) -> bool:
+        """Write an object that never changes; whether it was new. Another content under its name is an error."""
+        if self.exists(path):
+            if self.read(path) != data:
+                raise StoreError(f"{self.uri}: {path} exists with another content; it is never replaced")
+            return False
+        self.write(path, data)
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The paths of all objects below a folder, sorted."""
+        base = self._path(prefix)
+        for found in sorted(self._fs.find(base)):
+            path = str(found)[len(self._root) + 1 :]
+            if not posixpath.basename(path).startswith("."):
+                yield path
+
+    def url(self, path: str, expires_s: int = 3600) -> str:
+        """A URL that curl can GET: ``file://…``, or one that is signed for this object and this long."""
+        if self.is_local:
+            return Path(self._path(path)).as_uri()
+        return self._fs.sign(self._path(path), expiration=expires_s)
+
+    def check_writable(self) -> None:
+        """Raises StoreError, naming the reason, when nothing could be written. Leaves nothing behind."""
+        probe = f"progress/.probe-{uuid.uuid4().hex}"
+        self.write(probe, b"")
+        self._fs.rm_file(self._path(probe))
+
+    # ------------------------------------------------------------------------------------ contracts
+
+    def _load(self, model: type[C], path: str) -> C:
+        try:
+            return model.model_validate_json(self.read(path))
+        except ValidationError as error:
+            raise IntegrityError(f"{self.uri}: {path} is not a {model.__name__}: {error}") from error
+
+    def _load_all(self, model: type[C], prefix: str) -> list[C]:
+        return [self._load(model, path) for path in self.list(prefix) if path.endswith(".json")]
+
+    # Content-addressed: artifacts, payloads and locks.
+
+    @staticmethod
+    def artifact_path(digest: str) -> str:
+        return f"artifacts/{digest}.onnx"
+
+    @staticmethod
+    def payload_path(digest: str) -> str:
+        return f"payloads/{digest}.whl"
+
+    @staticmethod
+    def lock_path(digest: str) -> str:
+        return f"locks/{digest}.txt"
+
+    def put_artifact(self, data: bytes) -> str:
+        return self._put(self.artifact_path, data)
+
+    def put_payload(self, data: bytes) -> str:
+        return self._put(self.payload_path, data)
+
+    def put_lock(self, data: bytes) -> str:
+        return self._put(self.lock_path, data)
+
+    def _put(self, path_of, data: bytes) -> str:  # type: ignore[no-untyped-def]
+        digest = sha256(data)
+        if not self.exists(path_of(digest)):
+            self.write(path_of(digest), data)
+        return digest
+
+    def artifact(self, digest: str) -> bytes:
+        """An artifact's bytes, checked against its digest."""
+        path = self.artifact_path(digest)
+        data = self.read(path)
+        if sha256(data) != digest:
+            raise IntegrityError(f"{self.uri}: {path} has digest {sha256(data)}: it was edited or damaged")
+        return data
+
+    # Models.
+
+    def put_model_card(self, card: ModelCard) -> None:
+        self.write(f"models/{card.network}/{card.variant}.json", card.to_json())
+
+    def model_cards(self) -> list[ModelCard]:
+        return self._load_all(ModelCard, "models")
+
+    # Nights.
+
+    def nights(self) -> list[str]:
+        """Nights that have a manifest, oldest first."""
+        found = {path.split("/")[1] for path in self.list("nights") if path.endswith("/manifest.json")}
+        return sorted(found, key=lambda night: (night[:10], int(night[11:] or 0)))
+
+    def has_manifest(self, night: str) -> bool:
+        return self.exists(f"nights/{night}/manifest.json")
+
+    def manifest(self, night: str) -> Manifest:
+        path = f"nights/{night}/manifest.json"
+        manifest = self._load(Manifest, path)
+        if manifest.digest != manifest.computed_digest() or manifest.night != night:
+            raise IntegrityError(
+                f"{self.uri}: {path} was edited: its content has digest {manifest.computed_digest()}, "
+                f"not {manifest.digest}; put the frozen file back, or measure under another night"
+            )
+        return manifest
+
+    def put_manifest(self, manifest: Manifest) -> None:
+        self.write_once(f"nights/{manifest.night}/manifest.json", manifest.to_json())
+
+    def put_bench_request(self, request: BenchRequest) -> str:
+        path = f"nights/{request.night}/jobs/{request.job}.json"
+        self.write_once(path, request.to_json())
+        return path
+
+    def bench_request(self, path: str) -> BenchRequest:
+        return self._load(BenchRequest, path)
+
+    def bench_requests(self, night: str) -> list[BenchRequest]:
+        return self._load_all(BenchRequest, f"nights/{night}/jobs")
+
+    def put_sparsify_request(self, request: SparsifyRequest) -> str:
+        path = f"requests/{request.job}.json"
+        self.write_once(path, request.to_json())
+        return path
+
+    def sparsify_request(self, path: str) -> SparsifyRequest:
+        return self._load(SparsifyRequest, path)
+
+    def put_trial(self, trial: Trial) -> None:
+        cell = trial.cell
+        folder = f"nights/{trial.night}/trials/{cell.instance_type}/{cell.key}"
+        self.write_once(f"{folder}/{trial.job}-{trial.round}.json", trial.to_json())
+
+    def trials(self, night: str, instance_type: str | None = None) -> list[Trial]:
+        below = f"/{instance_type}" if instance_type else ""
+        return self._load_all(Trial, f"nights/{night}/trials{below}")
+
+    def put_host(self, night: str, host: HostFacts) -> None:
+        self.write(f"nights/{night}/hosts/{host.instance_type}/{host.instance_id}.json", host.to_json())
+
+    def hosts(self, night: str) -> list[HostFacts]:
+        return self._load_all(HostFacts, f"nights/{night}/hosts")
+
+    def put_collection(self, job: str, collection: Collection) -> None:
+        self.write(f"nights/{collection.night}/collections/{job}.json", collection.to_json())
+
+    def collections(self, night: str) -> list[Collection]:
+        return self._load_all(Collection, f"nights/{night}/collections")
+
+    def put_report(self, night: str, name: str, data: bytes) -> None:
+        self.write(self.report_path(night, name), data)
+
+    @staticmethod
+    def report_path(night: str, name: str = "index.html") -> str:
+        return f"nights/{night}/report/{name}"
+
+    # Progress.
+
+    def put_progress(self, progress: Progress) -> None:
+        self.write(f"progress/{progress.job}.json", progress.to_json())
+
+    def progress(self, job: str) -> Progress | None:
+        path = f"progress/{job}.json"
+        return self._load(Progress, path) if self.exists(path) else None
