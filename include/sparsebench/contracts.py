@@ -185,14 +185,16 @@ class SparsifyRequest(Contract):
 class Job(Contract):
     """What Airflow puts on one instance: an environment, and a module of ours that is given a request."""
 
-    job: Name = Field(description="unique within the project: a hash of the run, and the index within it")
-    label: str = Field(description="what the UI shows for this index")
+    job: Name = Field(description="unique within the project; the same over retries")
+    run: str = Field(description="<dag id>/<run id>, to which the instance belongs")
+    label: str = Field(description="what the UI shows for it")
     instance_type: Name
+    image: str = Field(description="AMI id, resolved once for the run")
     environment: Environment
     lock: Sha256
     payload: Sha256
     request: str = Field(description="path of the request in the store")
-    max_minutes: int = Field(ge=1, le=2880)
+    max_minutes: int = Field(ge=1, le=2880, description="the instance ends itself after this")
 
 
 class Progress(Contract):

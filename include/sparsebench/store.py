@@ -19,6 +19,7 @@ on, and a night's ``report/`` is drawn again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import uuid
@@ -182,6 +183,27 @@ class Store:
         if sha256(data) != digest:
             raise IntegrityError(f"{self.uri}: {path} has digest {sha256(data)}: it was edited or damaged")
         return data
+
+    def fetch_artifact(self, digest: str, target: Path | None = None) -> None:
+        """Check an artifact against its digest, chunk by chunk, writing it to ``target`` on the way.
+
+        Raises:
+            StoreError: there is no such artifact.
+            IntegrityError: it is another content; ``target`` is then removed.
+        """
+        path = self.artifact_path(digest)
+        found = hashlib.sha256()
+        try:
+            with self._fs.open(self._path(path), "rb") as source, open(target or os.devnull, "wb") as sink:
+                while chunk := source.read(1 << 22):
+                    found.update(chunk)
+                    sink.write(chunk)
+        except FileNotFoundError as error:
+            raise StoreError(f"{self.uri} has no {path}") from error
+        if found.hexdigest() != digest:
+            if target:
+                target.unlink()
+            raise IntegrityError(f"{self.uri}: {path} has digest {found.hexdigest()}: it was edited or damaged")
 
     # Models.
 
