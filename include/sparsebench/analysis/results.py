@@ -63,7 +63,7 @@ REASONS: dict[str, str] = {
     "launch": "the instance could not be launched",
     "agent": "the instance's agent did not come online",
     "prepare": "the instance could not be prepared",
-    "benchmark": "the benchmark ended before it",
+    "work": "the work on the instance ended before it",
 }
 
 
@@ -106,9 +106,7 @@ def table(rows: Sequence[dict[str, object]], columns: dict[str, str]) -> pd.Data
     return ordered(pd.DataFrame(list(rows), columns=list(columns)).astype(columns))
 
 
-def from_trials(
-    trials: Sequence[Trial], hosts: Sequence[HostFacts], collections: Sequence[Collection] = ()
-) -> Results:
+def from_trials(trials: Sequence[Trial], hosts: Sequence[HostFacts], collections: Sequence[Collection] = ()) -> Results:
     """The results of a night's trials.
 
     A throughput enters when its trial was measured, its output agrees with ONNX Runtime's, and its host is
@@ -156,7 +154,14 @@ def from_trials(
         if miss.cell not in begun
     }
     unbegun = [
-        {**_identity(cell), "cpu_model": "", "reason": miss.reason, "trials": 0, "valid_trials": 0, "detail": miss.detail}
+        {
+            **_identity(cell),
+            "cpu_model": "",
+            "reason": miss.reason,
+            "trials": 0,
+            "valid_trials": 0,
+            "detail": miss.detail,
+        }
         for cell, miss in never_begun.items()
     ]
     return Results(table(repeats, REPEATS), table([*missing.values(), *unbegun], MISSING))

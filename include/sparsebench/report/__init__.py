@@ -1,0 +1,97 @@
+"""The report of a night, or of a CSV like the study's: figures, tables, and one page that holds them all.
+
+The same results give the same bytes, whichever store they come from and whenever they are drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rich.console import RenderableType
+
+from sparsebench.analysis.csvfile import read_csv
+from sparsebench.analysis.results import Results, from_trials
+from sparsebench.contracts import NIGHT_PATTERN
+from sparsebench.errors import BadInput
+from sparsebench.report import terminal, words
+from sparsebench.report.build import Report
+from sparsebench.report.page import Page
+from sparsebench.store import Store
+
+
+def build(store: Store, night: str) -> dict[str, bytes]:
+    """The files of a night's report: name -> content. Writes nothing.
+
+    Raises:
+        BadInput: the night is not a night's name.
+        StoreError: the night has no manifest, or the store cannot be read.
+    """
+    _check(night)
+    manifest, hosts, results = store.manifest(night), store.hosts(night), _results(store, night)
+    protocol = manifest.protocol
+    subtitle = f"Protocol {protocol.name}. {protocol.description} {_lane(results)}"
+    report = Report(Page(f"sparsebench, night of {night}", subtitle))
+    report.add_results(results)
+    report.add_night(results, manifest, hosts)
+    return report.finished()
+
+
+def publish(store: Store, night: str) -> str:
+    """Draw a night's report into the store; the page last, so that it never links to what is not there.
+
+    Returns:
+        The page's path in the store.
+
+    Raises:
+        BadInput, StoreError: as of build, or the store cannot be written.
+    """
+    for name, data in build(store, night).items():
+        store.put_report(night, name, data)
+    return store.report_path(night)
+
+
+def save(store: Store, night: str, folder: Path) -> Path:
+    """Draw a night's report into a folder; returns the page's path. Raises as build, or BadInput."""
+    return _save(build(store, night), folder)
+
+
+def from_csv(csv_path: Path, folder: Path) -> Path:
+    """Draw the results in a CSV like the study's into a folder; returns the page's path.
+
+    Raises:
+        BadInput: names the line, column and value that are wrong, or why the folder cannot be written.
+    """
+    results = read_csv(csv_path)
+    report = Report(Page(f"sparsebench, {csv_path.name}", f"Drawn from a table of throughputs. {_lane(results)}"))
+    report.add_results(results)
+    return _save(report.finished(), folder)
+
+
+def summary(store: Store, night: str) -> RenderableType:
+    """A night's comparison for the terminal (rich). Raises as build."""
+    _check(night)
+    return terminal.render(_results(store, night))
+
+
+def _results(store: Store, night: str) -> Results:
+    return from_trials(store.trials(night), store.hosts(night), store.collections(night))
+
+
+def _check(night: str) -> None:
+    if not re.fullmatch(NIGHT_PATTERN, night):
+        raise BadInput(f"night is {night!r}; expected a date, or a date and a number: 2026-11-24 or 2026-11-24.2")
+
+
+def _lane(results: Results) -> str:
+    return f"Lane: {words.LANES[results.lanes[0]]}." if results.lanes else ""
+
+
+def _save(content: dict[str, bytes], folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in content.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written: {error.strerror}") from error
+    return folder / "index.html"

@@ -1,0 +1,64 @@
+"""The command line: ``sparsebench``. Commands import what they need when they run, so that it starts fast and
+in every environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from sparsebench.errors import BadInput, SparsebenchError
+
+
+class Commands(TyperGroup):
+    """Shows our own errors as one line, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SparsebenchError as error:
+            typer.echo(f"sparsebench: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="On which machine, with which engine, does a pruned network pay?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def main() -> None:
+    """Keeps a single command a subcommand."""
+
+
+@app.command()
+def report(
+    csv: Annotated[Path | None, typer.Option(help="Draw a table like the study's, instead of a night.")] = None,
+    night: Annotated[str | None, typer.Option(help="Draw a night of the store, such as 2026-11-24.")] = None,
+    store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; by default a night's is its store.")] = None,
+) -> None:
+    """Draw figures, tables and a page, and print where the page is."""
+    from sparsebench import report as reports
+    from sparsebench.settings import Settings
+    from sparsebench.store import Store
+
+    if (csv is None) == (night is None):
+        raise BadInput("give either --csv FILE or --night NIGHT")
+    if csv is not None:
+        if out is None or store is not None:
+            raise BadInput("--csv needs --out DIR, and takes no --store")
+        typer.echo(reports.from_csv(csv, out))
+        return
+    assert night is not None
+    opened = Store(store or Settings().store)
+    if out is not None:
+        typer.echo(reports.save(opened, night, out))
+    else:
+        typer.echo(f"{opened.uri}/{reports.publish(opened, night)}")

@@ -1,0 +1,104 @@
+"""How every figure looks, and figures as bytes: the same figure is the same bytes, on any day and machine."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from sparsebench import catalog
+
+INK, MUTED, GRID, PAPER = "#1f2328", "#636c76", "#d8dee4", "#ffffff"
+
+PALETTE = {  # Okabe and Ito's colours, which colour-blind readers tell apart, and their like on a dark page
+    "#009e73": "#2cc295",
+    "#e69f00": "#f0b429",
+    "#0072b2": "#4aa3e0",
+    "#56b4e9": "#9ad4f7",
+    "#cc79a7": "#e29cc4",
+    "#d55e00": "#ff8a47",
+    "#7f7f7f": "#a8a8a8",
+}
+COLOURS = tuple(PALETTE)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+DARK = {INK: "#e6edf3", MUTED: "#9aa4ae", GRID: "#373e47", PAPER: "#161b22", **PALETTE}
+"""Each colour of a figure, and what stands for it on a dark page."""
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # matplotlib brings it: the same letters everywhere
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": PAPER,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "svg.hashsalt": "sparsebench",
+    "svg.fonttype": "path",
+    "text.parse_math": False,  # a $ in a CPU's name is a $
+}
+
+
+def style() -> AbstractContextManager[object]:
+    """The look of the figures, whatever a user's matplotlibrc says."""
+    stack = ExitStack()
+    stack.enter_context(mpl.rc_context())
+    mpl.rcdefaults()
+    mpl.rcParams.update(STYLE)
+    return stack
+
+
+def colours(names: list[str], known: tuple[str, ...]) -> dict[str, str]:
+    """A colour for each name; those that the catalog knows keep theirs from report to report."""
+    every = [*known, *(name for name in names if name not in known)]
+    return {name: COLOURS[every.index(name) % len(COLOURS)] for name in names}
+
+
+def engine_colours(names: list[str]) -> dict[str, str]:
+    return colours(names, catalog.engines())
+
+
+def render(draw: Callable[[], Figure]) -> tuple[bytes, bytes]:
+    """A figure as SVG and as PNG."""
+    with style():
+        figure = draw()
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(png, format="png", metadata={"Software": None})
+    return svg.getvalue(), png.getvalue()
+
+
+def inline(svg: bytes, prefix: str) -> str:
+    """An SVG as a part of a page: its ids are its own, its colours are the page's, it asks for nothing outside."""
+    text = svg.decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' (xmlns(:\w+)?|version)="[^"]*"', "", text).replace("xlink:href=", "href=")
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    text = re.sub(r'href="#', f'href="#{prefix}-', text)
+    text = re.sub(r"url\(#", f"url(#{prefix}-", text)
+    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
+    for colour in DARK:
+        text = text.replace(colour, f"var(--c{colour[1:]})")
+    return text

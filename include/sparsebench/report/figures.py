@@ -1,0 +1,203 @@
+"""The study's figures, drawn from tables. Each function returns a matplotlib figure; drawing.py makes bytes of it.
+
+Only what is in a table is drawn: a cell without a valid throughput is not in it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sparsebench import catalog
+from sparsebench.analysis.results import MACHINE
+from sparsebench.report import words
+from sparsebench.report.drawing import GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours
+
+BAR_VARIANTS = ("base", "pruned", "pruned_int8")
+FAKE_STEPS = {"base": "default", "fake85": "85 %", "fake99": "99 %"}
+
+
+def line_graph(points: pd.DataFrame) -> Figure:
+    """Mean throughput on each machine, one line an engine; the band is the spread over the repeats.
+
+    points: as of analysis.compare.line_points.
+    """
+    figure = Figure(figsize=(7.4, 4.3), layout="constrained")
+    axes = figure.add_subplot()
+    machines = points[MACHINE].drop_duplicates()
+    place = {tuple(machine): index for index, machine in enumerate(machines.itertuples(index=False))}
+    engines = list(dict.fromkeys(points["engine"]))
+    colour = engine_colours(engines)
+    for marker, name in zip(MARKERS * len(engines), engines, strict=False):
+        mine = points[points["engine"] == name]
+        x = [place[tuple(machine)] for machine in mine[MACHINE].itertuples(index=False)]
+        axes.fill_between(x, mine["low_img_s"], mine["high_img_s"], color=colour[name], alpha=0.22, linewidth=0)
+        axes.plot(
+            x, mine["mean_img_s"], color=colour[name], marker=marker, markeredgecolor=PAPER, label=words.engine(name)
+        )
+    labels = []
+    for machine in machines.to_dict("records"):
+        first = points[(points[MACHINE] == pd.Series(machine)).all(axis=1)].iloc[0]
+        cpu = words.emulated(machine) if machine["emulated"] else machine["cpu_model"]
+        files = f"{first['files']} of {first['files_any']} files"
+        labels.append("\n".join([machine["instance_type"], *textwrap.wrap(cpu, 17), files]))
+    axes.set_xticks(range(len(place)), labels, fontsize=7.5)
+    axes.set_xlim(-0.4, len(place) - 0.6)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="x", visible=False)
+    axes.tick_params(length=0)
+    axes.set_ylabel("mean throughput, img/s")
+    figure.legend(loc="outside upper left", ncols=4, handlelength=2.2, fontsize=8.5)
+    return figure
+
+
+def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
+    """Throughput of every network and engine on one machine; the error bars are the spread over the repeats.
+
+    cells: of one machine and lane. missing: of the same; where a bar could have been, its reason is written.
+    """
+    shown = cells[cells["variant"].isin(BAR_VARIANTS)]
+    engines = list(dict.fromkeys(shown["engine"]))
+    colour = engine_colours(engines)
+    groups = shown[["network", "variant"]].drop_duplicates().itertuples(index=False)
+    reasons = missing.set_index(["network", "variant", "engine"])["reason"].to_dict()
+
+    tops: dict[tuple[str, str], float] = {}
+    dividers: list[float] = []
+    y, previous = 0.0, ""
+    for network, variant in groups:
+        if previous and network != previous:
+            dividers.append(y + 0.25)
+            y += 1.0
+        tops[network, variant] = y
+        y += len(engines) + 0.5
+        previous = network
+
+    figure = Figure(figsize=(7.4, 1.1 + 0.125 * y), layout="constrained")
+    axes = figure.add_subplot()
+    longest = shown["high_img_s"].max()
+    for offset, name in enumerate(engines):
+        mine = shown[shown["engine"] == name]
+        where = [tops[key] + offset for key in zip(mine["network"], mine["variant"], strict=True)]
+        spread = [mine["median_img_s"] - mine["low_img_s"], mine["high_img_s"] - mine["median_img_s"]]
+        axes.barh(
+            where,
+            mine["median_img_s"],
+            height=0.88,
+            color=colour[name],
+            label=words.engine(name),
+            xerr=spread,
+            error_kw={"ecolor": INK, "elinewidth": 0.9},
+        )
+        for row, row_y in zip(mine.itertuples(), where, strict=True):
+            axes.text(
+                row.high_img_s + longest * 0.008,
+                row_y,
+                f"{row.median_img_s:.1f}",
+                fontsize=6,
+                va="center",
+                color=MUTED,
+            )
+        for (network, variant), top in tops.items():
+            reason = reasons.get((network, variant, name))
+            if reason:
+                axes.text(longest * 0.008, top + offset, reason, fontsize=6, va="center", style="italic", color=MUTED)
+
+    middles = [top + (len(engines) - 1) / 2 for top in tops.values()]
+    axes.set_yticks(middles, [words.VARIANT_LABELS[variant] for _, variant in tops], fontsize=7.5)
+    for network in dict.fromkeys(network for network, _ in tops):
+        own = [top for (of, _), top in tops.items() if of == network]
+        middle = (own[0] + own[-1] + len(engines) - 1) / 2
+        label = "\n".join(textwrap.wrap(words.network(network), 16))
+        axes.annotate(
+            label,
+            (0, middle),
+            xycoords=("axes fraction", "data"),
+            xytext=(-60, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=8.5,
+            fontweight="bold",
+        )
+    for divider in dividers:
+        axes.axhline(divider, color=GRID, linestyle=(0, (5, 3)), linewidth=1)
+    axes.set_ylim(y, -1)
+    axes.set_xlim(0, longest * 1.07)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(length=0)
+    axes.set_xlabel("throughput, img/s (median; the line is the spread over the repeats)")
+    axes.set_title(_title(cells), loc="left")
+    figure.legend(loc="outside upper left", ncols=4, handlelength=1, fontsize=8.5)
+    return figure
+
+
+def fake_prune_rows(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of the fake-prune graph: of the networks that have both fake85 and fake99, engine by engine."""
+    steps = cells[cells["variant"].isin(FAKE_STEPS)]
+    fakes = steps[steps["variant"] != "base"].groupby([*MACHINE, "network", "engine"])["variant"].transform("nunique")
+    both = steps.loc[fakes[fakes == 2].index, [*MACHINE, "network", "engine"]].drop_duplicates()
+    return steps.merge(both).reset_index(drop=True)
+
+
+def fake_prune_graph(rows: pd.DataFrame) -> Figure:
+    """Throughput of networks pruned to 85 % and 99 % without regard to accuracy, a panel an engine.
+
+    rows: as of fake_prune_rows, of one machine.
+    """
+    engines = list(dict.fromkeys(rows["engine"]))
+    networks = list(dict.fromkeys(rows["network"]))
+    colour = colours(networks, tuple(catalog.networks()))
+    marker = dict(zip(networks, MARKERS * len(networks), strict=False))
+    columns = min(2, len(engines))
+    panel_rows = -(-len(engines) // columns)
+    figure = Figure(figsize=(7.4, 1.2 + 2.4 * panel_rows), layout="constrained")
+    panels = figure.subplots(panel_rows, columns, sharex=True, sharey=True, squeeze=False)
+    steps = list(FAKE_STEPS)
+    for panel, engine in zip(panels.flat, engines, strict=False):
+        mine = rows[rows["engine"] == engine]
+        for network in networks:
+            line = mine[mine["network"] == network]
+            x = [steps.index(variant) for variant in line["variant"]]
+            spread = [line["median_img_s"] - line["low_img_s"], line["high_img_s"] - line["median_img_s"]]
+            panel.errorbar(
+                x,
+                line["median_img_s"],
+                yerr=spread,
+                color=colour[network],
+                marker=marker[network],
+                markersize=5,
+                markeredgecolor=PAPER,
+                elinewidth=0.9,
+                label=words.network(network),
+            )
+        panel.set_title(words.engine(engine))
+        panel.set_xticks(range(len(steps)), list(FAKE_STEPS.values()))
+        panel.set_xlim(-0.3, len(steps) - 0.7)
+        panel.set_ylim(bottom=0)
+        panel.grid(axis="x", visible=False)
+        panel.tick_params(length=0, labelbottom=True)
+    for unused in panels.flat[len(engines) :]:
+        unused.set_visible(False)
+    figure.supylabel("throughput, img/s", fontsize=9, color=MUTED)
+    figure.supxlabel("target sparsity of every prunable layer", fontsize=9, color=MUTED)
+    drawn = [panel.get_legend_handles_labels() for panel in panels.flat]
+    lines_of = {label: line for lines, labels in drawn for line, label in zip(lines, labels, strict=True)}
+    legend = figure.legend(
+        [lines_of[words.network(network)] for network in networks],
+        [words.network(network) for network in networks],
+        loc="outside upper left",
+        ncols=4,
+        handlelength=2,
+        fontsize=8,
+        title=_title(rows),
+        title_fontproperties={"size": 9.5, "weight": "bold"},
+    )
+    legend.set_alignment("left")
+    return figure
+
+
+def _title(rows: pd.DataFrame) -> str:
+    return "\n".join(textwrap.wrap(words.machine(rows.iloc[0]), 78))
