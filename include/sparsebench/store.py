@@ -72,7 +72,7 @@ class Store:
     # -------------------------------------------------------------------------------------- bytes
 
     def _path(self, path: str) -> str:
-        if path.startswith("/") or posixpath.normpath(path) != path or path.startswith(".."):
+        if path.startswith(("/", "..")) or posixpath.normpath(path) != path:
             raise StoreError(f"path {path!r} leaves the store")
         return f"{self._root}/{path}"
 
@@ -116,7 +116,7 @@ class Store:
         self.write(path, data)
         return True
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def paths(self, prefix: str) -> Iterator[str]:
         """The paths of all objects below a folder, sorted."""
         base = self._path(prefix)
         for found in sorted(self._fs.find(base)):
@@ -145,7 +145,7 @@ class Store:
             raise IntegrityError(f"{self.uri}: {path} is not a {model.__name__}: {error}") from error
 
     def _load_all(self, model: type[C], prefix: str) -> list[C]:
-        return [self._load(model, path) for path in self.list(prefix) if path.endswith(".json")]
+        return [self._load(model, path) for path in self.paths(prefix) if path.endswith(".json")]
 
     # Content-addressed: artifacts, payloads and locks.
 
@@ -217,7 +217,7 @@ class Store:
 
     def nights(self) -> list[str]:
         """Nights that have a manifest, oldest first."""
-        found = {path.split("/")[1] for path in self.list("nights") if path.endswith("/manifest.json")}
+        found = {path.split("/")[1] for path in self.paths("nights") if path.endswith("/manifest.json")}
         return sorted(found, key=lambda night: (night[:10], int(night[11:] or 0)))
 
     def has_manifest(self, night: str) -> bool:
@@ -260,9 +260,13 @@ class Store:
         folder = f"nights/{trial.night}/trials/{cell.instance_type}/{cell.key}"
         self.write_once(f"{folder}/{trial.job}-{trial.round}.json", trial.to_json())
 
-    def trials(self, night: str, instance_type: str | None = None) -> list[Trial]:
+    def trials(self, night: str, instance_type: str | None = None, job: str = "") -> list[Trial]:
+        """A night's trials: of all instance types or of one, of all jobs or of one."""
         below = f"/{instance_type}" if instance_type else ""
-        return self._load_all(Trial, f"nights/{night}/trials{below}")
+        found = self.paths(f"nights/{night}/trials{below}")
+        # A job's name may begin with another's, and rounds are numbers: compare what is before the last dash.
+        wanted = (path for path in found if job in ("", posixpath.basename(path).rpartition("-")[0]))
+        return [self._load(Trial, path) for path in wanted if path.endswith(".json")]
 
     def put_host(self, night: str, host: HostFacts) -> None:
         self.write(f"nights/{night}/hosts/{host.instance_type}/{host.instance_id}.json", host.to_json())

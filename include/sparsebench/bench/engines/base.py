@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sparsebench.contracts import Absence, Block, Precision
+from sparsebench.bench.onnx_header import OnnxHeader
+from sparsebench.bench.timing import Measurement, time_blocks
+from sparsebench.contracts import Absence, Precision, Protocol
+
+Array = NDArray[np.float32]
+
+
+class UnsupportedNetwork(Exception):
+    """The engine's own refusal of a network, in its words."""
 
 
 class Session(ABC):
@@ -18,28 +29,38 @@ class Session(ABC):
     """What the engine says of itself: version, effective precision, supported operators, …"""
 
     @abstractmethod
-    def run(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def run(self, images: Array) -> Array:
         """Logits, float32 [1, classes], of images, float32 [1, channels, height, width]."""
+
+    def measure(self, images: Array, protocol: Protocol) -> Measurement:
+        """Warm up, then time blocks of inferences. An engine that brings a tool of its own measures with that."""
+        return time_blocks(lambda: self.run(images), protocol)
 
 
 class Engine(ABC):
-    """An inference engine. ``load`` imports its library; nothing else here does."""
+    """An inference engine. ``import_library`` and ``load`` need its library; nothing else here does."""
 
     name: ClassVar[str]
     label: ClassVar[str]
     rank: ClassVar[int]
     """Position in figures and tables."""
+    library: ClassVar[str]
+    """The package that is imported."""
 
-    @abstractmethod
-    def absence(self, precision: Precision, cpu_flags: frozenset[str]) -> Absence | None:
-        """Why it cannot run on this host in this precision, or None."""
-
-    @abstractmethod
-    def load(self, model: Path, threads: int, precision: Precision) -> Session:
-        """Load and compile an ONNX file for batch 1 on so many threads."""
-
-    def measure_with_own_tool(
-        self, model: Path, threads: int, precision: Precision, warmup_s: float, blocks: int, block_s: float
-    ) -> tuple[list[Block], float, dict[str, str | float | int | bool]] | None:
-        """For an engine that is a benchmark tool: its own blocks, img/s and facts. None: time ``Session.run``."""
+    def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
+        """Why it cannot run this network on this host, or None, as far as that is known without loading it."""
+        if find_spec(self.library) is None:
+            return Absence(reason="not_installed", detail=f"there is no package {self.library} in this environment")
         return None
+
+    def import_library(self) -> None:
+        """A step of its own, so that the time to import is not taken for the time to load a network."""
+        import_module(self.library)
+
+    @abstractmethod
+    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
+        """Load and compile an ONNX file for one image of (channels, height, width), on so many threads.
+
+        Raises:
+            UnsupportedNetwork: the engine refuses the network.
+        """

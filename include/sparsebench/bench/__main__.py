@@ -1,0 +1,120 @@
+"""The command line of the runner: ``python -m sparsebench.bench``."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.host import host_facts
+from sparsebench.bench.onnx_header import read_header
+from sparsebench.bench.runner import run as run_request
+from sparsebench.bench.terminal import live, table
+from sparsebench.catalog import check, protocols
+from sparsebench.contracts import ArtifactRef, BenchRequest
+from sparsebench.errors import BadInput, SparsebenchError
+from sparsebench.store import Store
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+WIDTH_WITHOUT_TERMINAL = 140
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except SparsebenchError as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def run(
+    store: Annotated[str, typer.Option(help="URI of the store: file:///folder or s3://bucket/prefix")],
+    request: Annotated[str, typer.Option(help="path of the request in the store")],
+) -> None:
+    """Carry out a request. Started again, it measures only what is missing.
+
+    Exits with 0 when every trial is in the store, whatever its result, and with 1 when the runner could not do
+    its work.
+    """
+    with _one_line_errors(), live(Console()) as on_trial:
+        opened = Store(store)
+        run_request(opened, opened.bench_request(request), host_facts(), on_trial)
+
+
+@app.command()
+def model(
+    file: Annotated[Path, typer.Argument(help="ONNX file of a classifier")],
+    protocol: Annotated[str, typer.Option(help="how to measure")] = "quick",
+    engines: Annotated[str, typer.Option(help="names, with commas between")] = ",".join(ENGINES),
+    precisions: Annotated[str, typer.Option(help="f32, native, or both with a comma; default: the protocol's")] = "",
+) -> None:
+    """Measure any ONNX classifier with all engines on this machine."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH_WITHOUT_TERMINAL
+    with _one_line_errors(), TemporaryDirectory(prefix="sparsebench-") as folder:
+        host = host_facts()
+        store = Store(Path(folder).as_uri())
+        request = _request_for(file, protocol, engines, precisions, host.instance_type, store)
+        console.print(f"{host.cpu_model}, {host.physical_cores} cores, {file.name}", highlight=False)
+        with live(console) as on_trial:
+            run_request(store, request, host, on_trial)
+        trials = store.trials(request.night)
+        console.print(table(trials, f"{file.name}, batch 1, {host.physical_cores} threads, protocol {protocol}"))
+        if not any(trial.status == "measured" for trial in trials):
+            raise BadInput(f"{file}: no engine could measure it; the reasons are in the table")
+
+
+def _request_for(
+    file: Path, protocol: str, engines: str, precisions: str, instance_type: str, store: Store
+) -> BenchRequest:
+    """A request for one file, whose content is put into the store.
+
+    Raises:
+        BadInput: a name that the catalog lacks, or a file that is no ONNX classifier.
+    """
+    (protocol_name,) = check("protocol", (protocol,), protocols())
+    chosen = protocols()[protocol_name]
+    lanes = check("precisions", _names(precisions), ("f32", "native")) or chosen.precisions
+    engine_names = check("engines", _names(engines), ENGINES)
+    if not engine_names:
+        raise BadInput(f"engines: {engines!r} names none; known are {', '.join(ENGINES)}")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"file: cannot read {file}: {error.strerror}") from error
+    shape = read_header(data, str(file)).image_shape()
+    artifact = store.put_artifact(data)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
+    return BenchRequest(
+        job="model",
+        night=datetime.now(UTC).date().isoformat(),
+        manifest=artifact,  # nothing else is frozen here
+        instance_type=instance_type,
+        protocol=chosen.model_copy(update={"precisions": lanes}),
+        models=(ArtifactRef(network=name, variant="base", artifact=artifact, input_shape=shape),),
+        engines=engine_names,
+        seed=0,
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that scratch and child are cleaned up
+    app()

@@ -1,0 +1,103 @@
+"""Facts of the machine that measures, read from Linux and from the instance's metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import socket
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from urllib.request import ProxyHandler, Request, build_opener
+
+import psutil
+
+from sparsebench.contracts import HostFacts
+
+PACKAGES = ("deepsparse", "onnxruntime", "openvino", "onnx", "numpy")
+METADATA = "http://169.254.169.254"
+METADATA_TIMEOUT_S = 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    instance_id: str
+    instance_type: str
+    emulated: bool
+
+
+def host_facts() -> HostFacts:
+    """This machine's. Cores are those that this process may use."""
+    instance = identity()
+    cpus = sorted(os.sched_getaffinity(0))
+    model, flags = parse_cpuinfo(Path("/proc/cpuinfo").read_text())
+    frequency = psutil.cpu_freq()
+    return HostFacts(
+        instance_id=instance.instance_id,
+        instance_type=instance.instance_type,
+        emulated=instance.emulated,
+        cpu_model=model or platform.machine(),
+        cpu_flags=flags,
+        caches=caches(Path(f"/sys/devices/system/cpu/cpu{cpus[0]}/cache")),
+        physical_cores=physical_cores(Path("/sys/devices/system/cpu"), cpus),
+        logical_cores=len(cpus),
+        frequency_mhz=(frequency.max or frequency.current or None) if frequency else None,
+        memory_bytes=psutil.virtual_memory().total,
+        kernel=platform.release(),
+        os=platform.freedesktop_os_release().get("PRETTY_NAME", platform.system()),
+        python=platform.python_version(),
+        versions={package: found for package in PACKAGES if (found := _version(package))},
+    )
+
+
+def identity() -> Identity:
+    """Who this machine is, by EC2's instance metadata (IMDSv2); by its host name where there is none.
+
+    localcloud's instances get their metadata from it, and there it says that they are emulated.
+    """
+    endpoint = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", METADATA).rstrip("/")
+    # A proxy would answer for another machine.
+    opener = build_opener(ProxyHandler({}))
+
+    def ask(method: str, path: str, headers: dict[str, str]) -> bytes:
+        request = Request(f"{endpoint}/latest/{path}", method=method, headers=headers)  # noqa: S310
+        with opener.open(request, timeout=METADATA_TIMEOUT_S) as response:
+            return response.read()
+
+    try:
+        token = ask("PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}).decode()
+        document = json.loads(ask("GET", "dynamic/instance-identity/document", {"X-aws-ec2-metadata-token": token}))
+        return Identity(document["instanceId"], document["instanceType"], document.get("emulated", False))
+    except (OSError, ValueError, LookupError, TypeError):  # nobody there, or something else than the service
+        return Identity(socket.gethostname(), "localhost", emulated=False)
+
+
+def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
+    """Model ("" where it is not told) and sorted flags of the first processor in /proc/cpuinfo."""
+    first = dict(re.findall(r"^([^\t:]+?)\s*: ?(.*)$", text.split("\n\n")[0], re.MULTILINE))
+    flags = first.get("flags") or first.get("Features") or ""  # x86, Arm
+    return first.get("model name", "").strip(), tuple(sorted(flags.split()))
+
+
+def caches(folder: Path) -> dict[str, int]:
+    """Bytes by level, of a CPU's cache folder in /sys: L1d, L1i, L2, L3."""
+    found = {}
+    for index in sorted(folder.glob("index*")):
+        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        suffix = {"Data": "d", "Instruction": "i"}.get(kind, "")
+        found[f"L{level}{suffix}"] = int(size.removesuffix("K")) * 1024
+    return found
+
+
+def physical_cores(folder: Path, cpus: list[int]) -> int:
+    """How many cores are behind these CPUs: those that share one (SMT) name the same siblings in /sys."""
+    return len({(folder / f"cpu{cpu}/topology/thread_siblings_list").read_text() for cpu in cpus})
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
