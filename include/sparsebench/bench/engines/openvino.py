@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ class OpenVino(Engine):
     label = "OpenVINO"
     rank = 2
     library = "openvino"
+
+    def import_library(self) -> None:
+        """Import it silenced: otherwise it reports each import to a web analytics service.
+
+        It has no switch for that, but a stand-in for when the package that reports is not installed.
+        """
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # makes its import fail
+        super().import_library()
 
     def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
         import openvino

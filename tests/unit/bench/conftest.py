@@ -1,0 +1,99 @@
+"""The runner runs in the bench environment, so these tests start it as what it is: a program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparsebench.contracts import ArtifactRef, BenchRequest, Protocol
+from sparsebench.store import Store
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+PYTHON = ROOT / ".envs" / "bench" / "bin" / "python"
+NIGHT = "2026-11-24"
+
+QUICKEST = Protocol(
+    name="test",
+    rounds=1,
+    warmup_s=0,
+    blocks=2,
+    block_s=0.02,
+    order="random",
+    precisions=("f32",),
+    trial_timeout_s=120,
+    description="Tiny.",
+)
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Of the runner: with the engines for tests, and nobody at the metadata service's address."""
+    paths = [str(HERE / "engines_for_tests"), str(ROOT / "include")]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
+    }
+
+
+@pytest.fixture(scope="session")
+def make_network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    def make(*options: str) -> Path:
+        file = tmp_path_factory.mktemp("network") / "tiny.onnx"
+        subprocess.run([PYTHON, HERE / "make_network.py", file, *options], check=True)
+        return file
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def network(make_network: Callable[..., Path]) -> Path:
+    """A classifier of 32 × 32 images into 10 classes."""
+    return make_network()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store((tmp_path / "store").as_uri())
+
+
+class Bench:
+    """The runner's command line, on one store."""
+
+    def __init__(self, store: Store, environment: dict[str, str]):
+        self.store = store
+        self.environment = environment
+
+    def request(self, network: Path, engines: tuple[str, ...], **changes: object) -> str:
+        """The path of a request for one network, by the quickest protocol with these changes."""
+        artifact = self.store.put_artifact(network.read_bytes())
+        return self.store.put_bench_request(
+            BenchRequest(
+                job="job",
+                night=NIGHT,
+                manifest="0" * 64,
+                instance_type="localhost",
+                protocol=QUICKEST.model_copy(update=changes),
+                models=(ArtifactRef(network="tiny", variant="base", artifact=artifact, input_shape=(3, 32, 32)),),
+                engines=engines,
+                seed=0,
+            )
+        )
+
+    def command(self, request: str) -> list[str]:
+        return [str(PYTHON), "-m", "sparsebench.bench", "run", "--store", self.store.uri, "--request", request]
+
+    def run(self, request: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(request), env=self.environment, capture_output=True, text=True)
+
+    def start(self, request: str, **variables: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self.command(request), env=self.environment | variables)
+
+
+@pytest.fixture
+def bench(store: Store, environment: dict[str, str]) -> Bench:
+    return Bench(store, environment)

@@ -1,0 +1,94 @@
+"""``python -m sparsebench.bench model FILE``: for a person, without a store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sparsebench.bench.engines import ENGINES
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+PYTHON = ROOT / ".envs" / "bench" / "bin" / "python"
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> dict[str, str]:
+    """An environment in which every attempt to reach the network fails, and is noted."""
+    paths = [str(HERE / "no_network"), str(ROOT / "include")]
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("NM_")}
+    return quiet | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "NETWORK_ATTEMPTS": str(tmp_path / "attempts"),
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
+    }
+
+
+def model(environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [PYTHON, "-m", "sparsebench.bench", "model", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_it_prints_a_line_per_trial_and_a_table_and_nothing_reaches_for_the_network(network, offline, tmp_path):
+    done = model(offline, network)
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len([line for line in lines if line.endswith(" img/s") and line.startswith("[")]) == 2 * len(ENGINES)
+    rows = [line for line in lines if line.startswith("│")]
+    assert sorted(row.split("│")[1].strip() for row in rows) == sorted(ENGINES)
+    assert not (tmp_path / "attempts").exists()
+
+
+@pytest.mark.parametrize("library", ["deepsparse", "openvino"])
+def test_an_unsilenced_library_would_have_been_noted(offline, tmp_path, library):
+    subprocess.run([PYTHON, "-c", f"import {library}"], env=offline, capture_output=True)
+
+    assert (tmp_path / "attempts").read_text()
+
+
+def test_it_fails_when_no_engine_can_measure_the_file(make_network, offline):
+    done = model(offline, make_network("--opset", "20"), "--engines", "deepsparse")
+
+    assert done.returncode == 1
+    assert "unsupported_network" in done.stdout
+    assert "no engine could measure it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [("batch,3,side,32", "'side'"), ("2,3,32,32", "[2, 3, 32, 32]")],
+)
+def test_an_input_that_is_not_one_image_is_refused(make_network, offline, shape, message):
+    done = model(offline, make_network("--input", shape))
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert message in line
+    assert "expected one input [batch, channels, height, width]" in line
+
+
+def test_a_file_that_is_not_onnx_is_refused(offline):
+    done = model(offline, Path(__file__))
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "not an ONNX" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("/no/such.onnx",), "cannot read /no/such.onnx"),
+        (("x.onnx", "--engines", "tensorrt"), "engines: 'tensorrt'"),
+        (("x.onnx", "--protocol", "long"), "protocol: 'long'"),
+        (("x.onnx", "--precisions", "int4"), "precisions: 'int4'"),
+    ],
+)
+def test_a_wrong_argument_is_refused(offline, arguments, message):
+    done = model(offline, *arguments)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert message in done.stderr

@@ -1,0 +1,196 @@
+"""What the runner promises about its trials, whatever an engine does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparsebench.contracts import Trial
+from sparsebench.store import Store
+
+NIGHT = "2026-11-24"
+
+
+def only_trial(store: Store) -> Trial:
+    (trial,) = store.trials(NIGHT)
+    return trial
+
+
+def test_four_engines_are_measured_and_agree_with_onnx_runtime(bench, network, store):
+    engines = ("onnxruntime", "openvino", "deepsparse", "deepsparse.benchmark")
+
+    done = bench.run(bench.request(network, engines))
+
+    assert done.returncode == 0, done.stderr
+    trials = store.trials(NIGHT)
+    assert {trial.cell.engine: trial.status for trial in trials} == dict.fromkeys(engines, "measured")
+    (host,) = store.hosts(NIGHT)
+    for trial in trials:
+        assert trial.parity is not None
+        assert trial.parity.agrees
+        assert trial.threads == host.physical_cores
+        assert trial.engine_facts["effective_precision"] == "f32"
+        latencies = [ms for block in trial.blocks for ms in block.latencies_ms]
+        assert sum(latencies) >= 30  # ms, of 2 × 20
+        # The tool's own img/s also has the time between two inferences in it.
+        assert trial.throughput_img_s == pytest.approx(len(latencies) / sum(latencies) * 1000, rel=0.3)
+        assert trial.peak_memory_bytes > 10e6
+    progress = store.progress("job")
+    assert (progress.done, progress.total, progress.failed, progress.finished) == (4, 4, 0, True)
+    assert "[4/4] tiny" in done.stdout
+
+
+def test_started_again_it_measures_only_what_is_missing(bench, network, store):
+    request = bench.request(network, ("onnxruntime", "not-installed", "crashing"), rounds=2)
+    assert bench.run(request).returncode == 0
+    before = {path: store.read(path) for path in store.paths("nights")}
+    (lost,) = (path for path in before if path.endswith("tiny-base-onnxruntime-f32/job-1.json"))
+    Path(store.url(lost).removeprefix("file://")).unlink()
+
+    done = bench.run(request)
+
+    assert done.returncode == 0, done.stderr
+    shown = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    assert len(shown) == 1
+    assert shown[0].startswith("[5/5] tiny")
+    assert set(store.paths("nights")) == set(before)
+    assert {path for path, data in before.items() if store.read(path) != data} == {lost}
+
+
+def test_a_wrong_output_is_recorded_as_invalid_and_never_timed(bench, network, store):
+    done = bench.run(bench.request(network, ("wrong",)))
+
+    assert done.returncode == 0, done.stderr
+    trial = only_trial(store)
+    assert trial.status == "invalid"
+    assert trial.parity.relative > 1
+    assert trial.throughput_img_s is None
+    assert trial.blocks == ()
+
+
+def test_an_engine_that_is_not_there_is_one_typed_absence_for_all_rounds(bench, network, store):
+    done = bench.run(bench.request(network, ("not-installed",), rounds=3))
+
+    assert done.returncode == 0, done.stderr
+    assert only_trial(store).absence.reason == "not_installed"
+    assert store.progress("job").total == 1
+
+
+def test_an_engine_that_refuses_the_network_is_a_typed_absence_in_its_words(bench, network, store):
+    bench.run(bench.request(network, ("refusing",), rounds=2))
+
+    absence = only_trial(store).absence
+    assert (absence.reason, absence.detail) == ("unsupported_network", "no kernel for Relu")
+
+
+def test_deepsparse_refuses_a_file_that_is_too_new_before_it_is_loaded(bench, make_network, store):
+    bench.run(bench.request(make_network("--opset", "20"), ("deepsparse",)))
+
+    absence = only_trial(store).absence
+    assert absence.reason == "unsupported_network"
+    assert "opset 20" in absence.detail
+
+
+def test_a_crash_is_a_failed_trial_with_the_last_that_was_printed(bench, network, store):
+    done = bench.run(bench.request(network, ("crashing",)))
+
+    assert done.returncode == 0, done.stderr
+    trial = only_trial(store)
+    assert trial.status == "failed"
+    assert trial.error.startswith("killed by SIGABRT")
+    assert "out of registers" in trial.error
+    assert store.progress("job").failed == 1
+
+
+def test_a_trial_that_takes_too_long_is_ended_and_has_failed(bench, network, store, tmp_path):
+    bench.environment = bench.environment | {"HANGING_PID": str(tmp_path / "pid")}
+    done = bench.run(bench.request(network, ("hanging",), trial_timeout_s=6))
+
+    assert done.returncode == 0, done.stderr
+    assert only_trial(store).error.startswith("ran longer than 6 s")
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_network_that_onnx_runtime_cannot_run_fails_with_its_reason(bench, make_network, store):
+    done = bench.run(bench.request(make_network("--activation", "NoSuchOperator"), ("openvino",)))
+
+    assert done.returncode == 0, done.stderr
+    assert only_trial(store).error.startswith("no reference output from ONNX Runtime")
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_when_the_runner_is_ended_so_is_its_child_and_nothing_half_is_written(bench, network, store, tmp_path, ending):
+    pid_file = tmp_path / "pid"
+    runner = bench.start(bench.request(network, ("hanging",)), HANGING_PID=str(pid_file))
+    wait_for(lambda: pid_file.exists() and pid_file.read_text() != "")
+
+    runner.send_signal(ending)
+
+    assert runner.wait(10) == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[ending]
+    wait_for(lambda: not alive(int(pid_file.read_text())))
+    assert store.trials(NIGHT) == []
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_an_artifact_with_another_digest_is_refused(bench, network, store):
+    request = bench.request(network, ("onnxruntime",))
+    artifact = store.artifact_path(store.bench_request(request).models[0].artifact)
+    store.write(artifact, store.read(artifact) + b"x")
+
+    message = refused(bench, request)
+
+    assert "edited or damaged" in message
+    assert store.trials(NIGHT) == []
+
+
+def test_a_request_for_another_instance_type_is_refused(bench, network, store):
+    request = store.bench_request(bench.request(network, ("onnxruntime",)))
+    other = store.put_bench_request(request.model_copy(update={"job": "other", "instance_type": "m7i.xlarge"}))
+
+    assert "'m7i.xlarge', this machine is 'localhost'" in refused(bench, other)
+    assert store.hosts(NIGHT) == []
+
+
+def test_an_unknown_engine_is_refused(bench, network):
+    assert "engines: 'tensorrt' is not in the catalog" in refused(bench, bench.request(network, ("tensorrt",)))
+
+
+def test_a_store_that_cannot_be_written_is_refused(bench, network, store):
+    request = bench.request(network, ("onnxruntime",))
+    store.write("progress", b"a file where a folder should be")
+
+    assert "cannot write" in refused(bench, request)
+
+
+def test_a_request_that_is_not_there_is_refused(bench):
+    assert "no nights/x.json" in refused(bench, "nights/x.json")
+
+
+def refused(bench, request: str) -> str:
+    """What the runner says, in one line."""
+    done = bench.run(request)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # One that nobody has waited for yet is a zombie, and dead.
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
