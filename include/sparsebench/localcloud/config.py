@@ -1,0 +1,55 @@
+"""What can be chosen about the emulated cloud."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparsebench.errors import BadInput
+
+HOST = "127.0.0.1"
+"""Loopback, always: whoever reaches the server runs commands on this machine."""
+
+READY = "localcloud listens on "
+"""Start of the one line that the server prints; its address follows."""
+
+
+def _uv() -> Path | None:
+    found = shutil.which("uv") or shutil.which("uv", path=os.fspath(Path.cwd() / ".tools" / "bin"))
+    return Path(found) if found else None
+
+
+@dataclass(frozen=True)
+class Config:
+    """
+    Raises:
+        BadInput: a value that cannot work.
+    """
+
+    root: Path
+    """Folder of the instances (``instances/<id>``) and of their logs (``logs/<id>``)."""
+
+    port: int = 5055
+    """0 takes a free one."""
+
+    slots: int = 1
+    """SSM commands that run at the same time, over all instances: they share this machine's processors, and
+    two benchmarks at once spoil each other."""
+
+    agent_delay_s: float = 1.0
+    """From an instance's launch until its SSM agent is online, in seconds."""
+
+    uv: Path | None = field(default_factory=_uv)
+    """The uv that instances find on their PATH; None: they bring their own."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise BadInput(f"port: {self.port} is not a port; 0 to 65535 are")
+        if self.slots < 1:
+            raise BadInput(f"slots: {self.slots} would let no command run; give 1 or more")
+        if not 0 <= self.agent_delay_s <= 3600:
+            raise BadInput(f"agent_delay_s: {self.agent_delay_s} is not between 0 and 3600 seconds")
+        if self.uv is not None and not os.access(self.uv, os.X_OK):
+            raise BadInput(f"uv: {self.uv} is not a program that can be run")

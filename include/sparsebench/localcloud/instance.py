@@ -1,0 +1,158 @@
+"""One emulated instance: its folder, its processes, and whether its agent is online."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from sparsebench.localcloud import processes, sandbox
+from sparsebench.localcloud.config import Config
+
+PingStatus = Literal["Online", "ConnectionLost"]
+
+
+class PoweredOff(Exception):
+    """The instance is stopped or terminated: nothing can be started on it."""
+
+
+class Instance:
+    """An instance follows its record in moto, which alone knows type, zone, image, tags and state."""
+
+    def __init__(self, record: Any, region: str, config: Config, url: str) -> None:
+        self.record = record
+        self.id: str = record.id
+        self.region = region
+        self.home = config.root / "instances" / self.id
+        self.logs = config.root / "logs" / self.id
+        self._agent_delay_s = config.agent_delay_s
+        self._lock = threading.RLock()
+        self._state: Literal["new", "running", "stopped", "terminated"] = "new"
+        self._running_since = 0.0
+        self._shutdown: threading.Timer | None = None
+        self.shutdown_at: datetime | None = None
+        sandbox.build(self.home, config.uv)
+        self.logs.mkdir(parents=True)
+        (self.home / "commands").symlink_to(self.logs)
+        self._environment = sandbox.environment(self.id, self.home, config.uv, url, region)
+
+    @property
+    def running(self) -> bool:
+        return self._state == "running"
+
+    @property
+    def agent(self) -> PingStatus | None:
+        """What Systems Manager says of the instance; None: it does not know it (yet, or any more)."""
+        if self._state == "stopped":
+            return "ConnectionLost"
+        online = self.running and time.monotonic() - self._running_since >= self._agent_delay_s
+        return "Online" if online else None
+
+    # ------------------------------------------------------------------------------------- its states
+
+    def follow(self) -> None:
+        """Do what its state in moto asks for. Repeatable."""
+        match self.record.state:
+            case "running":
+                self._power_on()
+            case "stopped":
+                self._power_off("stopped")
+            case "terminated":
+                self._power_off("terminated")
+
+    def _power_on(self) -> None:
+        with self._lock:
+            first = self._state == "new"
+            if self._state in ("running", "terminated"):
+                return
+            self._state = "running"
+            self._running_since = time.monotonic()
+        if first and self.record.user_data:
+            self._run_user_data(self.record.user_data.decode())
+
+    def _power_off(self, state: Literal["stopped", "terminated"]) -> None:
+        with self._lock:
+            if self._state in (state, "terminated"):
+                return
+            self._state = state
+            self.cancel_shutdown()
+        processes.end(self.id)
+        if state == "terminated":
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    def reboot(self) -> None:
+        """End its processes; user data is for the first boot only."""
+        processes.end(self.id)
+        with self._lock:
+            self._running_since = time.monotonic()
+
+    # ---------------------------------------------------------------------------------- its processes
+
+    def start(self, name: str, script: str, folder: str | None = None) -> subprocess.Popen[bytes]:
+        """Start a script in a session of its own; its output goes to ``stdout`` and ``stderr`` in ``logs/<name>``.
+
+        Args:
+            folder: where it runs, below the instance's home unless absolute.
+
+        Raises:
+            PoweredOff: the instance is not running.
+            OSError: the folder is not there, or the script's interpreter.
+        """
+        with self._lock:
+            if not self.running:
+                raise PoweredOff(self.id)
+            logs = self.logs / name
+            logs.mkdir()
+            file = logs / "script"
+            file.write_text(script)
+            file.chmod(0o700)
+            with (logs / "stdout").open("wb") as stdout, (logs / "stderr").open("wb") as stderr:
+                return subprocess.Popen(
+                    # As the SSM agent does: a script that names no interpreter is the shell's.
+                    ["/bin/sh", "-c", shlex.quote(os.fspath(file))],
+                    cwd=self.home / (folder or "."),
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+
+    def _run_user_data(self, user_data: str) -> None:
+        if not user_data.startswith("#!"):
+            return  # cloud-init runs a script; it takes anything else for configuration
+        with contextlib.suppress(PoweredOff):
+            process = self.start("user-data", user_data)
+            threading.Thread(target=process.wait, name=f"user-data of {self.id}", daemon=True).start()
+
+    # ----------------------------------------------------------------------------- its planned shutdown
+
+    def schedule_shutdown(self, after_s: float, act: Any) -> None:
+        """Call ``act`` after so many seconds, in place of what was planned before."""
+        with self._lock:
+            self.cancel_shutdown()
+            if self.running:
+                self.shutdown_at = datetime.now(UTC) + timedelta(seconds=after_s)
+                self._shutdown = threading.Timer(after_s, act)
+                self._shutdown.daemon = True
+                self._shutdown.start()
+
+    def cancel_shutdown(self) -> None:
+        with self._lock:
+            if self._shutdown is not None:
+                self._shutdown.cancel()
+            self._shutdown, self.shutdown_at = None, None
+
+
+def remove_leftovers(root: Path) -> None:
+    """End and remove the instances of a server that was killed before it could do so itself."""
+    for home in (root / "instances").glob("i-*"):
+        processes.end(home.name)
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,62 @@
+"""The processes of an instance: how they are found, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+
+MARKER = "SPARSEBENCH_LOCALCLOUD_INSTANCE"
+"""Environment variable of every process of an instance: children inherit it, whatever session they make."""
+
+GRACE_S = 2.0
+"""Between SIGTERM and SIGKILL."""
+
+_POLL_S = 0.05
+
+
+def of(instance_id: str) -> set[psutil.Process]:
+    """Every process that carries the instance's marker, and the descendants of those."""
+    found: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARKER) == instance_id:
+                found.update([process, *process.children(recursive=True)])
+    return {process for process in found if _alive(process)}
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def end(instance_id: str, grace_s: float = GRACE_S) -> None:
+    """End every process of an instance, as a machine that shuts down does; returns when none is left."""
+    deadline = time.monotonic() + grace_s
+    asked: set[psutil.Process] = set()
+    while alive := of(instance_id):
+        too_late = time.monotonic() >= deadline
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                if too_late:
+                    process.kill()
+                elif process not in asked:
+                    process.terminate()
+        asked |= alive
+        # Not psutil.wait_procs: it would take the exit status from whoever waits for the process.
+        time.sleep(_POLL_S)
+
+
+def end_group(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+    """End a command's process group. Children that made a session of their own live on, as with SSM."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace_s)
+        os.killpg(process.pid, signal.SIGKILL)

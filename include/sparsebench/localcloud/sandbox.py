@@ -1,0 +1,73 @@
+"""An instance's folder and environment: what its processes see of this machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from sparsebench.localcloud import power
+from sparsebench.localcloud.processes import MARKER
+
+_PASSED = {"LANG", "TERM", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+_PASSED_PREFIXES = ("UV_", "PIP_", "SSL_", "OPENBLAS_")
+_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def build(home: Path, uv: Path | None) -> None:
+    """Make the folder, with a ``bin`` that stands before the system's programs."""
+    binaries = home / "bin"
+    binaries.mkdir(parents=True)
+    (home / "tmp").mkdir()
+    # The interpreter itself: a shim of a version manager would look for its versions in the instance's HOME.
+    (binaries / "python3.11").symlink_to(Path(sys._base_executable).resolve())  # type: ignore[attr-defined]
+    if uv is not None:
+        (binaries / "uv").symlink_to(uv.resolve())
+    # What must never reach the real machine.
+    for name in power.NAMES:
+        _script(binaries / name, f'exec {shlex.join([sys.executable, "-I", power.__file__])} {name} "$@"')
+    for name in ("dnf", "yum"):
+        _script(binaries / name, f'echo "{name}: an emulated instance installs no system packages" >&2; exit 127')
+
+
+def _script(path: Path, body: str) -> None:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+def environment(instance_id: str, home: Path, uv: Path | None, url: str, region: str) -> dict[str, str]:
+    """The variables of every process of an instance: an allowlist of this process's, and its own.
+
+    Credentials are none of them: as on EC2, they come from the instance's metadata service.
+    """
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES) or name.upper() in _PROXIES
+    }
+    if any(name.upper() in _PROXIES for name in passed):
+        direct = ",".join(filter(None, [passed.get("NO_PROXY") or passed.get("no_proxy"), "127.0.0.1,localhost"]))
+        passed |= {"NO_PROXY": direct, "no_proxy": direct}
+    if uv is not None:
+        passed["UV_CACHE_DIR"] = _uv_cache(uv)
+    return passed | {
+        "PATH": f"{home / 'bin'}:{_SYSTEM_PATH}",
+        "HOME": str(home),
+        "TMPDIR": str(home / "tmp"),
+        MARKER: instance_id,
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{url}/localcloud/imds/{instance_id}",
+        power.ENDPOINT: f"{url}/localcloud/instances/{instance_id}/shutdown",
+    }
+
+
+@cache
+def _uv_cache(uv: Path) -> str:
+    """This user's cache: the instance's HOME is another, and installing would start from nothing."""
+    return subprocess.run([uv, "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip()
