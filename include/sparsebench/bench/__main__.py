@@ -27,8 +27,6 @@ from sparsebench.store import Store
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-WIDTH_WITHOUT_TERMINAL = 140
-
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
@@ -63,8 +61,6 @@ def model(
 ) -> None:
     """Measure any ONNX classifier with all engines on this machine."""
     console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH_WITHOUT_TERMINAL
     with _one_line_errors(), TemporaryDirectory(prefix="sparsebench-") as folder:
         host = host_facts()
         store = Store(Path(folder).as_uri())

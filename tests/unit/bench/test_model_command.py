@@ -38,8 +38,11 @@ def test_it_prints_a_line_per_trial_and_a_table_and_nothing_reaches_for_the_netw
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len([line for line in lines if line.endswith(" img/s") and line.startswith("[")]) == 2 * len(ENGINES)
-    rows = [line for line in lines if line.startswith("│")]
-    assert sorted(row.split("│")[1].strip() for row in rows) == sorted(ENGINES)
+    (head,) = (number for number, line in enumerate(lines) if line.split()[:2] == ["engine", "precision"])
+    rows = [line.split() for line in lines[head + 2 : head + 2 + len(ENGINES)]]
+    assert sorted(row[0] for row in rows) == sorted(ENGINES)
+    throughputs = [float(row[2]) for row in rows]
+    assert throughputs == sorted(throughputs, reverse=True)
     assert not (tmp_path / "attempts").exists()
 
 

@@ -126,7 +126,7 @@ def test_a_network_that_onnx_runtime_cannot_run_fails_with_its_reason(bench, mak
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_when_the_runner_is_ended_so_is_its_child_and_nothing_half_is_written(bench, network, store, tmp_path, ending):
     pid_file = tmp_path / "pid"
-    runner = bench.start(bench.request(network, ("hanging",)), HANGING_PID=str(pid_file))
+    runner = bench.start(bench.request(network, ("hanging",)), HANGING_PID=str(pid_file), TMPDIR=str(tmp_path))
     wait_for(lambda: pid_file.exists() and pid_file.read_text() != "")
 
     runner.send_signal(ending)
