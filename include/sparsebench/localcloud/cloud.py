@@ -57,9 +57,10 @@ class Cloud:
         """Make every instance what moto says that it is, however it came to be so."""
         for region, record in _records():
             with self._lock:
-                if record.id not in self._instances:
-                    self._instances[record.id] = Instance(record, region, self._config, self._url)
-            self._instances[record.id].follow()
+                instance = self._instances.get(record.id)
+                if instance is None:
+                    instance = self._instances[record.id] = Instance(record, region, self._config, self._url)
+            instance.follow()
 
     def shut_down(self, instance: Instance) -> None:
         """What an instance's own shutdown does: stop or terminate it, as it was launched to."""

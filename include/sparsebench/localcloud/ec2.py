@@ -20,7 +20,7 @@ from sparsebench.localcloud.faults import Faults
 # An image that does not exist is the mistake that a launch on AWS would show.
 settings.ENABLE_AMI_VALIDATION = True
 
-_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15"
 
 Form = dict[str, str]
 Forward = Callable[[], Response]

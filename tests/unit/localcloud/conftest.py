@@ -1,0 +1,107 @@
+"""A user of the emulated cloud: real boto3, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+from botocore.config import Config as BotoConfig
+
+from sparsebench.localcloud import LocalCloud
+from sparsebench.localcloud.processes import MARKER
+
+IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+OVER = ("Success", "Failed", "TimedOut", "Cancelled")
+
+
+def wait_until(promise: Callable[[], Any], timeout_s: float = 15) -> Any:
+    """What ``promise`` gives, as soon as it is true."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := promise()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+    return found
+
+
+def processes_of(instance_id: str) -> list[psutil.Process]:
+    """Seen from outside, by what /proc says."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARKER) == instance_id and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+class User:
+    """EC2 and SSM clients, and the few calls that every test makes."""
+
+    def __init__(self, url: str) -> None:
+        config = BotoConfig(retries={"max_attempts": 0})
+        self.ec2 = boto3.client("ec2", endpoint_url=url, region_name="us-east-1", config=config)
+        self.ssm = boto3.client("ssm", endpoint_url=url, region_name="us-east-1", config=config)
+        self.image = self.ssm.get_parameter(Name=IMAGE)["Parameter"]["Value"]
+
+    def run_instances(self, **parameters: Any) -> list[dict[str, Any]]:
+        defaults = {"ImageId": self.image, "MinCount": 1, "MaxCount": 1, "InstanceType": "localhost"}
+        return list(self.ec2.run_instances(**(defaults | parameters))["Instances"])
+
+    def launch(self, **parameters: Any) -> str:
+        """Id of a new instance whose agent is online."""
+        instance_id = str(self.run_instances(**parameters)[0]["InstanceId"])
+        wait_until(lambda: self.agent(instance_id) == "Online")
+        return instance_id
+
+    def agent(self, instance_id: str) -> str | None:
+        filters = [{"Key": "InstanceIds", "Values": [instance_id]}]
+        found = self.ssm.describe_instance_information(Filters=filters)["InstanceInformationList"]
+        return found[0]["PingStatus"] if found else None
+
+    def state(self, instance_id: str) -> str:
+        described = self.ec2.describe_instances(InstanceIds=[instance_id])
+        return str(described["Reservations"][0]["Instances"][0]["State"]["Name"])
+
+    def send(self, instance_id: str, *commands: str, **parameters: str) -> str:
+        """Id of a command that was sent."""
+        given = {"commands": list(commands)} | {name: [value] for name, value in parameters.items()}
+        sent = self.ssm.send_command(InstanceIds=[instance_id], DocumentName="AWS-RunShellScript", Parameters=given)
+        return str(sent["Command"]["CommandId"])
+
+    def invocation(self, command_id: str, instance_id: str) -> dict[str, Any]:
+        return dict(self.ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id))
+
+    def ended(self, command_id: str, instance_id: str) -> dict[str, Any]:
+        """The invocation, once it is over."""
+        return dict(wait_until(lambda: (found := self.invocation(command_id, instance_id))["Status"] in OVER and found))
+
+    def started(self, command_id: str, instance_id: str) -> None:
+        wait_until(lambda: self.invocation(command_id, instance_id)["Status"] == "InProgress")
+
+    def run(self, instance_id: str, *commands: str, **parameters: str) -> dict[str, Any]:
+        """Send commands, and wait for their end."""
+        return self.ended(self.send(instance_id, *commands, **parameters), instance_id)
+
+
+@pytest.fixture
+def user(localcloud: LocalCloud) -> User:
+    return User(localcloud.url)
+
+
+@pytest.fixture
+def post_faults(localcloud: LocalCloud) -> Callable[[Any], Any]:
+    """Ask for faults."""
+
+    def post(faults: Any) -> Any:
+        request = urllib.request.Request(f"{localcloud.url}/localcloud/faults", json.dumps(faults).encode())
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
+
+    return post
