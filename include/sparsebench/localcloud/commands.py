@@ -6,8 +6,9 @@ import subprocess
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from sparsebench.localcloud import processes
@@ -21,7 +22,23 @@ _KILLED = 137
 """Exit code of a script that the SSM agent ended."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Report:
+    """What SSM knows of a command on one instance. Output comes with the end, as much of it as SSM keeps."""
+
+    status: Status = "Pending"
+    details: str = "Pending"
+    response_code: int = -1
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stdout: str = ""
+    stderr: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.status not in ("Pending", "InProgress")
+
+
 class Invocation:
     """A command on one instance.
 
@@ -29,91 +46,95 @@ class Invocation:
     stay Pending or InProgress until their time is up.
     """
 
-    command: Command
-    instance: Instance
-    reported: Status = "Pending"
-    details: str = "Pending"
-    response_code: int = -1
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    process: subprocess.Popen[bytes] | None = None
-    cancelled: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, command: Command, instance: Instance) -> None:
+        self.command = command
+        self.instance = instance
+        self._lock = threading.Lock()
+        self._report = Report()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cancelled = False
 
     @property
-    def status(self) -> Status:
-        with self.lock:
-            if self.reported in ("Pending", "InProgress") and not self.instance.running:
-                waited = datetime.now(UTC) - (self.started_at or self.command.requested_at)
-                limit_s = self.command.execution_timeout_s if self.started_at else self.command.delivery_timeout_s
-                if waited >= timedelta(seconds=limit_s):
-                    self._report("TimedOut", "ExecutionTimedOut" if self.started_at else "DeliveryTimedOut")
-            return self.reported
+    def report(self) -> Report:
+        with self._lock:
+            report = self._report
+            if not report.over and not self.instance.running and self._waited_s() >= self._patience_s():
+                details = "ExecutionTimedOut" if report.started_at else "DeliveryTimedOut"
+                self._report = replace(report, status="TimedOut", details=details, ended_at=datetime.now(UTC))
+            return self._report
 
-    @property
-    def stdout(self) -> str:
-        """Nothing before the command has ended, and then as much as SSM keeps."""
-        return self._output("stdout", STDOUT_CHARACTERS)
+    def _waited_s(self) -> float:
+        since = self._report.started_at or self.command.requested_at
+        return (datetime.now(UTC) - since).total_seconds()
 
-    @property
-    def stderr(self) -> str:
-        return self._output("stderr", STDERR_CHARACTERS)
-
-    def _output(self, stream: str, characters: int) -> str:
-        if self.response_code == -1 or self.started_at is None:
-            return ""
-        with (self.instance.logs / self.command.id / stream).open("rb") as file:
-            return file.read(4 * characters).decode(errors="replace")[:characters]  # at most 4 bytes a character
-
-    def _report(self, status: Status, details: str | None = None, response_code: int = -1) -> None:
-        self.reported, self.details, self.response_code = status, details or status, response_code
-        if status != "InProgress":
-            self.ended_at = datetime.now(UTC)
+    def _patience_s(self) -> float:
+        started = self._report.started_at is not None
+        return self.command.execution_timeout_s if started else self.command.delivery_timeout_s
 
     def run(self) -> None:
         """Run it to its end. Called when a slot is free."""
-        with self.lock:
-            if self.cancelled:
+        with self._lock:
+            if self._cancelled:
                 return
             try:
-                self.process = self.instance.start(self.command.id, self.command.script, self.command.folder)
+                self._process = self.instance.start(self.command.id, self.command.script, self.command.folder)
             except PoweredOff:
                 return
             except OSError as problem:
-                self.started_at = datetime.now(UTC)
-                (self.instance.logs / self.command.id / "stderr").write_text(f"failed to run commands: {problem}\n")
-                self._report("Failed", response_code=1)
+                (self._logs / "stderr").write_text(f"failed to run commands: {problem}\n")
+                self._report = replace(self._report, started_at=datetime.now(UTC))
+                self._end("Failed", 1)
                 return
-            self.started_at = datetime.now(UTC)
-            self._report("InProgress")
+            self._report = Report("InProgress", "InProgress", started_at=datetime.now(UTC))
         timed_out = False
         try:
-            self.process.wait(self.command.execution_timeout_s)
+            self._process.wait(self.command.execution_timeout_s)
         except subprocess.TimeoutExpired:
             timed_out = True
-            processes.end_group(self.process)
-            self.process.wait()
-        with self.lock:
-            code = self.process.returncode
-            if self.cancelled:
-                self._report("Cancelled", response_code=_KILLED)
+            processes.end_group(self._process)
+        code = self._process.wait()
+        with self._lock:
+            if self._cancelled:
+                self._end("Cancelled", _KILLED)
             elif not self.instance.running:
                 return  # it went down with its agent
             elif timed_out:
-                self._report("TimedOut", "ExecutionTimedOut", _KILLED)
+                self._end("TimedOut", _KILLED, "ExecutionTimedOut")
             else:
-                self._report("Success" if code == 0 else "Failed", response_code=code if code >= 0 else 128 - code)
+                self._end("Success" if code == 0 else "Failed", code if code >= 0 else 128 - code)
 
     def cancel(self) -> None:
         """End it, unless it has ended. Returns when its processes are gone."""
-        with self.lock:
-            if self.reported not in ("Pending", "InProgress"):
+        with self._lock:
+            if self._report.over:
                 return
-            self.cancelled = True
-            if self.process is None or not self.instance.running:
-                self._report("Cancelled")
+            self._cancelled = True
+            if self._process is None or not self.instance.running:
+                self._report = replace(
+                    self._report, status="Cancelled", details="Cancelled", ended_at=datetime.now(UTC)
+                )
                 return
-        processes.end_group(self.process)
+        processes.end_group(self._process)
+
+    @property
+    def _logs(self) -> Path:
+        return self.instance.logs / self.command.id
+
+    def _end(self, status: Status, response_code: int, details: str | None = None) -> None:
+        self._report = replace(
+            self._report,
+            status=status,
+            details=details or status,
+            response_code=response_code,
+            ended_at=datetime.now(UTC),
+            stdout=_head(self._logs / "stdout", STDOUT_CHARACTERS),
+            stderr=_head(self._logs / "stderr", STDERR_CHARACTERS),
+        )
+
+
+def _head(file: Path, characters: int) -> str:
+    with file.open("rb") as stream:
+        return stream.read(4 * characters).decode(errors="replace")[:characters]  # 4 bytes a character at most
 
 
 @dataclass
@@ -134,7 +155,7 @@ class Command:
     @property
     def status(self) -> Status:
         """One word for all of its invocations: the worst of them once all have ended."""
-        every = {invocation.status for invocation in self.invocations}
+        every = {invocation.report.status for invocation in self.invocations}
         if every & {"Pending", "InProgress"}:
             return "Pending" if every == {"Pending"} else "InProgress"
         order: tuple[Status, ...] = ("Failed", "TimedOut", "Cancelled", "Success")

@@ -204,7 +204,8 @@ def _information(instance: Instance) -> Body:
 
 
 def _command(command: Command) -> Body:
-    statuses = [invocation.status for invocation in command.invocations]
+    reports = [invocation.report for invocation in command.invocations]
+    status = command.status
     return {
         "CommandId": command.id,
         "DocumentName": command.document,
@@ -212,25 +213,26 @@ def _command(command: Command) -> Body:
         "Parameters": command.parameters,
         "InstanceIds": [invocation.instance.id for invocation in command.invocations],
         "RequestedDateTime": command.requested_at.timestamp(),
-        "Status": command.status,
-        "StatusDetails": command.status,
-        "TargetCount": len(statuses),
-        "CompletedCount": sum(status not in ("Pending", "InProgress") for status in statuses),
-        "ErrorCount": sum(status in ("Failed", "TimedOut") for status in statuses),
+        "Status": status,
+        "StatusDetails": status,
+        "TargetCount": len(reports),
+        "CompletedCount": sum(report.over for report in reports),
+        "ErrorCount": sum(report.status in ("Failed", "TimedOut") for report in reports),
         "TimeoutSeconds": command.delivery_timeout_s,
     }
 
 
 def _invocation(invocation: Invocation, details: bool) -> Body:
-    command, status = invocation.command, invocation.status
+    command, report = invocation.command, invocation.report
+    errors = f"\n----------ERROR-------\n{report.stderr}" if report.stderr else ""
     plugin = {
         "Name": _PLUGIN,
-        "Status": status,
-        "StatusDetails": invocation.details,
-        "ResponseCode": invocation.response_code,
-        "Output": _plugin_output(invocation),
-        **({"ResponseStartDateTime": invocation.started_at.timestamp()} if invocation.started_at else {}),
-        **({"ResponseFinishDateTime": invocation.ended_at.timestamp()} if invocation.ended_at else {}),
+        "Status": report.status,
+        "StatusDetails": report.details,
+        "ResponseCode": report.response_code,
+        "Output": (report.stdout + errors)[:_PLUGIN_OUTPUT_CHARACTERS],
+        **({"ResponseStartDateTime": report.started_at.timestamp()} if report.started_at else {}),
+        **({"ResponseFinishDateTime": report.ended_at.timestamp()} if report.ended_at else {}),
     }
     return {
         "CommandId": command.id,
@@ -239,35 +241,29 @@ def _invocation(invocation: Invocation, details: bool) -> Body:
         "Comment": command.comment,
         "DocumentName": command.document,
         "RequestedDateTime": command.requested_at.timestamp(),
-        "Status": status,
-        "StatusDetails": invocation.details,
+        "Status": report.status,
+        "StatusDetails": report.details,
         "CommandPlugins": [plugin] if details else [],
     }
 
 
-def _plugin_output(invocation: Invocation) -> str:
-    errors = invocation.stderr
-    both = invocation.stdout + (f"\n----------ERROR-------\n{errors}" if errors else "")
-    return both[:_PLUGIN_OUTPUT_CHARACTERS]
-
-
 def _invocation_with_output(invocation: Invocation) -> Body:
-    status, started, ended = invocation.status, invocation.started_at, invocation.ended_at
-    elapsed = f"PT{(ended - started).total_seconds():.3f}S" if started and ended else ""
+    report = invocation.report
+    started, ended = report.started_at, report.ended_at
     return {
         "CommandId": invocation.command.id,
         "InstanceId": invocation.instance.id,
         "Comment": invocation.command.comment,
         "DocumentName": invocation.command.document,
         "PluginName": _PLUGIN,
-        "ResponseCode": invocation.response_code,
+        "ResponseCode": report.response_code,
         "ExecutionStartDateTime": _text(started),
-        "ExecutionElapsedTime": elapsed,
+        "ExecutionElapsedTime": f"PT{(ended - started).total_seconds():.3f}S" if started and ended else "",
         "ExecutionEndDateTime": _text(ended),
-        "Status": status,
-        "StatusDetails": invocation.details,
-        "StandardOutputContent": invocation.stdout,
-        "StandardErrorContent": invocation.stderr,
+        "Status": report.status,
+        "StatusDetails": report.details,
+        "StandardOutputContent": report.stdout,
+        "StandardErrorContent": report.stderr,
     }
 
 

@@ -119,9 +119,9 @@ def test_airflows_operator_launches_an_instance(user: User) -> None:
         config={"InstanceType": "localhost"},
         aws_conn_id=None,
         region_name="us-east-1",
-    )
-    created = operator.hook.conn.run_instances(
-        ImageId=operator.image_id, MinCount=operator.min_count, MaxCount=operator.max_count, **operator.config
+        do_xcom_push=False,
     )
 
-    assert user.state(created["Instances"][0]["InstanceId"]) == "running"
+    (instance_id,) = operator.execute({})  # type: ignore[arg-type]
+
+    assert user.state(instance_id) == "running"

@@ -59,10 +59,12 @@ def test_user_data_runs_at_the_first_boot_only(user: User, localcloud: LocalClou
     assert boots.read_text() == f"booted as {boots.parent}\n"
 
 
-@pytest.mark.parametrize("call", ["terminate_instances", "stop_instances", "reboot_instances"])
-def test_every_process_ends_with_the_instance_even_a_daemon(user: User, call: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "trap"), [("terminate_instances", "trap '' TERM;"), ("stop_instances", ""), ("reboot_instances", "")]
+)
+def test_every_process_ends_with_the_instance_even_a_daemon(user: User, call: str, trap: str) -> None:
     instance_id = user.launch(UserData="#!/bin/sh\nsleep 64\n")
-    user.run(instance_id, "setsid nohup sh -c 'trap \"\" TERM; sleep 65; sleep 66' >/dev/null 2>&1 &")
+    user.run(instance_id, f'setsid nohup sh -c "{trap} sleep 65; sleep 66" >/dev/null 2>&1 &')
     user.run(instance_id, "nohup env -i sleep 67 >/dev/null 2>&1 & sleep 0.2")
     before = wait_until(lambda: len(found := processes_of(instance_id)) >= 4 and found)
 
