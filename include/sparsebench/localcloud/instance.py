@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -134,7 +135,7 @@ class Instance:
 
     # ----------------------------------------------------------------------------- its planned shutdown
 
-    def schedule_shutdown(self, after_s: float, act: Any) -> None:
+    def schedule_shutdown(self, after_s: float, act: Callable[[], object]) -> None:
         """Call ``act`` after so many seconds, in place of what was planned before."""
         with self._lock:
             self.cancel_shutdown()

@@ -20,7 +20,10 @@ _POLL_S = 0.05
 
 
 def of(instance_id: str) -> set[psutil.Process]:
-    """Every process that carries the instance's marker, and the descendants of those."""
+    """Every process that carries the instance's marker, and the descendants of those.
+
+    What clears its environment *and* leaves its parent is not found; nothing that runs on an instance does both.
+    """
     found: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -31,7 +34,7 @@ def of(instance_id: str) -> set[psutil.Process]:
 
 def _alive(process: psutil.Process) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
@@ -40,7 +43,7 @@ def end(instance_id: str, grace_s: float = GRACE_S) -> None:
     """End every process of an instance, as a machine that shuts down does; returns when none is left."""
     deadline = time.monotonic() + grace_s
     asked: set[psutil.Process] = set()
-    while alive := of(instance_id):
+    while alive := of(instance_id) | {process for process in asked if _alive(process)}:
         too_late = time.monotonic() >= deadline
         for process in alive:
             with contextlib.suppress(psutil.Error):
