@@ -45,17 +45,16 @@ def overall_sparsity(layers: Iterable[LayerSparsity]) -> float:
 
 
 def _layer_name(node: str, weight: str) -> str:
-    """The name in torch: the weight's own, or where the export renamed it (onnx::MatMul_12), the node's scope.
+    """The name in torch: the node's scope, or where it has none, the weight's own name.
 
-    The scope of layer ``stages.2.1.attn`` is ``/stages/stages.2/stages.2.1/attn/MatMul``: a child of a
-    sequence repeats its parent's name.
+    The scope comes first because the export renames weights (onnx::MatMul_12) and lets nodes share one when
+    their values are the same. The scope of the layer ``stages.2.1.attn`` is ``/stages/stages.2/stages.2.1/attn``:
+    a child of a sequence repeats its parent's name.
     """
-    if weight.endswith(".weight"):
-        return weight.removesuffix(".weight")
     parts: list[str] = []
     for step in node.strip("/").split("/")[:-1]:
         if parts and step.startswith(f"{parts[-1]}."):
             parts[-1] = step
         else:
             parts.append(step)
-    return ".".join(parts) or weight
+    return ".".join(parts) or weight.removesuffix(".weight")

@@ -1,0 +1,62 @@
+"""Building networks needs the sparsify environment, so these tests start it as what it is: a program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparsebench.contracts import ModelCard, SparsifyRequest, Variant
+from sparsebench.store import Store
+
+ROOT = Path(__file__).parents[3]
+NO_HUB = "http://127.0.0.1:1"
+
+
+class Sparsify:
+    """The command line, on one store."""
+
+    def __init__(self, store: Store, python: list[str], environment: dict[str, str]):
+        self.store = store
+        self._python = python
+        self._environment = environment
+        self._requests = 0
+
+    def run(self, network: str, *variants: Variant, **variables: str) -> subprocess.CompletedProcess[str]:
+        """With these environment variables on top."""
+        self._requests += 1
+        path = self.store.put_sparsify_request(
+            SparsifyRequest(job=f"job-{self._requests}", network=network, variants=variants)
+        )
+        command = [*self._python, "-m", "sparsebench.sparsify", "run", "--store", self.store.uri, "--request", path]
+        return subprocess.run(command, env=self._environment | variables, capture_output=True, text=True)
+
+    def card(self, variant: Variant) -> ModelCard:
+        (found,) = (card for card in self.store.model_cards() if card.variant == variant)
+        return found
+
+
+@pytest.fixture(scope="session")
+def python() -> list[str]:
+    return [str(ROOT / ".envs" / "sparsify" / "bin" / "python")]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Nothing in the cache of weights, and nobody at the hub's address."""
+    return os.environ | {
+        "PYTHONPATH": str(ROOT / "include"),
+        "HF_HOME": str(tmp_path_factory.mktemp("hub-cache")),
+        "HF_ENDPOINT": NO_HUB,
+    }
+
+
+@pytest.fixture(scope="session")
+def sparsify(
+    tmp_path_factory: pytest.TempPathFactory, python: list[str], environment: dict[str, str]
+) -> Callable[[], Sparsify]:
+    """The command line on a new, empty store."""
+    return lambda: Sparsify(Store((tmp_path_factory.mktemp("store")).as_uri()), python, environment)

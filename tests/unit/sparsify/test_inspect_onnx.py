@@ -1,0 +1,73 @@
+"""What is read from an ONNX file. The files are made by hand, in the environment that has onnx."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+# Weights of 10 values each, so many of them zero: (operator, node's name, weight's name, zeros).
+MAKE_AND_READ = """
+import json, sys
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+from sparsebench.sparsify.inspect_onnx import layer_sparsities, overall_sparsity
+
+nodes, weights = [], {}
+for operator, name, weight, zeros in json.loads(sys.argv[1]):
+    nodes.append(helper.make_node(operator, ["x", weight], ["y"], name=name))
+    shape = (2, 5, 1, 1) if operator == "Conv" else (2, 5)
+    values = np.where(np.arange(10) < zeros, 0, 1).reshape(shape).astype(np.float32)
+    weights[weight] = numpy_helper.from_array(values, weight)
+weights.pop("computed", None)
+image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 5])
+graph = helper.make_graph(nodes, "made by hand", [image], [image], list(weights.values()))
+layers = layer_sparsities(helper.make_model(graph))
+print(json.dumps([[(layer.name, layer.parameters, layer.sparsity) for layer in layers], overall_sparsity(layers)]))
+"""
+
+
+@pytest.fixture
+def read(python: list[str], environment: dict[str, str]) -> Callable[..., Any]:
+    """Layers (name, parameters, sparsity) and overall sparsity of a file with these nodes."""
+
+    def read(*nodes: tuple[str, str, str, int]) -> Any:
+        done = subprocess.run(
+            [*python, "-c", MAKE_AND_READ, json.dumps(nodes)], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return read
+
+
+def test_sparsity_is_counted_in_each_weight_and_over_all(read):
+    layers, overall = read(
+        ("Conv", "/stem/Conv", "stem.weight", 2),
+        ("MatMul", "/stages/stages.2/stages.2.1/attn/qkv/MatMul", "onnx::MatMul_12", 5),
+        ("Gemm", "/head/fc/Gemm", "head.fc.weight", 10),
+    )
+
+    assert layers == [
+        ["stem", 10, pytest.approx(0.2)],
+        ["stages.2.1.attn.qkv", 10, pytest.approx(0.5)],
+        ["head.fc", 10, 1.0],
+    ]
+    assert overall == pytest.approx(17 / 30)
+
+
+def test_operators_without_a_weight_are_no_layers(read):
+    layers, _ = read(
+        ("MatMul", "/attn/MatMul", "computed", 0), ("Mul", "/scale/Mul", "scale", 9), ("Conv", "", "a.weight", 1)
+    )
+
+    assert layers == [["a", 10, pytest.approx(0.1)]]
+
+
+def test_layers_that_share_a_weight_keep_their_own_names(read):
+    layers, _ = read(("Conv", "/a/Conv", "a.weight", 10), ("Conv", "/b/Conv", "a.weight", 10))
+
+    assert [name for name, _, _ in layers] == ["a", "b"]
