@@ -54,7 +54,6 @@ class _Builder:
     def __init__(self, store: Store, network: Network, seed: int, report: ProgressReport):
         self._store = store
         self._network = network
-        self._seed = seed
         self._report = report
         self._cards = store.model_cards()
         self._versions = {package: version(package) for package in PACKAGES}
@@ -105,8 +104,8 @@ class _Builder:
         if recipe:
             self._report.step(f"{variant}: pruning")
             prune(model, recipe)
-        if weights.kind == "random":
-            build.calibrate_batch_norms(model, shape, self._seed)
+            if weights.kind == "random":
+                build.calibrate_batch_norms(model, self._network)
 
         self._report.step(f"{variant}: exporting")
         data = to_onnx(model, shape)

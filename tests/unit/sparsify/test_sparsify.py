@@ -1,4 +1,4 @@
-"""A request is carried out: MobileNetV1, the smallest network to compute, with random weights. About 50 s."""
+"""A request is carried out: MobileNetV1, the smallest network to compute, with random weights. About 45 s."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 from sparsebench import catalog
-from sparsebench.contracts import sha256
 from sparsebench.sparsify.recipe import one_shot, variant_targets
 
 NETWORK = "mobilenetv1"
@@ -97,12 +96,6 @@ def test_the_same_seed_gives_the_same_file_in_a_fresh_store(built, sparsify):
     assert fresh.run(NETWORK, "pruned").returncode == 0
 
     assert fresh.card("pruned") == built.card("pruned")
-
-
-def test_the_artifact_has_the_digest_of_its_content(built):
-    card = built.card("pruned")
-
-    assert sha256(built.store.read(built.store.artifact_path(card.artifact))) == card.artifact
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Trained weights come from the hub, here a server on this machine; without it a network is random. About 50 s."""
+"""Trained weights come from the hub, here a server on this machine; without it a network is random. About 40 s."""
 
 from __future__ import annotations
 
