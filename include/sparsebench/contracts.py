@@ -319,7 +319,7 @@ class MissingCell(Contract):
     """A cell that a run was to measure and that has no valid number."""
 
     cell: Cell
-    reason: Literal["absent", "invalid", "failed", "launch", "agent", "prepare", "benchmark"] = Field(
+    reason: Literal["absent", "invalid", "failed", "launch", "agent", "prepare", "work"] = Field(
         description="of the trial, or the step of the instance that failed before it could be measured"
     )
     detail: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,9 @@ import pandas as pd
 
 from sparsebench.analysis.order import LANES, ordered
 from sparsebench.contracts import Cell, Collection, HostFacts, Trial
+
+Row = dict[str, object]
+Key = tuple[object, ...]
 
 MACHINE = ["instance_type", "cpu_model", "emulated"]
 """What results are keyed by. The type alone is not enough: the CPU behind it can differ from launch to launch.
@@ -39,6 +43,7 @@ itself; NaN where it does not tell.
 MISSING: dict[str, str] = {
     "instance_type": "str",
     "cpu_model": "str",
+    "emulated": "boolean",
     "network": "str",
     "variant": "str",
     "engine": "str",
@@ -50,8 +55,9 @@ MISSING: dict[str, str] = {
 }
 """Columns of ``Results.missing``: one row a cell and reason.
 
-cpu_model: empty where no trial was begun. trials: that gave no throughput for this reason (0: none was begun).
-valid_trials: of the same cell; 0 means that the cell has no throughput at all. detail: of the first such trial.
+cpu_model: empty, and emulated NA, where no trial was begun or the host is unknown. trials: that gave no
+throughput for this reason (0: none was begun). valid_trials: of the same cell; 0 means that the cell has no
+throughput at all. detail: of the first such trial.
 """
 
 REASONS: dict[str, str] = {
@@ -101,7 +107,7 @@ class Results:
         )
 
 
-def table(rows: Sequence[dict[str, object]], columns: dict[str, str]) -> pd.DataFrame:
+def table(rows: Sequence[Row], columns: dict[str, str]) -> pd.DataFrame:
     """A table of exactly these columns and types, in the order in which it is shown."""
     return ordered(pd.DataFrame(list(rows), columns=list(columns)).astype(columns))
 
@@ -113,66 +119,60 @@ def from_trials(trials: Sequence[Trial], hosts: Sequence[HostFacts], collections
     known. A cell of which one trial disagreed is invalid on that machine as a whole: whichever of its
     processes was right, it is not ranked.
     """
-    machines = {(host.instance_type, host.instance_id): host for host in hosts}
-    repeats: list[dict[str, object]] = []
-    refused: list[dict[str, object]] = []
+    valid, refused = _judged(trials, {(host.instance_type, host.instance_id): host for host in hosts})
+    valid_trials = Counter(_key(row) for row in valid)
+    numbered: Counter[Key] = Counter()
+    for row in valid:
+        row["repeat"] = numbered[_key(row)]
+        numbered[_key(row)] += 1
+
+    lost = Counter((_key(row), row["reason"]) for row in refused)
+    first = {(_key(row), row["reason"]): row for row in reversed(refused)}
+    missing = [
+        {**row, "trials": lost[key, reason], "valid_trials": valid_trials[key]} for (key, reason), row in first.items()
+    ]
+    return Results(table(valid, REPEATS), table([*missing, *_never_begun(trials, collections)], MISSING))
+
+
+def _judged(trials: Sequence[Trial], hosts: dict[tuple[str, str], HostFacts]) -> tuple[list[Row], list[Row]]:
+    """One row a trial: those whose throughput enters, and those that are refused, with their reason."""
+    valid: list[Row] = []
+    refused: list[Row] = []
     for trial in sorted(trials, key=lambda trial: (trial.cell.key, trial.job, trial.round)):
-        host = machines.get((trial.cell.instance_type, trial.instance_id))
-        identity = {**_identity(trial.cell), "cpu_model": host.cpu_model if host else ""}
+        host = hosts.get((trial.cell.instance_type, trial.instance_id))
         reason, detail = _refusal(trial, host)
         if reason:
-            refused.append({**identity, "reason": reason, "detail": detail})
+            refused.append({**_identity(trial.cell, host), "reason": reason, "detail": detail})
         else:
-            repeats.append(
-                {
-                    **identity,
-                    "emulated": host is not None and host.emulated,
-                    "throughput_img_s": trial.throughput_img_s,
-                    "supported_ops": trial.engine_facts.get("fraction_of_supported_ops"),
-                }
-            )
-    key = ["instance_type", "cpu_model", "network", "variant", "engine", "precision"]
-    invalid = {_key(row, key) for row in refused if row["reason"] == "invalid"}
-    repeats = [row for row in repeats if _key(row, key) not in invalid]
+            supported = trial.engine_facts.get("fraction_of_supported_ops")
+            measured = {"throughput_img_s": trial.throughput_img_s, "supported_ops": supported}
+            valid.append({**_identity(trial.cell, host), **measured})
+    invalid = {_key(row) for row in refused if row["reason"] == "invalid"}
+    return [row for row in valid if _key(row) not in invalid], refused
 
-    valid: dict[tuple[object, ...], int] = {}
-    for row in repeats:
-        row["repeat"] = valid.get(_key(row, key), 0)
-        valid[_key(row, key)] = valid.get(_key(row, key), 0) + 1
-    missing: dict[tuple[object, ...], dict[str, object]] = {}
-    for row in refused:
-        entry = missing.setdefault(
-            _key(row, [*key, "reason"]), {**row, "trials": 0, "valid_trials": valid.get(_key(row, key), 0)}
-        )
-        entry["trials"] = int(str(entry["trials"])) + 1
 
+def _never_begun(trials: Sequence[Trial], collections: Sequence[Collection]) -> list[Row]:
+    """What a run was to measure, and of which the night has no trial at all."""
     begun = {trial.cell for trial in trials}
-    never_begun = {
+    planned = {
         miss.cell: miss
         for collection in sorted(collections, key=lambda collection: collection.run)
         for miss in collection.missing
         if miss.cell not in begun
     }
-    unbegun = [
-        {
-            **_identity(cell),
-            "cpu_model": "",
-            "reason": miss.reason,
-            "trials": 0,
-            "valid_trials": 0,
-            "detail": miss.detail,
-        }
-        for cell, miss in never_begun.items()
+    return [
+        {**_identity(cell, None), "reason": miss.reason, "trials": 0, "valid_trials": 0, "detail": miss.detail}
+        for cell, miss in planned.items()
     ]
-    return Results(table(repeats, REPEATS), table([*missing.values(), *unbegun], MISSING))
 
 
-def _identity(cell: Cell) -> dict[str, object]:
-    return cell.model_dump()
+def _identity(cell: Cell, host: HostFacts | None) -> Row:
+    machine = {"cpu_model": host.cpu_model, "emulated": host.emulated} if host else {"cpu_model": "", "emulated": None}
+    return {**cell.model_dump(), **machine}
 
 
-def _key(row: dict[str, object], columns: list[str]) -> tuple[object, ...]:
-    return tuple(row[column] for column in columns)
+def _key(row: Row) -> Key:
+    return tuple(row[column] for column in CELL)
 
 
 def _refusal(trial: Trial, host: HostFacts | None) -> tuple[str, str]:

@@ -84,7 +84,7 @@ def _check(night: str) -> None:
 
 
 def _lane(results: Results) -> str:
-    return f"Lane: {words.LANES[results.lanes[0]]}." if results.lanes else ""
+    return words.LANES[results.lanes[0]] if results.lanes else ""
 
 
 def _save(content: dict[str, bytes], folder: Path) -> Path:

@@ -95,7 +95,7 @@ class Report:
                 lambda: figures.bar_graph(bars, missing),
             )
         table = tables.throughput(cells, missing, "throughput.csv")
-        self.page.machines.append(Machine(words.machine(first), picture, table))
+        self.page.machines.append(Machine(picture, table))
         fakes = figures.fake_prune_rows(cells)
         if len(fakes):
             self.page.fakes.append(

@@ -25,7 +25,8 @@ PALETTE = {  # Okabe and Ito's colours, which colour-blind readers tell apart, a
     "#7f7f7f": "#a8a8a8",
 }
 COLOURS = tuple(PALETTE)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "-", "-", (0, (1.2, 1.2)))  # so that DeepSparse shows under its own tool, which is as fast
+MARKERS = ("o", "s", "^", "D", "v", "<", ">")
 
 DARK = {INK: "#e6edf3", MUTED: "#9aa4ae", GRID: "#373e47", PAPER: "#161b22", **PALETTE}
 """Each colour of a figure, and what stands for it on a dark page."""

@@ -5,7 +5,9 @@ Only what is in a table is drawn: a cell without a valid throughput is not in it
 
 from __future__ import annotations
 
+import itertools
 import textwrap
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 from sparsebench import catalog
 from sparsebench.analysis.results import MACHINE
 from sparsebench.report import words
-from sparsebench.report.drawing import GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours
+from sparsebench.report.drawing import DASHES, GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours
 
 BAR_VARIANTS = ("base", "pruned", "pruned_int8")
 FAKE_STEPS = {"base": "default", "fake85": "85 %", "fake99": "99 %"}
@@ -30,12 +32,19 @@ def line_graph(points: pd.DataFrame) -> Figure:
     place = {tuple(machine): index for index, machine in enumerate(machines.itertuples(index=False))}
     engines = list(dict.fromkeys(points["engine"]))
     colour = engine_colours(engines)
-    for marker, name in zip(MARKERS * len(engines), engines, strict=False):
+    looks = zip(engines, itertools.cycle(MARKERS), itertools.cycle(DASHES))
+    for name, marker, dash in looks:
         mine = points[points["engine"] == name]
         x = [place[tuple(machine)] for machine in mine[MACHINE].itertuples(index=False)]
         axes.fill_between(x, mine["low_img_s"], mine["high_img_s"], color=colour[name], alpha=0.22, linewidth=0)
         axes.plot(
-            x, mine["mean_img_s"], color=colour[name], marker=marker, markeredgecolor=PAPER, label=words.engine(name)
+            x,
+            mine["mean_img_s"],
+            color=colour[name],
+            linestyle=dash,
+            marker=marker,
+            markeredgecolor=PAPER,
+            label=words.engine(name),
         )
     labels = []
     for machine in machines.to_dict("records"):
@@ -49,7 +58,7 @@ def line_graph(points: pd.DataFrame) -> Figure:
     axes.grid(axis="x", visible=False)
     axes.tick_params(length=0)
     axes.set_ylabel("mean throughput, img/s")
-    figure.legend(loc="outside upper left", ncols=4, handlelength=2.2, fontsize=8.5)
+    figure.legend(loc="outside upper left", ncols=4, handlelength=2.8, fontsize=8.5)
     return figure
 
 
@@ -129,8 +138,8 @@ def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
     axes.set_xlabel("throughput, img/s (median; the line is the spread over the repeats)")
-    axes.set_title(_title(cells), loc="left")
-    figure.legend(loc="outside upper left", ncols=4, handlelength=1, fontsize=8.5)
+    handles, labels = axes.get_legend_handles_labels()
+    _legend(figure, dict(zip(labels, handles, strict=True)), _title(cells))
     return figure
 
 
@@ -150,7 +159,7 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
     engines = list(dict.fromkeys(rows["engine"]))
     networks = list(dict.fromkeys(rows["network"]))
     colour = colours(networks, tuple(catalog.networks()))
-    marker = dict(zip(networks, MARKERS * len(networks), strict=False))
+    marker = dict(zip(networks, itertools.cycle(MARKERS)))
     columns = min(2, len(engines))
     panel_rows = -(-len(engines) // columns)
     figure = Figure(figsize=(7.4, 1.2 + 2.4 * panel_rows), layout="constrained")
@@ -176,27 +185,32 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
         panel.set_title(words.engine(engine))
         panel.set_xticks(range(len(steps)), list(FAKE_STEPS.values()))
         panel.set_xlim(-0.3, len(steps) - 0.7)
-        panel.set_ylim(bottom=0)
         panel.grid(axis="x", visible=False)
         panel.tick_params(length=0, labelbottom=True)
+    panels.flat[0].set_ylim(bottom=0)  # shared; only now that every panel has its data
     for unused in panels.flat[len(engines) :]:
         unused.set_visible(False)
     figure.supylabel("throughput, img/s", fontsize=9, color=MUTED)
     figure.supxlabel("target sparsity of every prunable layer", fontsize=9, color=MUTED)
     drawn = [panel.get_legend_handles_labels() for panel in panels.flat]
-    lines_of = {label: line for lines, labels in drawn for line, label in zip(lines, labels, strict=True)}
+    lines_of = {label: bars[0] for handles, labels in drawn for bars, label in zip(handles, labels, strict=True)}
+    _legend(figure, {name: lines_of[name] for name in map(words.network, networks)}, _title(rows))
+    return figure
+
+
+def _legend(figure: Figure, handles: dict[str, Any], title: str) -> None:
+    """Names and colours above everything that is drawn, under the title."""
     legend = figure.legend(
-        [lines_of[words.network(network)] for network in networks],
-        [words.network(network) for network in networks],
+        list(handles.values()),
+        list(handles),
         loc="outside upper left",
         ncols=4,
-        handlelength=2,
-        fontsize=8,
-        title=_title(rows),
+        handlelength=1.6,
+        fontsize=8.5,
+        title=title,
         title_fontproperties={"size": 9.5, "weight": "bold"},
     )
     legend.set_alignment("left")
-    return figure
 
 
 def _title(rows: pd.DataFrame) -> str:

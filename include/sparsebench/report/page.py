@@ -31,7 +31,6 @@ class Tile:
 
 @dataclass(frozen=True)
 class Machine:
-    title: str
     bars: Picture | None
     table: Table
 

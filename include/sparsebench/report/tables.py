@@ -49,6 +49,10 @@ def _number(pattern: str) -> Callable[[Any], Cell]:
     return lambda value: ("" if pd.isna(value) else pattern.format(value), "number")
 
 
+def _fraction(digits: int) -> Callable[[Any], Cell]:
+    return lambda value: ("" if pd.isna(value) else f"{value * 100:.{digits}f} %", "number")
+
+
 def _percent(value: Any) -> Cell:
     return words.percent(value), "number"
 
@@ -99,9 +103,7 @@ def headline(found: Comparison) -> Table:
     return Table(
         title=f"{a} against {b}",
         csv="headline.csv",
-        note="Above zero, the first is faster. The study's rule is the ratio of the two arithmetic means over the "
-        "base and pruned files that both engines have, and its mean over the machines; beside it, that mean "
-        "without the row's machine. The geometric mean weighs every file's ratio the same.",
+        note="",
         columns=("machine", f"{a}, img/s", f"{b}, img/s", "cells", "study's rule", "mean without it", "geometric mean"),
         rows=rows,
     )
@@ -127,14 +129,14 @@ def throughput(cells: pd.DataFrame, missing: pd.DataFrame, csv_name: str) -> Tab
                 continue
             low, median, high = (f"{cell[f'{name}_img_s']:.1f}" for name in ("low", "median", "high"))
             spread = f" ({low}–{high})" if cell["repeats"] > 1 else ""
-            partly = f", {cell['supported_ops']:.1%} of operators" if cell["supported_ops"] < 1 else ""
+            partly = f" [{cell['supported_ops'] * 100:.1f} % ops]" if cell["supported_ops"] < 1 else ""
             row.append((median + spread + partly, "number best" if cell["median_img_s"] == best else "number"))
         rows.append(row)
     return Table(
         title=words.machine(cells.iloc[0]),
         csv=csv_name,
         note="img/s at batch 1, the median over the repeats (slowest–fastest). Bold: the fastest of the row. "
-        "“% of operators”: the engine handed the rest of the network to another one.",
+        "“% ops”: so much of the network the engine ran itself; it handed the rest to another engine.",
         columns=("network", "variant", *map(words.engine, engines)),
         rows=rows,
     )
@@ -153,18 +155,22 @@ def missing(results: Results) -> Table:
         f"{counts[reason]} {reason} ({words_for})" for reason, words_for in REASONS.items() if reason in counts
     )
     total = len(lost.drop_duplicates(cell))
-    note = f"{total} cells have no valid throughput: {said}." if total else "Every cell has a valid throughput."
+    if total:
+        note = f"{total} cells have no valid throughput: {said}."
+    elif results.repeats.empty:
+        note = "No run has measured anything."
+    else:
+        note = "Every cell has a valid throughput."
     partly = len(frame) - len(lost)
     if partly:
         note += f" {partly} more lost some of their trials; their throughput is of the others."
-    shown = frame.assign(cpu_model=frame["cpu_model"].replace("", "–"))
+    machines = [words.machine(row) if row["cpu_model"] else row["instance_type"] for row in frame.to_dict("records")]
     return Table(
         title="Missing cells",
         csv="missing.csv",
         note=note,
         columns=(
-            "instance type",
-            "CPU",
+            "machine",
             "network",
             "variant",
             "engine",
@@ -175,9 +181,8 @@ def missing(results: Results) -> Table:
             "detail",
         ),
         rows=_rows(
-            shown,
-            instance_type=_text,
-            cpu_model=_text,
+            frame.assign(machine=machines),
+            machine=_text,
             network=_network,
             variant=_variant,
             engine=_engine,
@@ -254,11 +259,11 @@ def sparsities(frame: pd.DataFrame, study: pd.DataFrame) -> Table:
             variant=_variant,
             weights=_text,
             origin=_text,
-            sparsity=_number("{:.2%}"),
-            study_sparsity=_number("{:.0%}"),
-            top1=_number("{:.2%}"),
-            study_top1=_number("{:.2%}"),
-            top5=_number("{:.2%}"),
+            sparsity=_fraction(2),
+            study_sparsity=_fraction(0),
+            top1=_fraction(2),
+            study_top1=_fraction(2),
+            top5=_fraction(2),
             measured_on=_text,
         ),
     )

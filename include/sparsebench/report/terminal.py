@@ -32,6 +32,7 @@ def render(results: Results) -> RenderableType:
 
 
 def _cell(text: str, kind: str) -> Text:
-    best = "best" in kind
+    if "number" in kind:  # the mark's place is kept free, so that numbers stand below each other
+        text += " *" if "best" in kind else "  "
     style = next((style for name, style in STYLES.items() if name in kind), "")
-    return Text(f"{text} *" if best else text, style=style)
+    return Text(text, style=style)

@@ -14,14 +14,14 @@ VARIANT_LABELS = {
     "base": "base",
     "pruned": "pruned",
     "pruned_int8": "pruned, INT8",
-    "fake85": "fake 85 %",
-    "fake99": "fake 99 %",
+    "fake85": "fake 85\u00a0%",
+    "fake99": "fake 99\u00a0%",
 }
 
 LANES = {
-    "f32": "f32: every engine is held to fp32",
-    "native": "native: each engine's own choice of precision",
-    UNSTATED: "the table does not state the engines' precision",
+    "f32": "Lane f32: every engine is held to fp32.",
+    "native": "Lane native: each engine's own choice of precision.",
+    UNSTATED: "The table does not state the engines' precision.",
 }
 
 

@@ -1,0 +1,123 @@
+"""
+### When it fails
+1. **`plan` failed**: nothing was launched. Its error names the field, the value and what would be right.
+2. **A step of `on_instance` failed**: its log ends with the command's own last lines. Clear the failed task:
+   a step that still runs on the instance is waited for, not sent again, and what was measured is not measured
+   again. The instance was terminated all the same; clear `launch` with its downstream tasks for a new one.
+3. **`complete` failed**: everything ran, but cells are missing; its log lists them with the reason. What there
+   is has been published and is in the night's report.
+4. **An instance is left over**: `reap_instances` ends it within the hour.
+
+### What it does
+Measures the models of a night on instance types, each on an instance of its own, and publishes the results.
+A night is a partition. Its first run freezes the manifest (models, code, lock, protocol); every later run of
+that night reads it, so that a backfill of a new instance type stands beside the other results on equal terms.
+A run that is triggered by hand without a partition key joins today's night if its inputs are the same, and
+opens another one (`2026-11-24.2`) if they are not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.exceptions import AirflowFailException
+from airflow.sdk import CronPartitionTimetable, Param, TriggerRule, dag, get_current_context, task
+from fleet.assets import MODELS, RESULTS
+from fleet.image import resolve_image
+from fleet.on_instance import on_instance
+from fleet.outcome import failed_steps
+from fleet.params import choice
+
+from sparsebench import catalog
+from sparsebench.contracts import Collection, Job
+from sparsebench.fleet.collect import collect as collect_results
+from sparsebench.fleet.collect import unexpected
+from sparsebench.fleet.plan import Sweep, plan_sweep, utcnow
+from sparsebench.settings import Settings
+from sparsebench.store import Store
+
+settings = Settings()
+
+
+@dag(
+    schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", key_format="%Y-%m-%d"),
+    catchup=False,
+    max_active_runs=2,
+    doc_md=__doc__,
+    tags=["sparsebench"],
+    params={
+        "instance_types": choice(
+            settings.nightly_instance_types,
+            catalog.instance_types(),
+            "Instance types",
+            "Each gets an instance of its own.",
+            at_least=1,
+        ),
+        "networks": choice([], catalog.networks(), "Networks", "Empty: all that have a model."),
+        "variants": choice(
+            [],
+            sorted({v for network in catalog.networks().values() for v in network.variants}),
+            "Variants",
+            "Empty: all that have a model.",
+        ),
+        "engines": choice([], catalog.engines(), "Engines", "Empty: all."),
+        "protocol": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *catalog.protocols()],
+            title="Protocol",
+            description=f"Empty: the night's own; for a new night {settings.nightly_protocol}.",
+        ),
+    },
+)
+def benchmark_sweep() -> None:
+    @task(inlets=[MODELS])
+    def plan() -> list[dict[str, Any]]:
+        context = get_current_context()
+        params = context["params"]
+        sweep = Sweep(
+            instance_types=tuple(params["instance_types"]),
+            networks=tuple(params["networks"]),
+            variants=tuple(params["variants"]),
+            engines=tuple(params["engines"]),
+            protocol=params["protocol"],
+        )
+        run = context["dag_run"]
+        planned = plan_sweep(
+            Store(settings.store),
+            sweep,
+            key=run.partition_key,
+            run=f"{run.dag_id}/{run.run_id}",
+            image=resolve_image(),
+            now=utcnow(),
+            default_protocol=settings.nightly_protocol,
+        )
+        return [job.model_dump(mode="json") for job in planned.jobs]
+
+    @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, outlets=[RESULTS])
+    def collect(planned: list[dict[str, Any]]) -> dict[str, Any]:
+        """What is there, and what is missing and why. One task publishes: each index would start a report."""
+        context = get_current_context()
+        jobs = [Job.model_validate(job) for job in planned]
+        collection = collect_results(Store(settings.store), jobs, failed_steps(context, jobs))
+        context["outlet_events"][RESULTS].add_partitions(collection.night)
+        return collection.model_dump(mode="json")
+
+    @task
+    def complete(collected: dict[str, Any]) -> None:
+        """Fails when a cell is missing that should be there."""
+        collection = Collection.model_validate(collected)
+        missing = unexpected(collection)
+        for cell in missing:
+            print(f"missing: {cell.cell.instance_type} {cell.cell.key}: {cell.reason}: {cell.detail}")
+        if missing:
+            raise AirflowFailException(f"{len(missing)} of {collection.planned} cells are missing; see above")
+        print(f"night {collection.night}: {collection.measured} of {collection.planned} cells measured")
+
+    jobs = plan()
+    collected = collect(jobs)
+    on_instance.expand(job=jobs) >> collected
+    complete(collected)
+
+
+benchmark_sweep()

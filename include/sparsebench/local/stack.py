@@ -1,0 +1,199 @@
+"""Start and stop Airflow and localcloud on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from sparsebench.errors import SparsebenchError
+from sparsebench.fleet.payload import PROJECT_ROOT
+from sparsebench.local.processes import Process, stop_all
+
+USER = "admin"
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+
+
+@dataclass
+class Stack:
+    """Airflow with SQLite and LocalExecutor, and localcloud. A context manager: what it started, it ends.
+
+    Airflow runs in the idle scheduling class, since it shares this host with the benchmarks; localcloud, and
+    so what runs on its instances, at normal priority.
+    """
+
+    home: Path = field(default_factory=lambda: Path.cwd() / ".sparsebench")
+    port: int = 0
+    """Of Airflow's UI; 0: SPARSEBENCH_PORT or 8080, or any that is free."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Settings that differ from the environment's, for example SPARSEBENCH_STORE."""
+    say: Callable[[str], None] = lambda line: None
+
+    def __post_init__(self) -> None:
+        self.home = self.home.resolve()
+        self.port = self.port or _free_port(int(os.environ.get("SPARSEBENCH_PORT", "8080")))
+        self.cloud_port = _free_port(5055)
+        self._processes: list[Process] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def cloud_url(self) -> str:
+        return f"http://127.0.0.1:{self.cloud_port}"
+
+    @property
+    def store(self) -> str:
+        return self.env["SPARSEBENCH_STORE"]
+
+    @property
+    def password(self) -> str:
+        """Of the UI's user ``admin``: made at the first start, and kept in a file that only its owner reads."""
+        return self._secret("password")
+
+    def _secret(self, name: str) -> str:
+        path = self.home / "secrets" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(12 if name == "password" else 48))
+        return path.read_text()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of every process of the stack, and of an ``airflow`` command beside it."""
+        airflow_home = self.home / "airflow"
+        bin_folder = str(Path(sys.executable).parent)
+        return {
+            **os.environ,
+            "PATH": f"{bin_folder}:{PROJECT_ROOT / '.tools' / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(PROJECT_ROOT / "include"),
+            "SPARSEBENCH_STORE": os.environ.get("SPARSEBENCH_STORE", (self.home / "store").as_uri()),
+            # localcloud takes any credentials; these are nobody's.
+            "AWS_ENDPOINT_URL": self.cloud_url,
+            "AWS_ACCESS_KEY_ID": "localcloud",
+            "AWS_SECRET_ACCESS_KEY": "localcloud",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AIRFLOW_HOME": str(airflow_home),
+            "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(airflow_home / "passwords.json"),
+            "AIRFLOW__CORE__FERNET_KEY": "",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home / 'airflow.db'}",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": self._secret("api"),
+            "AIRFLOW__API_AUTH__JWT_SECRET": self._secret("jwt"),
+            # Idle loops cost the benchmark something even in the idle class.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "2",
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **self.environment,
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything and wait until it is healthy; on failure nothing is left running.
+
+        Raises:
+            SparsebenchError: a process ended, with the end of its log.
+        """
+        logs = self.home / "logs"
+        airflow_home = self.home / "airflow"
+        airflow_home.mkdir(parents=True, exist_ok=True)
+        passwords = airflow_home / "passwords.json"
+        passwords.touch(mode=0o600)
+        passwords.write_text(json.dumps({USER: self.password}))
+        self.say("starting localcloud")
+        self._start(
+            "localcloud",
+            [sys.executable, "-m", "sparsebench.localcloud", "--port", str(self.cloud_port), "--root", str(self.home / "localcloud")],
+            logs,
+            idle=False,
+        )
+        self.say("preparing Airflow's database")
+        airflow = str(Path(sys.executable).with_name("airflow"))
+        migrate = Process.start("airflow db migrate", [airflow, "db", "migrate"], self.env, logs / "migrate.log", idle=False)
+        if migrate.popen.wait() != 0:
+            migrate.check()
+        self.say("starting Airflow")
+        for component in COMPONENTS:
+            options = ["--skip-serve-logs"] if component in ("scheduler", "triggerer") else []
+            self._start(component, [airflow, component, *options], logs, idle=True)
+        self._wait_until_healthy()
+
+    def _start(self, name: str, command: list[str], logs: Path, idle: bool) -> None:
+        self._processes.append(Process.start(name, command, self.env, logs / f"{name}.log", idle, cwd=self.home))
+
+    def _wait_until_healthy(self, timeout_s: float = 240) -> None:
+        deadline = time.monotonic() + timeout_s
+        unwell: str | None = "nothing answers yet"
+        while unwell:
+            if time.monotonic() > deadline:
+                raise SparsebenchError(f"Airflow is not healthy after {timeout_s:.0f} s: {unwell}; see {self.home / 'logs'}")
+            for process in self._processes:
+                process.check()
+            time.sleep(1)
+            unwell = self._unwell()
+
+    def _unwell(self) -> str | None:
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v2/monitor/health", timeout=5) as answer:  # noqa: S310
+                health = json.load(answer)
+        except (OSError, ValueError) as error:
+            return str(error)
+        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        ill = [part for part in parts if health[part]["status"] != "healthy"]
+        return f"{', '.join(ill)} not healthy" if ill else None
+
+    def check(self) -> None:
+        """Raises SparsebenchError if a process has ended."""
+        for process in self._processes:
+            process.check()
+
+    def stop(self) -> None:
+        stop_all(list(reversed(self._processes)))
+        self._processes.clear()
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port of the loopback interface, or any free one if it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SparsebenchError("no free port on the loopback interface")

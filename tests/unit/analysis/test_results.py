@@ -1,0 +1,122 @@
+"""Which trials enter, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pandas as pd
+import pytest
+
+from sparsebench.analysis.results import MISSING, REASONS, REPEATS, from_trials
+from sparsebench.contracts import Collection, HostFacts, MissingCell, Parity, Trial
+
+MakeTrial = Callable[..., Trial]
+MakeHost = Callable[..., HostFacts]
+
+
+def missing(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(frame[["engine", "reason", "trials", "valid_trials"]].itertuples(index=False, name=None))
+
+
+def test_a_cell_is_the_median_and_the_spread_of_its_trials(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(speed, round=index) for index, speed in enumerate([50.0, 70.0, 54.0])]
+    results = from_trials(trials, [make_host()])
+    (cell,) = results.cells.to_dict("records")
+    assert (cell["low_img_s"], cell["median_img_s"], cell["high_img_s"], cell["repeats"]) == (50, 54, 70, 3)
+    assert list(results.repeats["repeat"]) == [0, 1, 2]
+    assert results.missing.empty
+
+
+def test_results_are_keyed_by_instance_type_and_cpu(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    hosts = [make_host(), make_host(cpu_model="AMD EPYC 7R13", instance_id="i-2"), make_host("t3.xlarge")]
+    trials = [make_trial(50), make_trial(90, instance_id="i-2", job="job-b"), make_trial(40, instance_type="t3.xlarge")]
+    cells = from_trials(trials, hosts).cells
+    assert list(zip(cells["instance_type"], cells["cpu_model"], cells["median_img_s"], strict=True)) == [
+        ("t3.xlarge", "Intel Xeon 8175M", 40),
+        ("m5.xlarge", "AMD EPYC 7R13", 90),
+        ("m5.xlarge", "Intel Xeon 8175M", 50),
+    ]
+
+
+@pytest.mark.parametrize("status", ["invalid", "absent", "failed"])
+def test_only_measured_trials_enter(make_trial: MakeTrial, make_host: MakeHost, status: str) -> None:
+    results = from_trials([make_trial(), make_trial(engine="openvino", status=status)], [make_host()])
+    assert set(results.cells["engine"]) == {"deepsparse"}
+    assert missing(results.missing) == [("openvino", status, 1, 0)]
+
+
+def test_a_throughput_without_parity_does_not_enter(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    wrong = Parity(max_abs=1.0, relative=0.5, same_top1=True, tolerance=1e-3)
+    trials = [make_trial(parity=None), make_trial(engine="openvino", parity=wrong)]
+    results = from_trials(trials, [make_host()])
+    assert results.cells.empty
+    assert missing(results.missing) == [("openvino", "invalid", 1, 0), ("deepsparse", "unchecked", 1, 0)]
+
+
+def test_a_trial_whose_host_is_unknown_does_not_enter(make_trial: MakeTrial) -> None:
+    assert missing(from_trials([make_trial()], []).missing) == [("deepsparse", "unidentified", 1, 0)]
+
+
+def test_a_cell_of_which_one_trial_disagreed_is_not_ranked(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    results = from_trials([make_trial(), make_trial(round=1, status="invalid")], [make_host()])
+    assert results.cells.empty
+    assert missing(results.missing) == [("deepsparse", "invalid", 1, 0)]
+
+
+def test_a_failed_trial_is_counted_beside_the_valid_ones(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(), make_trial(round=1), *(make_trial(round=index, status="failed") for index in (2, 3))]
+    results = from_trials(trials, [make_host()])
+    assert list(results.cells["repeats"]) == [2]
+    assert missing(results.missing) == [("deepsparse", "failed", 2, 2)]
+
+
+def test_what_was_never_begun_is_missing_until_another_run_measures_it(
+    make_trial: MakeTrial, make_host: MakeHost
+) -> None:
+    cells = [make_trial(engine=engine).cell for engine in ("deepsparse", "openvino")]
+    lost = tuple(MissingCell(cell=cell, reason="launch", detail="no capacity") for cell in cells)
+    collection = Collection(run="one", night="2026-11-24", planned=2, measured=0, missing=lost)
+    results = from_trials([make_trial(engine="openvino")], [make_host()], [collection, collection])
+    assert missing(results.missing) == [("deepsparse", "launch", 0, 0)]
+    assert set(results.cells["engine"]) == {"openvino"}
+
+
+def test_no_trials_give_empty_tables_of_the_documented_columns() -> None:
+    results = from_trials([], [])
+    assert list(results.repeats.columns) == list(REPEATS)
+    assert list(results.missing.columns) == list(MISSING)
+    assert results.cells.empty
+    assert results.lanes == []
+
+
+def test_every_reason_that_a_run_can_give_is_explained() -> None:
+    assert set(get_args(MissingCell.model_fields["reason"].annotation)) <= set(REASONS)
+
+
+def test_an_engine_that_ran_a_part_of_a_network_itself_says_so(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(engine_facts={"fraction_of_supported_ops": 0.946}), make_trial(engine="openvino")]
+    assert from_trials(trials, [make_host()]).cells.set_index("engine")["supported_ops"]["deepsparse"] == 0.946
+
+
+def test_lanes_are_kept_apart(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    results = from_trials([make_trial(50, precision="native"), make_trial(30)], [make_host()])
+    assert results.lanes == ["f32", "native"]
+    assert list(results.lane("f32").cells["median_img_s"]) == [30]
+
+
+def test_the_order_of_the_trials_does_not_matter(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [
+        make_trial(speed, engine=engine, round=index)
+        for engine in ("openvino", "deepsparse")
+        for index, speed in enumerate((50.0, 60.0))
+    ]
+    pd.testing.assert_frame_equal(
+        from_trials(trials, [make_host()]).repeats, from_trials(trials[::-1], [make_host()]).repeats
+    )
+
+
+def test_localhost_comes_after_the_catalogs_instance_types(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    types = ["localhost", "m8i.xlarge", "m7i.xlarge", "t3.xlarge"]
+    results = from_trials([make_trial(instance_type=name) for name in types], [make_host(name) for name in types])
+    assert list(results.cells["instance_type"]) == ["t3.xlarge", "m7i.xlarge", "localhost", "m8i.xlarge"]

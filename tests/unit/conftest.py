@@ -1,0 +1,121 @@
+"""Objects of a night, made up but whole, for tests that read what instances write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sparsebench.contracts import (
+    Absence,
+    Accuracy,
+    Block,
+    Cell,
+    HostFacts,
+    LayerSparsity,
+    ModelCard,
+    Parity,
+    Trial,
+    Weights,
+    sha256,
+)
+
+NIGHT = "2026-11-24"
+START = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+
+
+def make_host(instance_type: str = "m5.xlarge", cpu_model: str = "Intel Xeon 8175M", **changes: Any) -> HostFacts:
+    fields = {
+        "instance_id": f"i-{instance_type}",
+        "instance_type": instance_type,
+        "emulated": False,
+        "cpu_model": cpu_model,
+        "cpu_flags": ("avx2", "avx512f"),
+        "caches": {"L1d": 32768, "L2": 1048576, "L3": 34603008},
+        "physical_cores": 2,
+        "logical_cores": 4,
+        "frequency_mhz": 2500.0,
+        "memory_bytes": 16 * 2**30,
+        "kernel": "6.1.112",
+        "os": "Amazon Linux 2023",
+        "python": "3.11.9",
+        "versions": {"deepsparse": "1.8.0", "onnxruntime": "1.32.0", "openvino": "2026.4.1"},
+    }
+    return HostFacts(**{**fields, **changes})
+
+
+def make_trial(
+    throughput: float | None = 50.0,
+    *,
+    engine: str = "deepsparse",
+    network: str = "vgg19",
+    variant: str = "base",
+    precision: str = "f32",
+    instance_type: str = "m5.xlarge",
+    status: str = "measured",
+    round: int = 0,
+    **changes: Any,
+) -> Trial:
+    """A trial of this status with its evidence: absent, failed and invalid ones have no throughput."""
+    parity = Parity(max_abs=1e-5, relative=1e-6, same_top1=True, tolerance=1e-3)
+    evidence: dict[str, dict[str, Any]] = {
+        "measured": {
+            "throughput_img_s": throughput,
+            "parity": parity,
+            "blocks": (Block(started_at=START, latencies_ms=(20.0, 20.5)),),
+        },
+        "invalid": {"parity": Parity(max_abs=3.0, relative=0.2, same_top1=False, tolerance=1e-3)},
+        "absent": {"absence": Absence(reason="cpu_feature", detail="needs avx2")},
+        "failed": {"error": "Segmentation fault"},
+    }
+    fields = {
+        "cell": Cell(instance_type=instance_type, network=network, variant=variant, engine=engine, precision=precision),
+        "night": NIGHT,
+        "job": "job-a",
+        "round": round,
+        "instance_id": f"i-{instance_type}",
+        "artifact": sha256(f"{network} {variant}".encode()),
+        "threads": 2,
+        "status": status,
+        "started_at": START,
+        "ended_at": START + timedelta(seconds=9),
+        "position": 0,
+        **evidence[status],
+    }
+    return Trial(**{**fields, **changes})
+
+
+def make_card(network: str = "vgg19", variant: str = "base", gzip_bytes: int = 8_620_000, **changes: Any) -> ModelCard:
+    fields = {
+        "network": network,
+        "variant": variant,
+        "artifact": sha256(f"{network} {variant}".encode()),
+        "artifact_bytes": 2 * gzip_bytes,
+        "gzip_bytes": gzip_bytes,
+        "input_shape": (3, 224, 224),
+        "parameters": 1000,
+        "sparsity": 0.0 if variant == "base" else 0.85,
+        "layers": (LayerSparsity(name="conv", parameters=1000, sparsity=0.0 if variant == "base" else 0.85),),
+        "recipe": "",
+        "weights": Weights(kind="pretrained", origin="timm/vgg19.tv_in1k"),
+        "accuracy": Accuracy(dataset="imagenet-1k", images=50_000, top1=0.7424, top5=0.9185),
+        "versions": {"torch": "2.1.2"},
+    }
+    return ModelCard(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session", name="make_host")
+def _make_host() -> Callable[..., HostFacts]:
+    return make_host
+
+
+@pytest.fixture(scope="session", name="make_trial")
+def _make_trial() -> Callable[..., Trial]:
+    return make_trial
+
+
+@pytest.fixture(scope="session", name="make_card")
+def _make_card() -> Callable[..., ModelCard]:
+    return make_card

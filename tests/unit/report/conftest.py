@@ -1,0 +1,164 @@
+"""A realistic night in a store: two instance types (one emulated), the seven networks, all variants, four
+engines, two lanes; some cells are invalid, absent, failed or were never begun."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from sparsebench import catalog
+from sparsebench.contracts import (
+    Cell,
+    Collection,
+    HostFacts,
+    Manifest,
+    MissingCell,
+    ModelCard,
+    Trial,
+    Weights,
+    sha256,
+)
+from sparsebench.store import Store
+
+SPEED = {  # img/s of the dense network, and by how much pruned and fake networks are faster
+    "vgg19": (8, 1.5),
+    "resnet50": (25, 2.0),
+    "mobilevit_xs": (60, 1.1),
+    "mobilenetv1": (130, 1.5),
+    "inception_v3": (20, 1.6),
+    "efficientnet_b0": (90, 1.0),
+    "efficientnet_b2": (55, 1.0),
+}
+MEGABYTES = {  # after gzip -9, dense and pruned, as the study has them
+    "mobilevit_xs": (8.62, 4.24),
+    "efficientnet_b0": (19.59, 8.60),
+    "efficientnet_b2": (33.76, 17.82),
+    "resnet50": (95.16, 30.1),
+    "mobilenetv1": (16.26, 4.70),
+    "vgg19": (533.10, 110.34),
+    "inception_v3": (88.63, 25.37),
+}
+ENGINES = {"onnxruntime": 0.75, "openvino": 0.95, "deepsparse": 1.0, "deepsparse.benchmark": 1.0}
+GAIN = {"base": 0.0, "pruned": 1.0, "pruned_int8": 2.0, "fake85": 1.2, "fake99": 2.5}
+MACHINES = {"m5.xlarge": ("Intel(R) Xeon(R) Platinum 8175M CPU @ 2.50GHz", False),
+            "m7i.xlarge": ("AMD EPYC 9R14 96-Core Processor", True)}  # fmt: skip
+
+
+@dataclass
+class ANight:
+    """What an instance and the control plane put into the store; ``write`` puts it there."""
+
+    night: str
+    manifest: Manifest
+    hosts: list[HostFacts]
+    trials: list[Trial] = field(default_factory=list)
+    collections: list[Collection] = field(default_factory=list)
+
+    def write(self, store: Store) -> None:
+        store.put_manifest(self.manifest)
+        for host in self.hosts:
+            store.put_host(self.night, host)
+        for trial in self.trials:
+            store.put_trial(trial)
+        for index, collection in enumerate(self.collections):
+            store.put_collection(f"job-{index}", collection)
+
+
+def manifest(night: str, cards: list[ModelCard], frozen_at: datetime) -> Manifest:
+    return Manifest.freeze(
+        night=night,
+        frozen_at=frozen_at,
+        protocol=catalog.protocols()["standard"],
+        models=tuple(cards),
+        payload=sha256(b"payload"),
+        bench_lock=sha256(b"lock"),
+    )
+
+
+@pytest.fixture(scope="session")
+def empty_night() -> ANight:
+    """Frozen later than its date, and nothing was measured."""
+    return ANight("2026-11-20", manifest("2026-11-20", [], datetime(2026, 11, 24, 9, tzinfo=UTC)), [])
+
+
+@pytest.fixture(scope="session")
+def night(
+    make_host: Callable[..., HostFacts], make_trial: Callable[..., Trial], make_card: Callable[..., ModelCard]
+) -> ANight:
+    cards, trials = [], []
+    for network, variant in ((name, variant) for name, of in catalog.networks().items() for variant in of.variants):
+        dense, pruned = (round(size * 1e6) for size in MEGABYTES[network])
+        size = {"base": dense, "pruned_int8": dense // 9}.get(variant, pruned)
+        if network.startswith("efficientnet"):
+            cards.append(make_card(network, variant, size))
+        else:
+            weights = Weights(kind="random", origin="no hub in reach", seed=0)
+            cards.append(make_card(network, variant, size, weights=weights, accuracy=None))
+        for machine, engine, lane in itertools.product(MACHINES, ENGINES, ("f32", "native")):
+            if lane == "f32" or variant in ("base", "pruned"):
+                trials += [
+                    make_trial(
+                        speed,
+                        engine=engine,
+                        network=network,
+                        variant=variant,
+                        precision=lane,
+                        instance_type=machine,
+                        round=index,
+                        status=status(machine, engine, network, variant, lane),
+                        engine_facts=facts(engine, network),
+                    )
+                    for index, speed in enumerate(speeds(machine, engine, network, variant, lane))
+                ]
+    never = Cell(instance_type="c4.xlarge", network="vgg19", variant="base", engine="openvino", precision="f32")
+    launch = MissingCell(cell=never, reason="launch", detail="InsufficientInstanceCapacity in us-east-1a")
+    return ANight(
+        night="2026-11-24",
+        manifest=manifest("2026-11-24", cards, datetime(2026, 11, 24, 2, tzinfo=UTC)),
+        hosts=[make_host(machine, cpu, emulated=emulated) for machine, (cpu, emulated) in MACHINES.items()],
+        trials=trials,
+        collections=[Collection(run="scheduled", night="2026-11-24", planned=1, measured=0, missing=(launch,))],
+    )
+
+
+def speeds(machine: str, engine: str, network: str, variant: str, lane: str) -> list[float]:
+    """img/s of three repeats that differ by some percent."""
+    dense, gain = SPEED[network]
+    speed = dense * ENGINES[engine] * (1.4 if machine == "m7i.xlarge" else 1.0)
+    if engine.startswith("deepsparse"):
+        speed *= 1 + (gain - 1) * GAIN[variant]
+    if engine == "openvino" and lane == "native":
+        speed *= 1.6
+    noise = np.random.default_rng(zlib.crc32(f"{machine} {engine} {network} {variant} {lane}".encode()))
+    return [round(speed * noise.uniform(0.94, 1.06), 4) for _ in range(3)]
+
+
+def facts(engine: str, network: str) -> dict[str, float]:
+    if not engine.startswith("deepsparse"):
+        return {}
+    return {"fraction_of_supported_ops": 0.946 if network == "mobilevit_xs" else 1.0}
+
+
+def status(machine: str, engine: str, network: str, variant: str, lane: str) -> str:
+    if engine == "deepsparse.benchmark" and lane == "native":
+        return "absent"
+    if (engine, network, variant) == ("openvino", "mobilevit_xs", "pruned"):
+        return "invalid"
+    if (machine, engine, network, variant) == ("m7i.xlarge", "deepsparse", "vgg19", "fake99"):
+        return "failed"
+    return "measured"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory, night: ANight, empty_night: ANight) -> Store:
+    """Both nights in a folder. Tests that write take a store of their own."""
+    store = Store(tmp_path_factory.mktemp("store").as_uri())
+    night.write(store)
+    empty_night.write(store)
+    return store

@@ -1,0 +1,77 @@
+"""``sparsebench report``: from a CSV or a night; errors are one line and exit code 2."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from sparsebench.cli import app
+from sparsebench.store import Store
+
+
+def sparsebench(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_studys_table_gives_the_studys_figures_and_headline(tmp_path: Path) -> None:
+    with as_file(files("sparsebench.report") / "study" / "throughput.csv") as table:
+        result = sparsebench("report", "--csv", table, "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    page = tmp_path / "out" / "index.html"
+    assert result.stdout.strip() == str(page)
+    html = page.read_text("utf-8")
+    for said in (
+        "DeepSparse is 12.15 % faster than OpenVINO on average over 6 instance types",
+        "Not so on m7i.xlarge: DeepSparse is 17.27 % slower than OpenVINO there, which is: OpenVINO is 20.88 % faster",
+        "84 of 84 cells",
+        "+18.03 %",
+    ):
+        assert said in html.replace("&#39;", "'")
+    figures = sorted(path.name for path in page.parent.glob("*.svg"))
+    assert len(figures) == 7
+    assert "overview_graph_m7i.xlarge-Intel-Xeon-Platinum-8488C.svg" in figures
+
+
+def test_a_night_is_published_in_its_store_and_drawn_alike_into_a_folder(tmp_path: Path, empty_night: Any) -> None:
+    store = Store((tmp_path / "store").as_uri())
+    empty_night.write(store)
+    published = sparsebench("report", "--night", empty_night.night, "--store", store.uri)
+    assert published.stdout.strip() == f"{store.uri}/nights/{empty_night.night}/report/index.html"
+    sparsebench("report", "--night", empty_night.night, "--store", store.uri, "--out", tmp_path / "out")
+    in_store = tmp_path / "store" / "nights" / empty_night.night / "report"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        path.name: path.read_bytes() for path in in_store.iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give either --csv FILE or --night NIGHT"),
+        (["--csv", "a.csv", "--night", "2026-11-24"], "give either --csv FILE or --night NIGHT"),
+        (["--csv", "a.csv"], "--csv needs --out DIR"),
+        (["--csv", "none.csv", "--out", "out"], "none.csv: cannot be read: No such file or directory"),
+        (["--night", "yesterday", "--store", "file:///none"], "night is 'yesterday'; expected a date"),
+        (["--night", "2026-11-24", "--store", "file:///none"], "file:///none has no nights/2026-11-24/manifest.json"),
+        (["--night", "2026-11-24", "--store", "nowhere://x"], "store 'nowhere://x'"),
+    ],
+)
+def test_an_error_is_one_line(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = sparsebench("report", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("sparsebench: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with as_file(files("sparsebench.report") / "study" / "throughput.csv") as table:
+        result = sparsebench("report", "--csv", table, "--out", tmp_path / "file" / "out")
+    assert (result.exit_code, "file/out: cannot be written" in result.stderr) == (2, True)

@@ -1,0 +1,148 @@
+"""What is drawn is what was measured: read back from the figures' axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import as_file, files
+
+import pandas as pd
+import pytest
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.figure import Figure
+
+from sparsebench.analysis.compare import line_points
+from sparsebench.analysis.csvfile import read_csv
+from sparsebench.analysis.results import Results, from_trials
+from sparsebench.contracts import HostFacts, Trial
+from sparsebench.report import build, figures, words
+
+MakeTrial = Callable[..., Trial]
+MakeHost = Callable[..., HostFacts]
+
+
+@pytest.fixture(scope="module")
+def study() -> Results:
+    with as_file(files("sparsebench.report") / "study" / "throughput.csv") as path:
+        return read_csv(path)
+
+
+@pytest.fixture(scope="module")
+def results(night) -> Results:  # type: ignore[no-untyped-def]
+    return from_trials(night.trials, night.hosts, night.collections).lane("f32")
+
+
+def bars(figure: Figure) -> dict[str, list[float]]:
+    """Lengths of the bars of each engine."""
+    (axes,) = figure.axes
+    found = [container for container in axes.containers if isinstance(container, BarContainer)]
+    return {str(container.get_label()): [bar.get_width() for bar in container] for container in found}
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_the_studys_line_graph_has_the_studys_points(study: Results) -> None:
+    (axes,) = figures.line_graph(line_points(study.cells)).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines) == ["ONNX Runtime", "OpenVINO", "DeepSparse", "DeepSparse (own tool)"]
+    drawn = [round(float(y), 2) for y in lines["DeepSparse"].get_ydata()]
+    assert drawn == [58.09, 54.21, 76.75, 80.08, 96.17, 147.48]
+    ticks = [tick.get_text().split("\n")[0] for tick in axes.get_xticklabels()]
+    assert ticks == ["t3.xlarge", "c4.xlarge", "m6a.xlarge", "m5.xlarge", "m5n.xlarge", "m7i.xlarge"]
+
+
+def test_every_throughput_of_the_study_is_a_bar(study: Results) -> None:
+    parts = build.by_machine(study)
+    assert len(parts) == 6
+    for cells, missing in parts:
+        drawn = bars(figures.bar_graph(cells, missing))
+        assert {name: len(lengths) for name, lengths in drawn.items()} == dict.fromkeys(drawn, 14)
+        assert sorted(sum(drawn.values(), [])) == sorted(cells["median_img_s"])
+
+
+def test_a_cell_that_is_not_valid_has_no_bar_but_its_reason(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [
+        make_trial(50.0),
+        make_trial(variant="pruned", status="invalid"),
+        make_trial(40.0, engine="openvino"),
+        make_trial(engine="openvino", variant="pruned", status="absent"),
+        make_trial(30.0, engine="onnxruntime"),
+        make_trial(31.0, engine="onnxruntime", variant="pruned"),
+    ]
+    ((cells, missing),) = build.by_machine(from_trials(trials, [make_host()]))
+    figure = figures.bar_graph(cells, missing)
+    assert bars(figure) == {"ONNX Runtime": [30.0, 31.0], "OpenVINO": [40.0], "DeepSparse": [50.0]}
+    assert {"invalid", "absent"} <= set(texts(figure))
+
+
+def test_error_bars_are_the_spread_over_the_repeats(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(speed, round=index) for index, speed in enumerate((45.0, 50.0, 58.0))]
+    ((cells, missing),) = build.by_machine(from_trials(trials, [make_host()]))
+    (axes,) = figures.bar_graph(cells, missing).axes
+    (errors,) = [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
+    ((start, end),) = errors.lines[2][0].get_segments()
+    assert (start[0], end[0]) == (45, 58)
+
+
+def test_a_dashed_line_stands_between_networks(study: Results) -> None:
+    cells, missing = build.by_machine(study)[0]
+    (axes,) = figures.bar_graph(cells, missing).axes
+    assert sum(line.get_linestyle() == "--" for line in axes.lines) == 7 - 1
+
+
+def test_nothing_is_drawn_outside_its_axes(results: Results) -> None:
+    for cells, missing in build.by_machine(results):
+        rows = figures.fake_prune_rows(cells)
+        for figure in (figures.bar_graph(cells, missing), figures.fake_prune_graph(rows)):
+            for axes in figure.axes:
+                left, right = axes.get_xlim()
+                bottom, top = sorted(axes.get_ylim())
+                for line in axes.lines:
+                    assert bottom <= min(line.get_ydata()) <= max(line.get_ydata()) <= top
+                    assert left <= min(line.get_xdata()) <= max(line.get_xdata()) <= right
+
+
+def test_the_fake_prune_graph_has_a_panel_an_engine_and_a_line_a_network(results: Results) -> None:
+    cells, _ = build.by_machine(results)[0]
+    figure = figures.fake_prune_graph(figures.fake_prune_rows(cells))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(
+        map(words.engine, dict.fromkeys(cells["engine"]))
+    )
+    of = cells.set_index(["engine", "network", "variant"])["median_img_s"]
+    for axes, engine in zip(figure.axes, dict.fromkeys(cells["engine"]), strict=True):
+        lines = {str(one.get_label()): one[0] for one in axes.containers}
+        assert len(lines) == 7
+        assert list(lines["VGG-19"].get_ydata()) == [of[engine, "vgg19", step] for step in ("base", "fake85", "fake99")]
+
+
+def test_a_network_without_a_valid_99_percent_has_no_line(results: Results) -> None:
+    rows = figures.fake_prune_rows(results.cells)
+    failed = rows[(rows["instance_type"] == "m7i.xlarge") & (rows["engine"] == "deepsparse")]
+    assert "vgg19" not in set(failed["network"])
+    assert "resnet50" in set(failed["network"])
+
+
+def test_figures_name_the_real_cpu_of_an_emulated_instance(results: Results) -> None:
+    claim = "emulated on AMD EPYC 9R14 96-Core Processor, not m7i.xlarge"
+    emulated, missing = build.by_machine(results)[1]
+    assert claim in figures.bar_graph(emulated, missing).legends[0].get_title().get_text()
+    assert claim in figures.fake_prune_graph(figures.fake_prune_rows(emulated)).legends[0].get_title().get_text()
+    (axes,) = figures.line_graph(line_points(results.cells)).axes
+    assert claim in axes.get_xticklabels()[1].get_text().replace("\n", " ")
+
+
+def test_localhost_is_emulated_but_claims_no_other_machine() -> None:
+    row = {"instance_type": "localhost", "cpu_model": "AMD EPYC", "emulated": True}
+    assert words.machine(row) == "localhost, emulated on AMD EPYC"
+
+
+def test_an_engine_keeps_its_colour_when_another_is_missing(study: Results) -> None:
+    points = line_points(study.cells)
+    without = points[points["engine"] != "onnxruntime"]
+
+    def colours(of: pd.DataFrame) -> dict[object, object]:
+        (axes,) = figures.line_graph(of).axes
+        return {line.get_label(): line.get_color() for line in axes.lines}
+
+    assert colours(without).items() <= colours(points).items()
