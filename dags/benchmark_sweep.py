@@ -22,12 +22,12 @@ from typing import Any
 
 from airflow.exceptions import AirflowFailException
 from airflow.sdk import CronPartitionTimetable, Param, TriggerRule, dag, get_current_context, task
+
 from fleet.assets import MODELS, RESULTS
 from fleet.image import resolve_image
 from fleet.on_instance import on_instance
 from fleet.outcome import failed_steps
 from fleet.params import choice
-
 from sparsebench import catalog
 from sparsebench.contracts import Collection, Job
 from sparsebench.fleet.collect import collect as collect_results

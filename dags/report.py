@@ -11,8 +11,8 @@ Draws the report of a night from its trials: once for each night that a sweep ha
 from __future__ import annotations
 
 from airflow.sdk import Param, PartitionedAssetTimetable, dag, get_current_context, task
-from fleet.assets import RESULTS
 
+from fleet.assets import RESULTS
 from sparsebench.errors import BadInput
 from sparsebench.report import publish
 from sparsebench.settings import Settings
@@ -42,7 +42,7 @@ def report() -> None:
         context = get_current_context()
         store = Store(settings.store)
         nights = store.nights()
-        night = context["dag_run"].partition_key or context["params"]["night"] or (nights[-1:] or [None])[0]
+        night = context["dag_run"].partition_key or context["params"]["night"] or next(reversed(nights), None)
         if night not in nights:
             raise BadInput(f"night: {night!r} has no manifest in the store; known are {', '.join(nights) or 'none'}")
         return publish(store, night)

@@ -16,11 +16,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
+
 from fleet.assets import MODELS
 from fleet.image import resolve_image
 from fleet.on_instance import on_instance
 from fleet.params import choice, instance_type
-
 from sparsebench import catalog
 from sparsebench.fleet.plan import BUILDABLE, plan_sparsify
 from sparsebench.settings import Settings

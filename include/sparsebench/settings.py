@@ -16,16 +16,14 @@ class Settings:
     """Each field is the environment variable SPARSEBENCH_<FIELD IN CAPITALS>."""
 
     store: str = field(
-        default_factory=lambda: os.environ.get(
-            "SPARSEBENCH_STORE", (Path.cwd() / ".sparsebench" / "store").as_uri()
-        )
+        default_factory=lambda: os.environ.get("SPARSEBENCH_STORE", (Path.cwd() / ".sparsebench" / "store").as_uri())
     )
     """URI of the store: file:///folder or s3://bucket/prefix."""
 
     region: str = field(
-        default_factory=lambda: os.environ.get("SPARSEBENCH_REGION")
-        or os.environ.get("AWS_DEFAULT_REGION")
-        or "us-east-1"
+        default_factory=lambda: (
+            os.environ.get("SPARSEBENCH_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        )
     )
 
     nightly_instance_types: tuple[str, ...] = field(

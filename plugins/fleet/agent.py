@@ -9,6 +9,7 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.ssm import SsmHook
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.sdk import Context
+
 from fleet.triggers import AgentOnlineTrigger
 
 
@@ -34,9 +35,8 @@ class AgentOnlineSensor(AwsBaseSensor[SsmHook]):
             )
 
     def poke(self, context: Context) -> bool:
-        answer = self.hook.conn.describe_instance_information(
-            Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}]
-        )
+        ssm: Any = self.hook.conn
+        answer = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}])
         return any(info["PingStatus"] == "Online" for info in answer["InstanceInformationList"])
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:

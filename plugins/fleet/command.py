@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow.providers.amazon.aws.operators.ssm import SsmRunCommandOperator
 from airflow.sdk import Context
-from fleet.triggers import CommandTrigger
 
+from fleet.triggers import CommandTrigger
 from sparsebench.contracts import Job
 from sparsebench.fleet import commands
 from sparsebench.settings import Settings
@@ -56,7 +56,8 @@ class RunOnInstanceOperator(SsmRunCommandOperator):
 
     def _still_running(self, job: Job) -> str | None:
         """The command of an earlier attempt, found on the instance by its comment."""
-        for page in self.hook.conn.get_paginator("list_commands").paginate(InstanceId=self.instance_id):
+        ssm: Any = self.hook.conn
+        for page in ssm.get_paginator("list_commands").paginate(InstanceId=self.instance_id):
             for command in page["Commands"]:
                 if command["Comment"] == self._name(job) and command["Status"] in ("Pending", "InProgress"):
                     self.log.info("Command %s still runs; waiting for it", command["CommandId"])
@@ -65,7 +66,8 @@ class RunOnInstanceOperator(SsmRunCommandOperator):
 
     def _send(self, job: Job, limit: timedelta) -> str:
         script = commands.script(self.step, job, Store(Settings().store))
-        answer = self.hook.conn.send_command(
+        ssm: Any = self.hook.conn
+        answer = ssm.send_command(
             DocumentName=self.document_name,
             InstanceIds=[self.instance_id],
             Comment=self._name(job),
@@ -89,4 +91,5 @@ class RunOnInstanceOperator(SsmRunCommandOperator):
 
     def on_kill(self) -> None:
         if self.command_id:
-            self.hook.conn.cancel_command(CommandId=self.command_id, InstanceIds=[self.instance_id])
+            ssm: Any = self.hook.conn
+            ssm.cancel_command(CommandId=self.command_id, InstanceIds=[self.instance_id])

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import WeightRule, task_group
+
 from fleet.agent import AgentOnlineSensor
 from fleet.command import RunOnInstanceOperator
 from fleet.launch import LaunchInstanceOperator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow.sdk import Context
-from fleet.on_instance import STEPS
 
+from fleet.on_instance import STEPS
 from sparsebench.contracts import Job
 
 

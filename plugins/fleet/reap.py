@@ -19,7 +19,7 @@ def reap(ti: Any) -> list[str]:
 
     ``ti`` is the running task instance: it knows which runs are still active.
     """
-    ec2 = EC2Hook(region_name=Settings().region, api_type="client_type").conn
+    ec2: Any = EC2Hook(region_name=Settings().region, api_type="client_type").conn
     leaked = []
     for instance in instances.find(ec2):
         if instance.has_expired(utcnow()):

@@ -78,9 +78,7 @@ class AgentOnlineTrigger(InstanceTrigger):
     """Fires when the instance's SSM agent takes commands."""
 
     async def check(self, ssm: Any) -> dict[str, Any] | None:
-        answer = await ssm.describe_instance_information(
-            Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}]
-        )
+        answer = await ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}])
         online = any(info["PingStatus"] == "Online" for info in answer["InstanceInformationList"])
         return {"status": "online"} if online else None
 

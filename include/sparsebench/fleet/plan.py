@@ -64,7 +64,9 @@ class Sweep:
             wanted = [variant for variant in self.variants or ("base",) if variant in applies]
             missing = [variant for variant in wanted if variant not in has]
             if missing:
-                raise BadInput(f"networks: {network!r} has no model for {', '.join(missing)}; run sparsify for it first")
+                raise BadInput(
+                    f"networks: {network!r} has no model for {', '.join(missing)}; run sparsify for it first"
+                )
         if not chosen:
             raise BadInput("networks: no model fits what was asked for; run sparsify first")
         return chosen
@@ -91,7 +93,9 @@ def current_inputs(store: Store, protocol: Protocol) -> dict[str, object]:
     }
 
 
-def night_for(store: Store, sweep: Sweep, key: str | None, now: datetime, default_protocol: str) -> tuple[str, Manifest]:
+def night_for(
+    store: Store, sweep: Sweep, key: str | None, now: datetime, default_protocol: str
+) -> tuple[str, Manifest]:
     """The night that a sweep belongs to, with its manifest: read where it is frozen, made where it is not.
 
     With a key, that night and no other: a past night's numbers are only compared on its own inputs. A run
@@ -225,7 +229,13 @@ def max_minutes(request: BenchRequest) -> int:
 
 
 def plan_sparsify(
-    store: Store, networks: tuple[str, ...], variants: tuple[str, ...], instance_type: str, seed: int, run: str, image: str
+    store: Store,
+    networks: tuple[str, ...],
+    variants: tuple[str, ...],
+    instance_type: str,
+    seed: int,
+    run: str,
+    image: str,
 ) -> list[Job]:
     """Check everything and return a job for each network.
 

@@ -27,8 +27,9 @@ def of(job: Job, now: datetime) -> dict[str, str]:
     }
 
 
-def filters(job: str | None = None) -> list[dict[str, object]]:
+def filters(job: str | None = None) -> list[dict[str, str | list[str]]]:
     """DescribeInstances filters: the live instances of one job, or all of the project's."""
-    state = {"Name": "instance-state-name", "Values": ALIVE}
+    state: dict[str, str | list[str]] = {"Name": "instance-state-name", "Values": ALIVE}
+    tag: dict[str, str | list[str]]
     tag = {"Name": f"tag:{JOB}", "Values": [job]} if job else {"Name": "tag-key", "Values": [PROJECT]}
     return [tag, state]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -31,7 +32,13 @@ class Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             popen = subprocess.Popen(
-                command, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=cwd
+                command,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd=cwd,
             )
         if idle and hasattr(os, "SCHED_IDLE"):
             # Set from here rather than in the child before exec: no preexec_fn, so no fork hazards.
@@ -59,10 +66,8 @@ def stop_all(processes: Sequence[Process], grace_s: float = 15) -> None:
 
 
 def _signal_group(process: Process, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.popen.pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _group_lives(process: Process) -> bool:

@@ -137,13 +137,23 @@ class Stack:
         self.say("starting localcloud")
         self._start(
             "localcloud",
-            [sys.executable, "-m", "sparsebench.localcloud", "--port", str(self.cloud_port), "--root", str(self.home / "localcloud")],
+            [
+                sys.executable,
+                "-m",
+                "sparsebench.localcloud",
+                "--port",
+                str(self.cloud_port),
+                "--root",
+                str(self.home / "localcloud"),
+            ],
             logs,
             idle=False,
         )
         self.say("preparing Airflow's database")
         airflow = str(Path(sys.executable).with_name("airflow"))
-        migrate = Process.start("airflow db migrate", [airflow, "db", "migrate"], self.env, logs / "migrate.log", idle=False)
+        migrate = Process.start(
+            "airflow db migrate", [airflow, "db", "migrate"], self.env, logs / "migrate.log", idle=False
+        )
         if migrate.popen.wait() != 0:
             migrate.check()
         self.say("starting Airflow")
@@ -160,7 +170,9 @@ class Stack:
         unwell: str | None = "nothing answers yet"
         while unwell:
             if time.monotonic() > deadline:
-                raise SparsebenchError(f"Airflow is not healthy after {timeout_s:.0f} s: {unwell}; see {self.home / 'logs'}")
+                raise SparsebenchError(
+                    f"Airflow is not healthy after {timeout_s:.0f} s: {unwell}; see {self.home / 'logs'}"
+                )
             for process in self._processes:
                 process.check()
             time.sleep(1)
