@@ -203,7 +203,7 @@ def test_a_bucket_gives_the_same_report_as_a_folder(
         some.write(store)
     path = report.publish(bucket, night.night)
     assert path == f"nights/{night.night}/report/index.html"
-    published = {name.rpartition("/")[2]: bucket.read(name) for name in bucket.list(f"nights/{night.night}/report")}
+    published = {name.rpartition("/")[2]: bucket.read(name) for name in bucket.paths(f"nights/{night.night}/report")}
     assert published == report.build(folder, night.night)
 
 
