@@ -6,7 +6,7 @@ LOCKS := include/sparsebench/locks
 SETUP := .venv/.ready .envs/bench/.ready .envs/sparsify/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint lock
+.PHONY: help setup demo test lint lock
 
 help: ## What there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ $(UV): $(LOCKS)/uv.txt
 	test -x .envs/$*/bin/python || $(UV) venv --quiet --python $(PYTHON) .envs/$*
 	$(UV) pip sync --python .envs/$* --require-hashes $(LOCKS)/$*.txt
 	@touch $@
+
+demo: setup ## Run the main job on this machine (NETWORKS=all: all seven; DEMO_ONCE=1: stop at the end)
+	.venv/bin/python -m sparsebench.local.demo
 
 test: setup lint ## Lint, types and all tests
 	.venv/bin/pytest
