@@ -101,7 +101,9 @@ def test_nothing_is_drawn_outside_its_axes(results: Results) -> None:
             for axes in figure.axes:
                 left, right = axes.get_xlim()
                 bottom, top = sorted(axes.get_ylim())
-                for line in axes.lines:
+                drawn = [line for line in axes.lines if len(line.get_ydata())]  # an engine may lack a network
+                assert drawn
+                for line in drawn:
                     assert bottom <= min(line.get_ydata()) <= max(line.get_ydata()) <= top
                     assert left <= min(line.get_xdata()) <= max(line.get_xdata()) <= right
 
@@ -109,7 +111,7 @@ def test_nothing_is_drawn_outside_its_axes(results: Results) -> None:
 def test_the_fake_prune_graph_has_a_panel_an_engine_and_a_line_a_network(results: Results) -> None:
     cells, _ = by_machine(results)[0]
     figure = figures.fake_prune_graph(figures.fake_prune_rows(cells))
-    assert [axes.get_title(loc="left") for axes in figure.axes] == list(
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes] == list(
         map(words.engine, dict.fromkeys(cells["engine"]))
     )
     of = cells.set_index(["engine", "network", "variant"])["median_img_s"]
