@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.exceptions import AirflowFailException
 from airflow.sdk import CronPartitionTimetable, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from fleet.assets import MODELS, RESULTS
 from fleet.image import resolve_image
