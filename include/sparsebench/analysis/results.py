@@ -94,6 +94,21 @@ class Results:
         )
         return ordered(cells.reset_index())
 
+    def by_machine(self) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        """The cells of each machine that has one, and what is missing there: no valid trial, one row a cell.
+
+        What was never begun is missing on every machine of its instance type.
+        """
+        found = []
+        for _, cells in self.cells.groupby(MACHINE, sort=False):
+            first, missing = cells.iloc[0], self.missing
+            here = missing["cpu_model"].isin([first["cpu_model"], ""])
+            mine = missing[(missing["instance_type"] == first["instance_type"]) & here & (missing["valid_trials"] == 0)]
+            found.append(
+                (cells.reset_index(drop=True), mine.drop_duplicates(["network", "variant", "engine", "precision"]))
+            )
+        return found
+
     @property
     def lanes(self) -> list[str]:
         """The lanes that have results; the first is the one that figures and the headline use."""

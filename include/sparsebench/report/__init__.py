@@ -15,7 +15,7 @@ from sparsebench.analysis.results import Results, from_trials
 from sparsebench.contracts import NIGHT_PATTERN
 from sparsebench.errors import BadInput
 from sparsebench.report import terminal, words
-from sparsebench.report.build import Report
+from sparsebench.report.assembly import Report
 from sparsebench.report.page import Page
 from sparsebench.store import Store
 

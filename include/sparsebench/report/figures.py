@@ -169,6 +169,8 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
         mine = rows[rows["engine"] == engine]
         for network in networks:
             line = mine[mine["network"] == network]
+            if line.empty:
+                continue
             x = [steps.index(variant) for variant in line["variant"]]
             spread = [line["median_img_s"] - line["low_img_s"], line["high_img_s"] - line["median_img_s"]]
             panel.errorbar(

@@ -142,10 +142,6 @@ def throughput(cells: pd.DataFrame, missing: pd.DataFrame, csv_name: str) -> Tab
     )
 
 
-def fake_prune(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.drop(columns=["precision", "supported_ops"])
-
-
 def missing(results: Results) -> Table:
     frame = results.missing
     lost = frame[frame["valid_trials"] == 0]

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from sparsebench.analysis.compare import headlines
 from sparsebench.analysis.results import Results
-from sparsebench.report import build, tables, words
+from sparsebench.report import tables, words
 
 STYLES = {"best": "bold green", "absent": "dim italic"}
 
@@ -19,7 +19,7 @@ def render(results: Results) -> RenderableType:
         return Text("No cell of this night has a valid throughput. " + tables.missing(results).note)
     main = results.lane(results.lanes[0])
     parts: list[RenderableType] = []
-    for cells, missing in build.by_machine(main):
+    for cells, missing in main.by_machine():
         content = tables.throughput(cells, missing, "")
         table = Table(title=Text(f"{content.title} · img/s, lane {results.lanes[0]}"), title_justify="left")
         for index, column in enumerate(content.columns):

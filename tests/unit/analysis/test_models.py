@@ -8,7 +8,7 @@ import pytest
 
 from sparsebench.analysis.models import mean_ratio, sizes, sparsities
 from sparsebench.contracts import ModelCard, Weights
-from sparsebench.report.build import study_models
+from sparsebench.report.assembly import study_models
 
 MakeCard = Callable[..., ModelCard]
 

@@ -56,7 +56,7 @@ class Report:
         for lane, other in zip(results.lanes[1:], others, strict=True):
             csv_name = f"throughput_{lane}.csv"
             self.files[csv_name] = tables.csv(other.cells)
-            per_machine = [tables.throughput(*part, csv_name) for part in by_machine(other)]
+            per_machine = [tables.throughput(*part, csv_name) for part in other.by_machine()]
             self.page.other_lanes.append(Lane(lane, words.LANES[lane], per_machine))
 
     def _add_headlines(self, main: Results) -> None:
@@ -79,7 +79,7 @@ class Report:
                 points,
                 lambda: figures.line_graph(points),
             )
-        for cells, missing in by_machine(main):
+        for cells, missing in main.by_machine():
             self._add_machine(cells, missing)
 
     def _add_machine(self, cells: pd.DataFrame, missing: pd.DataFrame) -> None:
@@ -129,18 +129,6 @@ class Report:
     def finished(self) -> dict[str, bytes]:
         """File name -> content; index.html is the last."""
         return {**self.files, "index.html": render(self.page)}
-
-
-def by_machine(results: Results) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Cells, and what is missing, of each machine that has a cell. What was never begun is missing on every
-    machine of its instance type."""
-    found = []
-    for _, cells in results.cells.groupby(MACHINE, sort=False):
-        first, missing = cells.iloc[0], results.missing
-        here = missing["cpu_model"].isin([first["cpu_model"], ""])
-        mine = missing[(missing["instance_type"] == first["instance_type"]) & here & (missing["valid_trials"] == 0)]
-        found.append((cells.reset_index(drop=True), mine.drop_duplicates(["network", "variant", "engine"])))
-    return found
 
 
 def _emulated(rows: pd.DataFrame) -> str:
