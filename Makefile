@@ -6,7 +6,7 @@ LOCKS := include/sparsebench/locks
 SETUP := .venv/.ready .envs/bench/.ready .envs/sparsify/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock
+.PHONY: help setup demo up down test lint lock
 
 help: ## What there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,7 +30,13 @@ $(UV): $(LOCKS)/uv.txt
 	@touch $@
 
 demo: setup ## Run the main job on this machine (NETWORKS=all: all seven; DEMO_ONCE=1: stop at the end)
-	.venv/bin/python -m sparsebench.local.demo
+	.venv/bin/sparsebench demo
+
+up: .venv/.ready ## Start Airflow and the emulated cloud in the background
+	.venv/bin/sparsebench up
+
+down: .venv/.ready ## End what `make up` has started
+	.venv/bin/sparsebench down
 
 test: setup lint ## Lint, types and all tests
 	.venv/bin/pytest

@@ -62,3 +62,55 @@ def report(
         typer.echo(reports.save(opened, night, out))
     else:
         typer.echo(f"{opened.uri}/{reports.publish(opened, night)}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def bench(context: typer.Context) -> None:
+    """Measure any ONNX classifier with all engines on this machine: sparsebench bench model.onnx"""
+    import os
+    import sys
+
+    from sparsebench.fleet.payload import PROJECT_ROOT
+
+    python = PROJECT_ROOT / ".envs" / "bench" / "bin" / "python"
+    if not python.exists():
+        raise BadInput(f"the bench environment {python.parents[1]} is not there: run `make setup` first")
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT / "include")}
+    command = [str(python), "-m", "sparsebench.bench", "model", *context.args]
+    sys.stdout.flush()
+    os.execve(python, command, environment)  # noqa: S606
+
+
+@app.command()
+def demo() -> None:
+    """Run the main job on this machine; NETWORKS and DEMO_ONCE=1 as for `make demo`."""
+    from sparsebench.local.demo import main
+
+    main()
+
+
+@app.command()
+def up() -> None:
+    """Start Airflow and localcloud on this machine, in the background."""
+    from sparsebench.local import daemon
+
+    daemon.up(daemon.default_home())
+
+
+@app.command()
+def down() -> None:
+    """End what `up` has started."""
+    from sparsebench.local import daemon
+
+    daemon.down(daemon.default_home())
+
+
+@app.command()
+def localcloud(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 5055,
+    root: Annotated[Path, typer.Option(help="Folder of its instances.")] = Path(".sparsebench/localcloud"),
+) -> None:
+    """Serve the emulated cloud alone. Point AWS_ENDPOINT_URL at it."""
+    from sparsebench.localcloud.__main__ import localcloud as serve
+
+    serve(root=root, port=port)

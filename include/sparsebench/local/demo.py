@@ -12,6 +12,8 @@ from sparsebench import catalog
 from sparsebench.errors import SparsebenchError
 from sparsebench.fleet.plan import job_name
 from sparsebench.local.api import FINISHED, AirflowApi
+from sparsebench.local.daemon import raise_on_sigterm
+from sparsebench.local.follow import Follower
 from sparsebench.local.stack import USER, Stack
 from sparsebench.report import summary
 from sparsebench.store import Store
@@ -62,17 +64,14 @@ def _run(
 ) -> str:
     """Trigger a run and follow it to its end; its id."""
     run = api.trigger(dag_id, conf)
-    jobs = [job_name(f"{dag_id}/{run}", part) for part in parts]
-    said: dict[str, str] = {}
-    while (state := api.run_state(dag_id, run)) not in FINISHED:
-        stack.check()
-        for job, part in zip(jobs, parts, strict=True):
-            progress = store.progress(job)
-            line = f"{dag_id} {part}: {progress.done}/{progress.total} {progress.what}" if progress else ""
-            if line and said.get(job) != line:
-                said[job] = line
-                console.print(line, highlight=False)
-        time.sleep(2)
+    jobs = {job_name(f"{dag_id}/{run}", part): f"{dag_id} {part}" for part in parts}
+    with Follower(console, jobs) as follower:
+        while (state := api.run_state(dag_id, run)) not in FINISHED:
+            stack.check()
+            for job in jobs:
+                if progress := store.progress(job):
+                    follower.show(progress)
+            time.sleep(2)
     if state != "success":
         failed = [task["task_id"] for task in api.task_instances(dag_id, run) if task["state"] == "failed"]
         raise SparsebenchError(f"{dag_id} failed at {', '.join(failed)}; see {stack.url}/dags/{dag_id}/runs/{run}")
@@ -100,10 +99,13 @@ def networks_from(environment: str) -> tuple[str, ...]:
 
 
 def main() -> None:
+    raise_on_sigterm()
     try:
         demo(networks_from(os.environ.get("NETWORKS", "")), once=os.environ.get("DEMO_ONCE") == "1")
     except SparsebenchError as error:
         raise SystemExit(f"demo: {error}") from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

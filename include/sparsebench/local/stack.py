@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -130,6 +131,7 @@ class Stack:
         """
         logs = self.home / "logs"
         airflow_home = self.home / "airflow"
+        self._lock_home()
         airflow_home.mkdir(parents=True, exist_ok=True)
         passwords = airflow_home / "passwords.json"
         passwords.touch(mode=0o600)
@@ -161,6 +163,15 @@ class Stack:
             options = ["--skip-serve-logs"] if component in ("scheduler", "triggerer") else []
             self._start(component, [airflow, component, *options], logs, idle=True)
         self._wait_until_healthy()
+
+    def _lock_home(self) -> None:
+        """Two schedulers on one SQLite file would spoil each other. The lock goes with this process."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.home / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SparsebenchError(f"Airflow runs from {self.home} already; `make down` ends it") from error
 
     def _start(self, name: str, command: list[str], logs: Path, idle: bool) -> None:
         self._processes.append(Process.start(name, command, self.env, logs / f"{name}.log", idle, cwd=self.home))

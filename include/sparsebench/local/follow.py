@@ -1,0 +1,50 @@
+"""A live display of jobs: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from sparsebench.contracts import Progress
+
+
+class Follower:
+    """Shows the progress of jobs, each under its label."""
+
+    def __init__(self, console: Console, labels: dict[str, str]):
+        self._console = console
+        self._labels = labels
+        self._said: dict[str, str] = {}
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[what]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks = {
+            job: self._bars.add_task(label, total=None, what="waiting for its instance")
+            for job, label in labels.items()
+        }
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Bring a job's bar up to date; without a terminal, print a line when something has changed."""
+        self._bars.update(self._tasks[progress.job], completed=progress.done, total=progress.total, what=progress.what)
+        line = f"{self._labels[progress.job]}: {progress.done}/{progress.total} {progress.what}"
+        if not self._console.is_terminal and self._said.get(progress.job) != line:
+            self._said[progress.job] = line
+            self._console.print(line, highlight=False)
