@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
@@ -84,6 +85,14 @@ def test_error_bars_are_the_spread_over_the_repeats(make_trial: MakeTrial, make_
     (errors,) = [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
     ((start, end),) = errors.lines[2][0].get_segments()
     assert (start[0], end[0]) == (45, 58)
+
+
+def test_the_line_graph_shows_the_spread_even_of_a_single_machine(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(speed, round=index) for index, speed in enumerate((45.0, 50.0, 58.0))]
+    (axes,) = figures.line_graph(line_points(from_trials(trials, [make_host()]).cells)).axes
+    (bars_of_spread,) = [one for one in axes.collections if isinstance(one, LineCollection)]
+    ((start, end),) = bars_of_spread.get_segments()
+    assert (start[1], end[1]) == (45, 58)
 
 
 def test_a_dashed_line_stands_between_networks(study: Results) -> None:
