@@ -35,7 +35,8 @@ def line_graph(points: pd.DataFrame) -> Figure:
     looks = zip(engines, itertools.cycle(MARKERS), itertools.cycle(DASHES))
     for name, marker, dash in looks:
         mine = points[points["engine"] == name]
-        x = [place[tuple(machine)] for machine in mine[MACHINE].itertuples(index=False)]
+        aside = 0.04 * (engines.index(name) - (len(engines) - 1) / 2)  # points of equal height stay apart
+        x = [place[tuple(machine)] + aside for machine in mine[MACHINE].itertuples(index=False)]
         axes.fill_between(x, mine["low_img_s"], mine["high_img_s"], color=colour[name], alpha=0.22, linewidth=0)
         # A band has no width at a single machine: a bar at each point shows the same spread.
         axes.vlines(x, mine["low_img_s"], mine["high_img_s"], color=colour[name], alpha=0.45, linewidth=3)
