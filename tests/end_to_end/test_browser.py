@@ -1,0 +1,62 @@
+"""As a person in a browser: choose instance types, trigger the sweep, see it succeed, read the report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from .conftest import System
+
+pytestmark = pytest.mark.timeout(600)
+
+QUIET = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="module")
+def page(system: System) -> Iterator[Page]:
+    chromium = shutil.which("chromium")
+    assert chromium, "chromium is not installed: `make system`"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(60_000)
+        page.goto(system.stack.url)
+        page.locator("input[name=username]").fill("admin")
+        page.locator("input[name=password]").fill(system.stack.password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "login" not in url)
+        yield page
+        browser.close()
+
+
+def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: System, page: Page) -> None:
+    system.api.unpause("benchmark_sweep")
+    known = {run["dag_run_id"] for run in system.api.runs("benchmark_sweep")}
+    page.goto(f"{system.stack.url}/dags/benchmark_sweep")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    instance_types = dialog.locator("#element_instance_types")
+    instance_types.locator("input").first.fill("m7i")
+    page.get_by_text("m7i.xlarge", exact=True).click()
+    dialog.get_by_role("button", name="Trigger").last.click()
+    runs = system.finished_runs(
+        "benchmark_sweep", lambda runs: any(r["run_type"] == "manual" and r["dag_run_id"] not in known for r in runs)
+    )
+    (run,) = [run for run in runs if run["run_type"] == "manual" and run["dag_run_id"] not in known]
+    assert run["state"] == "success"
+    assert "m7i.xlarge" in run["conf"]["instance_types"]
+    page.goto(f"{system.stack.url}/dags/benchmark_sweep/runs/{run['dag_run_id']}")
+    expect(page.get_by_text("Success").first).to_be_visible()
+    night = system.api.xcom("benchmark_sweep", run["dag_run_id"], "collect")["night"]
+    system.finished_runs("report", lambda runs: any(r["partition_key"] == night for r in runs))
+    page.goto(f"{system.stack.url}/plugin/sparsebench")
+    report = page.frame_locator("iframe")
+    report.get_by_role("link", name=night, exact=True).click()
+    expect(report.get_by_role("heading", level=1)).to_contain_text(night)
+    expect(report.get_by_text("m7i.xlarge").first).to_be_visible()

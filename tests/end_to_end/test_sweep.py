@@ -1,0 +1,132 @@
+"""Nights through the scheduler: a scheduled run, a run by hand, and a backfill of a new instance type."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+
+from sparsebench.report import build
+from sparsebench.store import Store
+
+from .conftest import System
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def trials_by_instance_type(store: Store, night: str) -> dict[str, int]:
+    return dict(Counter(trial.cell.instance_type for trial in store.trials(night) if trial.status == "measured"))
+
+
+def live_instances() -> list[str]:
+    found = boto3.client("ec2").describe_instances(
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    )
+    return [instance["InstanceId"] for group in found["Reservations"] for instance in group["Instances"]]
+
+
+@pytest.fixture(scope="module")
+def swept(system: System) -> System:
+    """Unpaused, the sweep runs for last night at once, with the configured instance types."""
+    system.api.unpause("benchmark_sweep")
+    (run,) = system.finished_runs("benchmark_sweep", lambda runs: len(runs) == 1)
+    assert run["state"] == "success"
+    return system
+
+
+def test_a_scheduled_run_measures_localhost_and_publishes_the_report_of_its_night(swept: System) -> None:
+    (run,) = swept.api.runs("benchmark_sweep")
+    night = run["partition_key"]
+    # one network, two variants, four engines, two rounds
+    assert trials_by_instance_type(swept.store, night) == {"localhost": 16}
+    assert all(host.emulated for host in swept.store.hosts(night))
+    reports = swept.finished_runs("report", lambda runs: len(runs) == 1)
+    assert [(report["partition_key"], report["state"]) for report in reports] == [(night, "success")]
+    assert live_instances() == []
+
+
+def test_a_bucket_and_a_folder_give_the_same_report_byte_for_byte(swept: System, tmp_path: Path) -> None:
+    (run,) = swept.api.runs("benchmark_sweep")
+    folder = Store(tmp_path.as_uri())
+    for path in swept.store.paths("nights"):
+        if "/report/" not in path:
+            folder.write(path, swept.store.read(path))
+    drawn = build(folder, run["partition_key"])
+    assert drawn
+    for name, content in drawn.items():
+        assert swept.store.read(swept.store.report_path(run["partition_key"], name)) == content
+
+
+def test_a_run_by_hand_adds_its_trials_to_todays_night(swept: System) -> None:
+    before = len(swept.api.runs("benchmark_sweep"))
+    conf = {"instance_types": ["localhost"], "engines": ["onnxruntime"], "variants": ["base"]}
+    run = swept.api.trigger("benchmark_sweep", conf)
+    assert swept.finished("benchmark_sweep", run) == "success"
+    assert len(swept.api.runs("benchmark_sweep")) == before + 1
+    collection = swept.api.xcom("benchmark_sweep", run, "collect")
+    collection = json.loads(collection) if isinstance(collection, str) else collection
+    assert (collection["planned"], collection["measured"], collection["missing"]) == (1, 1, [])
+    assert collection["night"][:10] == datetime.now(UTC).date().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("instance_types", ["z9.huge"]),
+        ("networks", ["alexnet"]),
+        ("engines", ["tensorrt"]),
+        ("variants", ["half"]),
+        ("protocol", "hasty"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_runs(system: System, field: str, value: Any) -> None:
+    with pytest.raises(Exception, match="400"):
+        system.api.trigger("benchmark_sweep", {field: value})
+
+
+def test_a_backfill_adds_a_new_instance_type_to_past_nights(swept: System) -> None:
+    (scheduled,) = [run for run in swept.api.runs("benchmark_sweep") if run["run_type"] == "scheduled"]
+    last = date.fromisoformat(scheduled["partition_key"])
+    nights = [(last - timedelta(days=days)).isoformat() for days in (2, 1, 0)]
+    kept = {path: swept.store.read(path) for path in swept.store.paths(f"nights/{last}/trials")}
+    manifest = swept.store.manifest(str(last))
+    known = len(swept.api.runs("benchmark_sweep"))
+    swept.airflow(
+        *("backfill", "create", "--dag-id", "benchmark_sweep", "--from-date", nights[0], "--to-date", f"{last}T23:00"),
+        *("--reprocess-behavior", "completed", "--dag-run-conf"),
+        json.dumps({"instance_types": ["m5.xlarge"], "engines": ["onnxruntime"]}),
+    )
+    runs = swept.finished_runs("benchmark_sweep", lambda runs: len(runs) >= known + 3)
+    backfilled = {run["partition_key"]: run["state"] for run in runs if run["run_type"] == "backfill"}
+    assert backfilled == dict.fromkeys(nights, "success")
+    for night in nights:
+        assert trials_by_instance_type(swept.store, night)["m5.xlarge"] == 4
+    # the night that had results keeps them and its manifest; the others are frozen late, and say so
+    assert {path: swept.store.read(path) for path in kept} == kept
+    assert swept.store.manifest(str(last)) == manifest
+    assert swept.store.manifest(nights[0]).frozen_late
+    assert swept.store.manifest(nights[1]).frozen_late
+    drawn = swept.finished_runs("report", lambda runs: {run["partition_key"] for run in runs} >= set(nights))
+    assert {run["state"] for run in drawn} == {"success"}
+    page = swept.store.read(swept.store.report_path(str(last))).decode()
+    assert "m5.xlarge" in page
+    assert "localhost" in page
+    assert live_instances() == []
+
+
+def test_the_report_page_is_behind_the_login(swept: System) -> None:
+    (run,) = [run for run in swept.api.runs("benchmark_sweep") if run["run_type"] == "scheduled"]
+    address = f"{swept.stack.url}/sparsebench/nights/{run['partition_key']}/index.html"
+    assert httpx.get(address).status_code == 401
+    token = httpx.post(
+        f"{swept.stack.url}/auth/token", json={"username": "admin", "password": swept.stack.password}
+    ).json()["access_token"]
+    answer = httpx.get(address, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert "sparsebench" in answer.text
