@@ -40,7 +40,12 @@ settings = Settings()
 
 
 @dag(
-    schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", key_format="%Y-%m-%d"),
+    schedule=CronPartitionTimetable(
+        settings.nightly_schedule,
+        timezone="UTC",
+        key_format="%Y-%m-%d",
+        run_immediately=False,  # unpausing starts nothing by surprise
+    ),
     catchup=False,
     max_active_runs=2,
     doc_md=__doc__,

@@ -31,6 +31,9 @@ class Settings:
     )
     """What the nightly sweep measures on. Only localhost until EC2 types are set, so unpausing costs nothing."""
 
+    nightly_schedule: str = field(default_factory=lambda: os.environ.get("SPARSEBENCH_NIGHTLY_SCHEDULE", "0 2 * * *"))
+    """Cron expression, in UTC; once a day, since a night is a date."""
+
     nightly_protocol: str = field(default_factory=lambda: os.environ.get("SPARSEBENCH_NIGHTLY_PROTOCOL", "quick"))
 
     image: str = field(

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,12 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory, tiny_network: bytes) -> Iterator[System]:
     home = tmp_path_factory.mktemp("system")
-    with pytest.MonkeyPatch.context() as patch, Stack(home=home, environment={"SPARSEBENCH_STORE": STORE}) as stack:
+    soon = datetime.now(UTC) + timedelta(seconds=100)
+    environment = {
+        "SPARSEBENCH_STORE": STORE,
+        "SPARSEBENCH_NIGHTLY_SCHEDULE": f"{soon.minute} {soon.hour} * * *",
+    }
+    with pytest.MonkeyPatch.context() as patch, Stack(home=home, environment=environment) as stack:
         for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
             patch.setenv(name, stack.env[name])
         boto3.client("s3").create_bucket(Bucket="sparsebench-tests")

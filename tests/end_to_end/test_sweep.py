@@ -33,7 +33,7 @@ def live_instances() -> list[str]:
 
 @pytest.fixture(scope="module")
 def swept(system: System) -> System:
-    """Unpaused, the sweep runs for last night at once, with the configured instance types."""
+    """The sweep's first scheduled run has ended; its time comes within two minutes of the start."""
     system.api.unpause("benchmark_sweep")
     (run,) = system.finished_runs("benchmark_sweep", lambda runs: len(runs) == 1)
     assert run["state"] == "success"

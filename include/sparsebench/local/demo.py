@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
 
@@ -29,12 +30,12 @@ def demo(networks: tuple[str, ...], once: bool) -> None:
         SparsebenchError: something failed; everything that was started is gone.
     """
     catalog.check("networks", networks, catalog.networks())
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     with Stack(say=lambda line: console.print(f"… {line}")) as stack:
         api = AirflowApi(stack.url, USER, stack.password)
         api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances"})
         console.print(f"Airflow is up: {stack.url}  login {USER} / {stack.password}")
-        for dag_id in ("sparsify", "report", "reap_instances"):
+        for dag_id in ("sparsify", "benchmark_sweep", "report", "reap_instances"):
             api.unpause(dag_id)
         store = Store(stack.store)
         have = {(card.network, card.variant) for card in store.model_cards()}
@@ -42,8 +43,6 @@ def demo(networks: tuple[str, ...], once: bool) -> None:
         if missing:
             _run(stack, api, store, console, "sparsify", {"networks": missing, "variants": list(VARIANTS)}, missing)
         conf: dict[str, Any] = {"instance_types": ["localhost"], "networks": list(networks), "variants": list(VARIANTS)}
-        # Only runs that are queued by hand: a paused DAG does not run, an unpaused one starts last night's.
-        api.unpause("benchmark_sweep")
         run = _run(stack, api, store, console, "benchmark_sweep", conf, ["localhost"])
         night = api.xcom("benchmark_sweep", run, "collect")["night"]
         _wait_for_report(stack, api, store, night)
