@@ -6,7 +6,7 @@ LOCKS := include/sparsebench/locks
 SETUP := .venv/.ready .envs/bench/.ready .envs/sparsify/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint lock
+.PHONY: help setup demo up down test system lint lock
 
 help: ## What there is to do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -38,8 +38,15 @@ up: .venv/.ready ## Start Airflow and the emulated cloud in the background
 down: .venv/.ready ## End what `make up` has started
 	.venv/bin/sparsebench down
 
-test: setup lint ## Lint, types and all tests
+test: setup system lint ## Lint, types and all tests
 	.venv/bin/pytest
+
+system: ## Install what tests need of Debian: a browser, Postgres, Redis (done by `make test` when missing)
+	@if ! command -v chromium redis-server >/dev/null || ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$sudo apt-get update --quiet && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium redis-server postgresql; \
+	fi
 
 lint: .venv/.ready ## Lint and types
 	.venv/bin/ruff check .
