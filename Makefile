@@ -42,7 +42,7 @@ test: setup system lint ## Lint, types and all tests
 	.venv/bin/pytest
 
 system: ## Install what tests need of Debian: a browser, Postgres, Redis (done by `make test` when missing)
-	@if ! command -v chromium redis-server >/dev/null || ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	@if ! command -v chromium >/dev/null || ! command -v redis-server >/dev/null || ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
 	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$sudo apt-get update --quiet && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium redis-server postgresql; \

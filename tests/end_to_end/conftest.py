@@ -52,6 +52,27 @@ class System:
         return done.stdout
 
 
+def register(store: Store, network: bytes) -> None:
+    """Put a network into the store as mobilenetv1, base and pruned."""
+    for variant in ("base", "pruned"):
+        store.put_model_card(
+            ModelCard(
+                network="mobilenetv1",
+                variant=variant,  # type: ignore[arg-type]
+                artifact=store.put_artifact(network),
+                artifact_bytes=len(network),
+                gzip_bytes=len(network),
+                input_shape=(3, 32, 32),
+                parameters=592,
+                sparsity=0,
+                layers=(),
+                recipe="",
+                weights=Weights(kind="random", origin="made for a test", seed=1),
+                versions={},
+            )
+        )
+
+
 @pytest.fixture(scope="session")
 def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     file = tmp_path_factory.mktemp("network") / "tiny.onnx"
@@ -73,23 +94,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, tiny_network: bytes) -> Ite
             patch.setenv(name, stack.env[name])
         boto3.client("s3").create_bucket(Bucket="sparsebench-tests")
         store = Store(STORE)
-        for variant in ("base", "pruned"):
-            store.put_model_card(
-                ModelCard(
-                    network="mobilenetv1",
-                    variant=variant,  # type: ignore[arg-type]
-                    artifact=store.put_artifact(tiny_network),
-                    artifact_bytes=len(tiny_network),
-                    gzip_bytes=len(tiny_network),
-                    input_shape=(3, 32, 32),
-                    parameters=592,
-                    sparsity=0,
-                    layers=(),
-                    recipe="",
-                    weights=Weights(kind="random", origin="made for a test", seed=1),
-                    versions={},
-                )
-            )
+        register(store, tiny_network)
         api = AirflowApi(stack.url, USER, stack.password)
         api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances"})
         api.unpause("report")

@@ -34,6 +34,8 @@ class Stack:
     home: Path = field(default_factory=lambda: Path.cwd() / ".sparsebench")
     port: int = 0
     """Of Airflow's UI; 0: SPARSEBENCH_PORT or 8080, or any that is free."""
+    components: tuple[str, ...] = COMPONENTS
+    """Commands of ``airflow``; with a CeleryExecutor in the environment also ``celery worker``."""
     environment: dict[str, str] = field(default_factory=dict)
     """Settings that differ from the environment's, for example SPARSEBENCH_STORE."""
     say: Callable[[str], None] = lambda line: None
@@ -159,9 +161,10 @@ class Stack:
         if migrate.popen.wait() != 0:
             migrate.check()
         self.say("starting Airflow")
-        for component in COMPONENTS:
-            options = ["--skip-serve-logs"] if component in ("scheduler", "triggerer") else []
-            self._start(component, [airflow, component, *options], logs, idle=True)
+        for component in self.components:
+            # Logs are read from this machine's disk; their servers would listen on every interface.
+            options = ["--skip-serve-logs"] if component in ("scheduler", "triggerer", "celery worker") else []
+            self._start(component.replace(" ", "-"), [airflow, *component.split(), *options], logs, idle=True)
         self._wait_until_healthy()
 
     def _lock_home(self) -> None:
