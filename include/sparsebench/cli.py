@@ -114,3 +114,16 @@ def localcloud(
     from sparsebench.localcloud.__main__ import localcloud as serve
 
     serve(root=root, port=port)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def airflow(context: typer.Context) -> None:
+    """Airflow's own command line, on the system of `up`: sparsebench airflow backfill create …"""
+    import os
+    import sys
+
+    from sparsebench.local.daemon import default_home
+    from sparsebench.local.stack import Stack
+
+    program = str(Path(sys.executable).with_name("airflow"))
+    os.execve(program, [program, *context.args], Stack(home=default_home()).env)  # noqa: S606
