@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sparsebench import catalog
+from sparsebench.bench.plan import plan as plan_trials
 from sparsebench.contracts import (
     ArtifactRef,
     BenchRequest,
@@ -207,25 +208,14 @@ def plan_sweep(
 
 def cells(request: BenchRequest) -> list[Cell]:
     """Every cell that a request asks for."""
-    return [
-        Cell(
-            instance_type=request.instance_type,
-            network=model.network,
-            variant=model.variant,
-            engine=engine,
-            precision=precision,
-        )
-        for model in request.models
-        for engine in request.engines
-        for precision in request.protocol.precisions
-    ]
+    return list(dict.fromkeys(slot.cell for slot in plan_trials(request)))
 
 
 def max_minutes(request: BenchRequest) -> int:
     """A generous bound on a job's time: what is timed, 45 s a trial to load and check, and half an hour."""
     protocol = request.protocol
     trial_s = protocol.warmup_s + protocol.blocks * protocol.block_s + 45
-    return min(2880, 30 + int(len(cells(request)) * protocol.rounds * trial_s / 60 + 1))
+    return min(2880, 30 + int(len(plan_trials(request)) * trial_s / 60 + 1))
 
 
 def plan_sparsify(
