@@ -1,0 +1,49 @@
+"""The image is resolved before anything is launched; what is wrong with the account is one clear error."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.image import resolve_image
+from sparsebench.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
+@pytest.mark.usefixtures("localcloud")
+def test_a_public_parameter_gives_an_image() -> None:
+    assert resolve_image().startswith("ami-")
+
+
+def test_an_image_id_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSEBENCH_IMAGE", "ami-0123")
+    assert resolve_image() == "ami-0123"
+
+
+@pytest.mark.usefixtures("localcloud")
+def test_an_unknown_parameter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARSEBENCH_IMAGE", "/no/such/parameter")
+    with pytest.raises(BadInput, match="SPARSEBENCH_IMAGE is '/no/such/parameter'"):
+        resolve_image()
+
+
+def test_missing_credentials_are_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(BadInput, match="AWS credentials: none found"):
+        resolve_image()
+
+
+def test_a_cloud_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(BadInput, match=r"127\.0\.0\.1:9"):
+        resolve_image()
