@@ -39,11 +39,12 @@ def collect(store: Store, jobs: Sequence[Job], failed_steps: Mapping[str, str]) 
 def _missing(cell: Cell, trials: list[Trial], failed_step: str | None) -> MissingCell:
     if trials:
         last = trials[-1]
-        detail = {
-            "absent": lambda: last.absence.detail,  # type: ignore[union-attr]
-            "invalid": lambda: f"relative difference {last.parity.relative} from ONNX Runtime",  # type: ignore[union-attr]
-            "failed": lambda: (last.error or "").strip().splitlines()[-1:][0] if last.error else "",
-        }[last.status]()
+        if last.absence:
+            detail = last.absence.detail
+        elif last.error:
+            detail = last.error.strip().rpartition("\n")[2]
+        else:
+            detail = f"relative difference {last.parity and last.parity.relative} from ONNX Runtime's output"
         return MissingCell(cell=cell, reason=last.status, detail=detail)  # type: ignore[arg-type]
     step = failed_step or "work"
     return MissingCell(cell=cell, reason=step, detail=f"the step {step} of {cell.instance_type} failed")  # type: ignore[arg-type]
