@@ -12,6 +12,7 @@ import boto3
 import httpx
 import pytest
 
+from sparsebench.fleet.plan import job_name
 from sparsebench.report import build
 from sparsebench.store import Store
 
@@ -35,24 +36,30 @@ def live_instances() -> list[str]:
 def swept(system: System) -> System:
     """The sweep's first scheduled run has ended; its time comes within two minutes of the start."""
     system.api.unpause("benchmark_sweep")
-    (run,) = system.finished_runs("benchmark_sweep", lambda runs: len(runs) == 1)
-    assert run["state"] == "success"
+    system.finished_runs("benchmark_sweep", lambda runs: any(run["run_type"] == "scheduled" for run in runs))
     return system
 
 
+def scheduled_run(system: System) -> dict[str, Any]:
+    (run,) = [run for run in system.api.runs("benchmark_sweep") if run["run_type"] == "scheduled"]
+    return run
+
+
 def test_a_scheduled_run_measures_localhost_and_publishes_the_report_of_its_night(swept: System) -> None:
-    (run,) = swept.api.runs("benchmark_sweep")
+    run = scheduled_run(swept)
     night = run["partition_key"]
+    assert run["state"] == "success"
     # one network, two variants, four engines, two rounds
-    assert trials_by_instance_type(swept.store, night) == {"localhost": 16}
+    trials = swept.store.trials(night, job=job_name(f"benchmark_sweep/{run['dag_run_id']}", "localhost"))
+    assert [(trial.status, trial.cell.instance_type) for trial in trials] == [("measured", "localhost")] * 16
     assert all(host.emulated for host in swept.store.hosts(night))
-    reports = swept.finished_runs("report", lambda runs: len(runs) == 1)
-    assert [(report["partition_key"], report["state"]) for report in reports] == [(night, "success")]
+    reports = swept.finished_runs("report", lambda runs: night in [run["partition_key"] for run in runs])
+    assert {report["state"] for report in reports} == {"success"}
     assert live_instances() == []
 
 
 def test_a_bucket_and_a_folder_give_the_same_report_byte_for_byte(swept: System, tmp_path: Path) -> None:
-    (run,) = swept.api.runs("benchmark_sweep")
+    run = scheduled_run(swept)
     folder = Store(tmp_path.as_uri())
     for path in swept.store.paths("nights"):
         if "/report/" not in path:
@@ -91,8 +98,7 @@ def test_a_wrong_value_is_refused_before_anything_runs(system: System, field: st
 
 
 def test_a_backfill_adds_a_new_instance_type_to_past_nights(swept: System) -> None:
-    (scheduled,) = [run for run in swept.api.runs("benchmark_sweep") if run["run_type"] == "scheduled"]
-    last = date.fromisoformat(scheduled["partition_key"])
+    last = date.fromisoformat(scheduled_run(swept)["partition_key"])
     nights = [(last - timedelta(days=days)).isoformat() for days in (2, 1, 0)]
     kept = {path: swept.store.read(path) for path in swept.store.paths(f"nights/{last}/trials")}
     manifest = swept.store.manifest(str(last))
@@ -121,7 +127,7 @@ def test_a_backfill_adds_a_new_instance_type_to_past_nights(swept: System) -> No
 
 
 def test_the_report_page_is_behind_the_login(swept: System) -> None:
-    (run,) = [run for run in swept.api.runs("benchmark_sweep") if run["run_type"] == "scheduled"]
+    run = scheduled_run(swept)
     address = f"{swept.stack.url}/sparsebench/nights/{run['partition_key']}/index.html"
     assert httpx.get(address).status_code == 401
     token = httpx.post(
