@@ -19,9 +19,8 @@ def collect(store: Store, jobs: Sequence[Job], failed_steps: Mapping[str, str]) 
     requests = [store.bench_request(job.request) for job in jobs]
     for request in requests:
         trials: dict[Cell, list[Trial]] = {}
-        for trial in store.trials(request.night, request.instance_type):
-            if trial.job == request.job:
-                trials.setdefault(trial.cell, []).append(trial)
+        for trial in store.trials(request.night, request.instance_type, request.job):
+            trials.setdefault(trial.cell, []).append(trial)
         for cell in cells(request):
             planned += 1
             found = trials.get(cell, [])
