@@ -18,6 +18,7 @@ opens another one (`2026-11-24.2`) if they are not.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import CronPartitionTimetable, Param, TriggerRule, dag, get_current_context, task
@@ -32,7 +33,8 @@ from sparsebench import catalog
 from sparsebench.contracts import Collection, Job
 from sparsebench.fleet.collect import collect as collect_results
 from sparsebench.fleet.collect import unexpected
-from sparsebench.fleet.plan import Sweep, plan_sweep, utcnow
+from sparsebench.fleet.nights import Sweep
+from sparsebench.fleet.plan import Run, plan_sweep
 from sparsebench.settings import Settings
 from sparsebench.store import Store
 
@@ -56,20 +58,20 @@ settings = Settings()
             catalog.instance_types(),
             "Instance types",
             "Each gets an instance of its own.",
-            at_least=1,
         ),
-        "networks": choice([], catalog.networks(), "Networks", "Empty: all that have a model."),
+        "networks": choice(None, catalog.networks(), "Networks", "Empty: all that have a model."),
         "variants": choice(
-            [],
+            None,
             sorted({v for network in catalog.networks().values() for v in network.variants}),
             "Variants",
             "Empty: all that have a model.",
         ),
-        "engines": choice([], catalog.engines(), "Engines", "Empty: all."),
+        "engines": choice(None, catalog.engines(), "Engines", "Empty: all."),
         "protocol": Param(
             None,
             type=["null", "string"],
             enum=[None, *catalog.protocols()],
+            values_display={"null": "the night's own"},
             title="Protocol",
             description=f"Empty: the night's own; for a new night {settings.nightly_protocol}.",
         ),
@@ -82,22 +84,21 @@ def benchmark_sweep() -> None:
         params = context["params"]
         sweep = Sweep(
             instance_types=tuple(params["instance_types"]),
-            networks=tuple(params["networks"]),
-            variants=tuple(params["variants"]),
-            engines=tuple(params["engines"]),
+            networks=tuple(params["networks"] or ()),
+            variants=tuple(params["variants"] or ()),
+            engines=tuple(params["engines"] or ()),
             protocol=params["protocol"],
         )
         run = context["dag_run"]
-        planned = plan_sweep(
+        jobs = plan_sweep(
             Store(settings.store),
             sweep,
             key=run.partition_key,
-            run=f"{run.dag_id}/{run.run_id}",
-            image=resolve_image(),
-            now=utcnow(),
+            run=Run(run.dag_id, run.run_id, resolve_image()),
+            now=datetime.now(UTC),
             default_protocol=settings.nightly_protocol,
         )
-        return [job.model_dump(mode="json") for job in planned.jobs]
+        return [job.model_dump(mode="json") for job in jobs]
 
     @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, outlets=[RESULTS])
     def collect(planned: list[dict[str, Any]]) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from fleet.image import resolve_image
 from fleet.on_instance import on_instance
 from fleet.params import choice, instance_type
 from sparsebench import catalog
-from sparsebench.fleet.plan import BUILDABLE, plan_sparsify
+from sparsebench.fleet.plan import Run, plan_sparsify
 from sparsebench.settings import Settings
+from sparsebench.sparsify.check import BUILDABLE
 from sparsebench.store import Store
 
 settings = Settings()
@@ -36,8 +37,8 @@ settings = Settings()
     doc_md=__doc__,
     tags=["sparsebench"],
     params={
-        "networks": choice(catalog.networks(), catalog.networks(), "Networks", "What to build.", at_least=1),
-        "variants": choice(("base", "pruned"), BUILDABLE, "Variants", "What to make of each.", at_least=1),
+        "networks": choice(catalog.networks(), catalog.networks(), "Networks", "What to build."),
+        "variants": choice(("base", "pruned"), BUILDABLE, "Variants", "What to make of each."),
         "instance_type": instance_type("localhost"),
         "seed": Param(0, type="integer", minimum=0, title="Seed", description="Of random weights and calibration."),
     },
@@ -53,8 +54,7 @@ def sparsify() -> None:
             variants=tuple(params["variants"]),
             instance_type=params["instance_type"],
             seed=params["seed"],
-            run=f"{run.dag_id}/{run.run_id}",
-            image=resolve_image(),
+            run=Run(run.dag_id, run.run_id, resolve_image()),
         )
         return [job.model_dump(mode="json") for job in jobs]
 

@@ -186,7 +186,8 @@ class Job(Contract):
     """What Airflow puts on one instance: an environment, and a module of ours that is given a request."""
 
     job: Name = Field(description="unique within the project; the same over retries")
-    run: str = Field(description="<dag id>/<run id>, to which the instance belongs")
+    dag_id: str
+    run_id: str = Field(max_length=256, description="of the run that launches it; a tag holds 256 characters")
     label: str = Field(description="what the UI shows for it")
     instance_type: Name
     image: str = Field(description="AMI id, resolved once for the run")
@@ -267,7 +268,7 @@ class Parity(Contract):
 class Absence(Contract):
     """Why an engine cannot run on a host. Expected, typed, and not a failure."""
 
-    reason: Literal["not_installed", "cpu_feature", "unsupported_precision", "unsupported_network"]
+    reason: Literal["not_installed", "cpu_feature", "unsupported_network"]
     detail: str
 
 
@@ -328,7 +329,7 @@ class MissingCell(Contract):
 class Collection(Contract):
     """nights/<night>/collections/<job>.json: what a run was to measure, and what came of it."""
 
-    run: str
+    run_id: str
     night: Night
     planned: int = Field(ge=0)
     measured: int = Field(ge=0)

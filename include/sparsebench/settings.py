@@ -13,18 +13,16 @@ def _list(name: str, default: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Each field is the environment variable SPARSEBENCH_<FIELD IN CAPITALS>."""
+    """Each field is the environment variable SPARSEBENCH_<FIELD IN CAPITALS>.
+
+    Where AWS is (region, endpoint, credentials) is not among them: that is AWS's own configuration, which the
+    provider's hooks, boto3 and s3fs all read, so that no two of them look in different places.
+    """
 
     store: str = field(
         default_factory=lambda: os.environ.get("SPARSEBENCH_STORE", (Path.cwd() / ".sparsebench" / "store").as_uri())
     )
     """URI of the store: file:///folder or s3://bucket/prefix."""
-
-    region: str = field(
-        default_factory=lambda: (
-            os.environ.get("SPARSEBENCH_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        )
-    )
 
     nightly_instance_types: tuple[str, ...] = field(
         default_factory=lambda: _list("SPARSEBENCH_NIGHTLY_INSTANCE_TYPES", "localhost")

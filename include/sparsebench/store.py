@@ -19,6 +19,7 @@ on, and a night's ``report/`` is drawn again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import posixpath
@@ -89,10 +90,14 @@ class Store:
 
     def write(self, path: str, data: bytes) -> None:
         """Write or replace an object, atomically."""
+        self._write(path, data, exclusive=False)
+
+    def _write(self, path: str, data: bytes, exclusive: bool) -> None:
+        """Write an object whole or not at all; where ``exclusive``, FileExistsError if it is there."""
         target = self._path(path)
         try:
             if not self.is_local:
-                self._fs.pipe_file(target, data)
+                self._fs.pipe_file(target, data, mode="create" if exclusive else "overwrite")
                 return
             os.makedirs(os.path.dirname(target), exist_ok=True)
             draft = f"{os.path.dirname(target)}/.{uuid.uuid4().hex}.tmp"
@@ -101,19 +106,22 @@ class Store:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(draft, target)
+                (os.link if exclusive else os.replace)(draft, target)
             finally:
                 Path(draft).unlink(missing_ok=True)
         except Exception as error:
+            if exclusive and isinstance(error, FileExistsError) and self.exists(path):
+                raise  # not: a file stands where a folder should be
             raise StoreError(f"{self.uri}: cannot write {path}: {error}") from error
 
     def write_once(self, path: str, data: bytes) -> bool:
         """Write an object that never changes; whether it was new. Another content under its name is an error."""
-        if self.exists(path):
+        try:
+            self._write(path, data, exclusive=True)  # of two writers at once, one is first
+        except FileExistsError:
             if self.read(path) != data:
-                raise StoreError(f"{self.uri}: {path} exists with another content; it is never replaced")
+                raise StoreError(f"{self.uri}: {path} exists with another content; it is never replaced") from None
             return False
-        self.write(path, data)
         return True
 
     def paths(self, prefix: str) -> Iterator[str]:
@@ -233,8 +241,11 @@ class Store:
             )
         return manifest
 
-    def put_manifest(self, manifest: Manifest) -> None:
-        self.write_once(f"nights/{manifest.night}/manifest.json", manifest.to_json())
+    def freeze(self, manifest: Manifest) -> Manifest:
+        """Make this the night's manifest, unless it has one; the one that holds from now on."""
+        with contextlib.suppress(FileExistsError):
+            self._write(f"nights/{manifest.night}/manifest.json", manifest.to_json(), exclusive=True)
+        return self.manifest(manifest.night)
 
     def put_bench_request(self, request: BenchRequest) -> str:
         path = f"nights/{request.night}/jobs/{request.job}.json"
@@ -243,9 +254,6 @@ class Store:
 
     def bench_request(self, path: str) -> BenchRequest:
         return self._load(BenchRequest, path)
-
-    def bench_requests(self, night: str) -> list[BenchRequest]:
-        return self._load_all(BenchRequest, f"nights/{night}/jobs")
 
     def put_sparsify_request(self, request: SparsifyRequest) -> str:
         path = f"requests/{request.job}.json"

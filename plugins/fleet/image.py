@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow.providers.amazon.aws.hooks.ssm import SsmHook
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from sparsebench.errors import BadInput
 from sparsebench.settings import Settings
@@ -13,16 +13,18 @@ def resolve_image() -> str:
     """The AMI id of ``Settings.image``, resolved once for a run: public parameters move.
 
     Raises:
-        BadInput: there are no credentials, they are refused, AWS cannot be reached, or there is no such parameter.
+        BadInput: there is no region, no credentials or no such parameter, or AWS refuses or does not answer.
     """
-    settings = Settings()
-    if settings.image.startswith("ami-"):
-        return settings.image
+    image = Settings().image
+    if image.startswith("ami-"):
+        return image
     try:
-        return SsmHook(region_name=settings.region).get_parameter_value(settings.image)
+        return SsmHook().get_parameter_value(image)
     except NoCredentialsError as error:
         raise BadInput(
             "AWS credentials: none found; set the connection aws_default, or AWS_ENDPOINT_URL for an emulated cloud"
         ) from error
+    except NoRegionError as error:
+        raise BadInput("AWS_DEFAULT_REGION: not set; set it to the region to launch in, such as us-east-1") from error
     except (BotoCoreError, ClientError) as error:
-        raise BadInput(f"SPARSEBENCH_IMAGE is {settings.image!r}: {error}") from error
+        raise BadInput(f"SPARSEBENCH_IMAGE is {image!r}: {error}") from error

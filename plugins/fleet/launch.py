@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.amazon.aws.operators.ec2 import EC2CreateInstanceOperator
@@ -10,7 +11,6 @@ from airflow.sdk import Context
 
 from sparsebench.contracts import Job
 from sparsebench.fleet import instances
-from sparsebench.fleet.plan import utcnow
 from sparsebench.settings import Settings
 
 
@@ -36,6 +36,7 @@ class LaunchInstanceOperator(EC2CreateInstanceOperator):
             self.log.info("%s already runs for job %s", instance.instance_id, job.job)
             return instance.instance_id
         self.image_id = job.image
-        self.config = instances.launch_config(job, Settings(), attempt=context["ti"].try_number, now=utcnow())
+        attempt, now = context["ti"].try_number, datetime.now(UTC)
+        self.config = instances.launch_config(job, Settings(), attempt, now)
         (instance_id,) = super().execute(context)
         return instance_id

@@ -10,16 +10,19 @@ from airflow.sdk import Param
 from sparsebench import catalog
 
 
-def choice(default: Iterable[str], known: Iterable[str], title: str, description: str, at_least: int = 0) -> Any:
-    """A multi-select over what is known."""
+def choice(default: Iterable[str] | None, known: Iterable[str], title: str, description: str) -> Any:
+    """A multi-select over what is known. With None as default it may be left, or made, empty.
+
+    The UI sends null for a selection that was emptied, not an empty list.
+    """
     known = list(known)
     return Param(
-        list(default),
-        type="array",
+        None if default is None else list(default),
+        type=["null", "array"] if default is None else "array",
         items={"type": "string", "enum": known},
         examples=known,
         uniqueItems=True,
-        minItems=at_least,
+        minItems=0 if default is None else 1,
         title=title,
         description=description,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.ec2 import EC2Hook
 
 from sparsebench.fleet import instances
-from sparsebench.fleet.plan import utcnow
-from sparsebench.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -19,22 +18,18 @@ def reap(ti: Any) -> list[str]:
 
     ``ti`` is the running task instance: it knows which runs are still active.
     """
-    ec2: Any = EC2Hook(region_name=Settings().region, api_type="client_type").conn
+    ec2: Any = EC2Hook(api_type="client_type").conn
     leaked = []
     for instance in instances.find(ec2):
-        if instance.has_expired(utcnow()):
+        if instance.has_expired(datetime.now(UTC)):
             why = f"its time was up at {instance.expires}"
-        elif not _is_active(ti, instance.run):
+        elif ti.get_dr_count(dag_id=instance.dag_id, run_ids=[instance.run_id], states=["running", "queued"]) == 0:
             why = "its run has ended"
         else:
             continue
-        log.error("leaked: %s of %s: %s; terminating it", instance.instance_id, instance.run, why)
+        run = f"{instance.dag_id}/{instance.run_id}"
+        log.error("leaked: %s of %s: %s; terminating it", instance.instance_id, run, why)
         leaked.append(instance.instance_id)
     if leaked:
         ec2.terminate_instances(InstanceIds=leaked)
     return leaked
-
-
-def _is_active(ti: Any, run: str) -> bool:
-    dag_id, _, run_id = run.partition("/")
-    return bool(run_id) and ti.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["running", "queued"]) > 0

@@ -50,7 +50,7 @@ def test_a_scheduled_run_measures_localhost_and_publishes_the_report_of_its_nigh
     night = run["partition_key"]
     assert run["state"] == "success"
     # one network, two variants, four engines, two rounds
-    trials = swept.store.trials(night, job=job_name(f"benchmark_sweep/{run['dag_run_id']}", "localhost"))
+    trials = swept.store.trials(night, job=job_name("benchmark_sweep", run["dag_run_id"], "localhost"))
     assert [(trial.status, trial.cell.instance_type) for trial in trials] == [("measured", "localhost")] * 16
     assert all(host.emulated for host in swept.store.hosts(night))
     reports = swept.finished_runs("report", lambda runs: night in [run["partition_key"] for run in runs])

@@ -14,6 +14,7 @@ from sparsebench.contracts import (
     Block,
     Cell,
     HostFacts,
+    Job,
     LayerSparsity,
     ModelCard,
     Parity,
@@ -104,6 +105,28 @@ def make_card(network: str = "vgg19", variant: str = "base", gzip_bytes: int = 8
         "versions": {"torch": "2.1.2"},
     }
     return ModelCard(**{**fields, **changes})
+
+
+def make_job(**changes: Any) -> Job:
+    fields = {
+        "job": "m5.xlarge-0123456789",
+        "dag_id": "benchmark_sweep",
+        "run_id": "r1",
+        "label": "m5.xlarge",
+        "instance_type": "m5.xlarge",
+        "image": "ami-1",
+        "environment": "bench",
+        "lock": "0" * 64,
+        "payload": "1" * 64,
+        "request": "nights/2026-11-24/jobs/x.json",
+        "max_minutes": 60,
+    }
+    return Job(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session", name="make_job")
+def _make_job() -> Callable[..., Job]:
+    return make_job
 
 
 @pytest.fixture(scope="session", name="make_host")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import boto3
 import pytest
 
 from sparsebench.contracts import sha256
 from sparsebench.errors import IntegrityError, StoreError
+from sparsebench.localcloud import LocalCloud
 from sparsebench.store import Store
 
 
@@ -16,13 +18,21 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path.as_uri())
 
 
+@pytest.fixture
+def bucket(localcloud: LocalCloud) -> Store:
+    boto3.client("s3").create_bucket(Bucket="kept")
+    return Store("s3://kept/store")
+
+
 @pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "nights/../../x", "a//b", "./a"])
 def test_a_path_never_leaves_the_store(store: Store, path: str) -> None:
     with pytest.raises(StoreError, match="leaves the store"):
         store.write(path, b"")
 
 
-def test_an_object_that_never_changes_is_not_replaced(store: Store) -> None:
+@pytest.mark.parametrize("kind", ["store", "bucket"])
+def test_an_object_that_never_changes_is_not_replaced(kind: str, request: pytest.FixtureRequest) -> None:
+    store: Store = request.getfixturevalue(kind)
     assert store.write_once("nights/x", b"one")
     assert not store.write_once("nights/x", b"one")
     with pytest.raises(StoreError, match="never replaced"):

@@ -171,7 +171,7 @@ def _never_begun(trials: Sequence[Trial], collections: Sequence[Collection]) -> 
     begun = {trial.cell for trial in trials}
     planned = {
         miss.cell: miss
-        for collection in sorted(collections, key=lambda collection: collection.run)
+        for collection in sorted(collections, key=lambda collection: collection.run_id)
         for miss in collection.missing
         if miss.cell not in begun
     }

@@ -29,7 +29,7 @@ def collect(store: Store, jobs: Sequence[Job], failed_steps: Mapping[str, str]) 
             else:
                 missing.append(_missing(cell, found, failed_steps.get(request.job)))
     collection = Collection(
-        run=jobs[0].run, night=requests[0].night, planned=planned, measured=measured, missing=tuple(missing)
+        run_id=jobs[0].run_id, night=requests[0].night, planned=planned, measured=measured, missing=tuple(missing)
     )
     store.put_collection(jobs[0].job, collection)
     return collection

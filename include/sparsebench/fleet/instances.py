@@ -17,7 +17,8 @@ DISK_GIB = {"bench": 30, "sparsify": 80}
 @dataclass(frozen=True)
 class Instance:
     instance_id: str
-    run: str
+    dag_id: str
+    run_id: str
     job: str
     expires: datetime | None
 
@@ -36,7 +37,8 @@ def find(ec2: Any, job: str | None = None) -> list[Instance]:
                 found.append(
                     Instance(
                         instance_id=instance["InstanceId"],
-                        run=tag.get(tags.PROJECT, ""),
+                        dag_id=tag.get(tags.PROJECT, ""),
+                        run_id=tag.get(tags.RUN, ""),
                         job=tag.get(tags.JOB, ""),
                         expires=_moment(tag.get(tags.EXPIRES)),
                     )

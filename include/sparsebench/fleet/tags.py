@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from sparsebench.contracts import Job
 
 PROJECT = "sparsebench"
-"""Every instance carries the tag ``sparsebench`` with its run as value."""
+"""Every instance carries the tag ``sparsebench``, with the DAG that launched it as value."""
+
+RUN = "sparsebench:run"
 
 JOB = "sparsebench:job"
 EXPIRES = "sparsebench:expires"
@@ -20,8 +22,9 @@ def of(job: Job, now: datetime) -> dict[str, str]:
     """The tags of a job's instance. It expires ten minutes after it should have ended itself."""
     expires = now + timedelta(minutes=job.max_minutes + 10)
     return {
-        "Name": f"sparsebench {job.label}"[:255],
-        PROJECT: job.run[:255],
+        "Name": f"sparsebench {job.label}",
+        PROJECT: job.dag_id,
+        RUN: job.run_id,
         JOB: job.job,
         EXPIRES: expires.isoformat(timespec="seconds"),
     }

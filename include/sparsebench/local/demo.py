@@ -47,6 +47,8 @@ def demo(networks: tuple[str, ...], once: bool) -> None:
         night = api.xcom("benchmark_sweep", run, "collect")["night"]
         _wait_for_report(stack, api, store, night)
         console.print(summary(store, night))
+        protocol = store.manifest(night).protocol
+        console.print(f"Protocol {protocol.name}: {protocol.description}")
         console.print(f"Report: {store.uri}/{store.report_path(night)}")
         if not once:
             console.print(f"UI: {stack.url}  login {USER} / {stack.password}   (Ctrl-C ends everything)")
@@ -63,7 +65,7 @@ def _run(
 ) -> str:
     """Trigger a run and follow it to its end; its id."""
     run = api.trigger(dag_id, conf)
-    jobs = {job_name(f"{dag_id}/{run}", part): f"{dag_id} {part}" for part in parts}
+    jobs = {job_name(dag_id, run, part): f"{dag_id} {part}" for part in parts}
     with Follower(console, jobs) as follower:
         while (state := api.run_state(dag_id, run)) not in FINISHED:
             stack.check()

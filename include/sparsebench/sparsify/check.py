@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from sparsebench import catalog
 from sparsebench.catalog import Network
-from sparsebench.contracts import SparsifyRequest
+from sparsebench.contracts import SparsifyRequest, Variant
 from sparsebench.errors import BadInput
+
+BUILDABLE: tuple[Variant, ...] = ("base", "pruned", "fake85", "fake99")
+"""What is built so far."""
 
 
 def check(request: SparsifyRequest) -> Network:
@@ -19,6 +22,6 @@ def check(request: SparsifyRequest) -> Network:
     for variant in request.variants:
         if variant not in network.variants:
             raise BadInput(f"variants: {network.name} has no {variant!r}; it has {', '.join(network.variants)}")
-        if variant == "pruned_int8":
-            raise BadInput("variants: 'pruned_int8' is not built yet; ask for base, pruned, fake85 or fake99")
+        if variant not in BUILDABLE:
+            raise BadInput(f"variants: {variant!r} is not built yet; ask for {', '.join(BUILDABLE)}")
     return network

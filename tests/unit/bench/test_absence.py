@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from sparsebench.bench.engines.deepsparse import deepsparse_absence
+from sparsebench.bench.engines import ENGINES, base
 from sparsebench.bench.onnx_header import OnnxHeader
 
 AVX2 = frozenset({"avx2"})
@@ -16,33 +16,51 @@ def header(ir_version: int = 9, opset: int = 19) -> OnnxHeader:
     return OnnxHeader(ir_version, opset, (("images", ("batch", 3, 32, 32)),))
 
 
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "find_spec", lambda name: object())
+
+
+@pytest.fixture(params=["deepsparse", "deepsparse.benchmark"])
+def engine(request: pytest.FixtureRequest) -> base.Engine:
+    return ENGINES[request.param]
+
+
 @pytest.fixture
 def x86(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
 
 
 @pytest.mark.usefixtures("x86")
-def test_a_cpu_with_avx2_and_a_file_within_its_limits_may_be_tried():
-    assert deepsparse_absence(AVX2, header()) is None
+def test_a_cpu_with_avx2_and_a_file_within_its_limits_may_be_tried(engine):
+    assert engine.absence(AVX2, header()) is None
 
 
 @pytest.mark.usefixtures("x86")
-def test_a_cpu_without_avx2():
-    absence = deepsparse_absence(frozenset({"sse4_2"}), header())
+def test_a_cpu_without_avx2(engine):
+    absence = engine.absence(frozenset({"sse4_2"}), header())
     assert absence is not None
     assert absence.reason == "cpu_feature"
 
 
-def test_an_arm_machine(monkeypatch: pytest.MonkeyPatch):
+def test_an_arm_machine(monkeypatch: pytest.MonkeyPatch, engine):
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    absence = deepsparse_absence(frozenset({"asimd"}), header())
+    absence = engine.absence(frozenset({"asimd"}), header())
     assert absence is not None
     assert absence.reason == "not_installed"
 
 
 @pytest.mark.usefixtures("x86")
 @pytest.mark.parametrize("newer", [{"ir_version": 10}, {"opset": 20}])
-def test_a_file_that_is_too_new(newer):
-    absence = deepsparse_absence(AVX2, header(**newer))
+def test_a_file_that_is_too_new(newer, engine):
+    absence = engine.absence(AVX2, header(**newer))
     assert absence is not None
     assert absence.reason == "unsupported_network"
+
+
+@pytest.mark.usefixtures("x86")
+def test_an_environment_without_it(engine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
+    absence = engine.absence(AVX2, header())
+    assert absence is not None
+    assert absence.reason == "not_installed"

@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def job(store: Store) -> Job:
+def job(store: Store, make_job: Callable[..., Job]) -> Job:
     request = BenchRequest(
         job="job-a",
         night=NIGHT,
@@ -32,18 +32,7 @@ def job(store: Store) -> Job:
         engines=catalog.engines(),
         seed=1,
     )
-    return Job(
-        job="job-a",
-        run="benchmark_sweep/r1",
-        label="m5.xlarge",
-        instance_type="m5.xlarge",
-        image="ami-1",
-        environment="bench",
-        lock="0" * 64,
-        payload="0" * 64,
-        request=store.put_bench_request(request),
-        max_minutes=60,
-    )
+    return make_job(job="job-a", request=store.put_bench_request(request))
 
 
 def test_what_is_missing_is_listed_with_its_reason(store: Store, job: Job, make_trial: Callable[..., Trial]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -14,19 +15,8 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def job() -> Job:
-    return Job(
-        job="t3.xlarge-0123456789",
-        run="benchmark_sweep/manual",
-        label="t3.xlarge",
-        instance_type="t3.xlarge",
-        image="ami-1",
-        environment="bench",
-        lock="0" * 64,
-        payload="1" * 64,
-        request="nights/2026-01-02/jobs/x.json",
-        max_minutes=60,
-    )
+def job(make_job: Callable[..., Job]) -> Job:
+    return make_job()
 
 
 def test_an_instance_ends_itself_and_shutting_down_terminates_it(job: Job) -> None:
@@ -49,3 +39,9 @@ def test_each_attempt_has_a_token_of_its_own(job: Job) -> None:
 def test_it_expires_after_it_should_have_ended_itself(job: Job) -> None:
     named = instances.launch_config(job, Settings(), attempt=1, now=NOW)["TagSpecifications"][0]["Tags"]
     assert {"Key": "sparsebench:expires", "Value": "2026-01-02T01:10:00+00:00"} in named
+
+
+def test_only_a_burstable_type_is_asked_about_credits(make_job: Callable[..., Job]) -> None:
+    for instance_type, credits in (("t3.xlarge", {"CpuCredits": "unlimited"}), ("m5.xlarge", None)):
+        config = instances.launch_config(make_job(instance_type=instance_type), Settings(), 1, NOW)
+        assert config.get("CreditSpecification") == credits

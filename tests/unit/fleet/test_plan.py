@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sparsebench.contracts import ModelCard, Weights
+from sparsebench.contracts import BenchRequest, ModelCard
 from sparsebench.errors import BadInput, IntegrityError, StoreError
-from sparsebench.fleet.plan import Sweep, SweepPlan, plan_sparsify, plan_sweep
+from sparsebench.fleet.nights import Sweep, freeze, manifest_for
+from sparsebench.fleet.plan import Run, max_minutes, plan_sparsify, plan_sweep
 from sparsebench.store import Store
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
-
-def register(store: Store, network: str, content: bytes, variant: str = "base") -> None:
-    store.put_model_card(
-        ModelCard(
-            network=network,
-            variant=variant,  # type: ignore[arg-type]
-            artifact=store.put_artifact(content),
-            artifact_bytes=len(content),
-            gzip_bytes=len(content),
-            input_shape=(3, 32, 32),
-            parameters=1,
-            sparsity=0,
-            layers=(),
-            recipe="",
-            weights=Weights(kind="random", origin="made for a test"),
-            versions={},
-        )
-    )
+Register = Callable[[Store, str, bytes], None]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def register(make_card: Callable[..., ModelCard]) -> Register:
+    """Makes a network's base another file."""
+
+    def put(store: Store, network: str, content: bytes) -> None:
+        store.put_model_card(make_card(network, artifact=store.put_artifact(content)))
+
+    return put
+
+
+@pytest.fixture
+def store(tmp_path: Path, register: Register) -> Store:
     store = Store((tmp_path / "store").as_uri())
     register(store, "vgg19", b"one network")
     register(store, "resnet50", b"another")
     return store
 
 
-def plan(store: Store, key: str | None = "2026-05-04", run: str = "benchmark_sweep/r1", **asked: object) -> SweepPlan:
-    sweep = Sweep(**{"instance_types": ("localhost",), **asked})  # type: ignore[arg-type]
-    return plan_sweep(store, sweep, key, run, "ami-1", NOW, "quick")
+def plan(store: Store, key: str | None = "2026-05-04", run: str = "r1", **asked: Any) -> BenchRequest:
+    """What the one job of a sweep is to measure."""
+    sweep = Sweep(**{"instance_types": ("localhost",), **asked})
+    (job,) = plan_sweep(store, sweep, key, Run("benchmark_sweep", run, "ami-1"), NOW, "quick")
+    return store.bench_request(job.request)
 
 
 def content(store: Store) -> dict[str, bytes]:
@@ -99,36 +97,35 @@ def test_an_edited_manifest_is_recognised(store: Store) -> None:
     manifest["protocol"]["rounds"] = 99
     store.write(path, json.dumps(manifest).encode())
     with pytest.raises(IntegrityError, match="was edited"):
-        plan(store, run="benchmark_sweep/r2")
+        plan(store, run="r2")
 
 
-def test_a_later_run_of_a_night_measures_that_nights_models_though_newer_ones_exist(store: Store) -> None:
+def test_a_later_run_of_a_night_measures_that_nights_models(store: Store, register: Register) -> None:
     first = plan(store)
     register(store, "vgg19", b"retrained")
-    second = plan(store, run="benchmark_sweep/r2", instance_types=("m5.xlarge",))
-    requests = [store.bench_request(planned.jobs[0].request) for planned in (first, second)]
-    assert requests[0].models == requests[1].models
-    assert first.jobs[0].job != second.jobs[0].job
+    second = plan(store, run="r2", instance_types=("m5.xlarge",))
+    assert first.models == second.models
+    assert first.job != second.job
 
 
 def test_a_retry_has_the_same_job_so_that_it_finds_its_trials(store: Store) -> None:
-    assert plan(store).jobs == plan(store).jobs
+    assert plan(store) == plan(store)
 
 
 def test_a_night_keeps_its_protocol(store: Store) -> None:
     plan(store, protocol="study")
-    assert store.bench_request(plan(store, run="x/r2").jobs[0].request).protocol.name == "study"
+    assert plan(store, run="r2").protocol.name == "study"
     with pytest.raises(BadInput, match="protocol: 'quick', but the night 2026-05-04 was frozen with 'study'"):
-        plan(store, run="x/r3", protocol="quick")
+        plan(store, run="r3", protocol="quick")
 
 
-def test_without_a_key_a_run_joins_todays_night_while_the_inputs_are_the_same(store: Store) -> None:
+def test_without_a_key_a_run_joins_todays_night_while_the_inputs_are_the_same(store: Store, register: Register) -> None:
     assert plan(store, key=None).night == "2026-05-04"
-    assert plan(store, key=None, run="x/r2").night == "2026-05-04"
+    assert plan(store, key=None, run="r2").night == "2026-05-04"
     register(store, "vgg19", b"retrained")
-    assert plan(store, key=None, run="x/r3").night == "2026-05-04.2"
-    assert plan(store, key=None, run="x/r4", networks=("resnet50",)).night == "2026-05-04"
-    assert plan(store, key=None, run="x/r5", protocol="study").night == "2026-05-04.3"
+    assert plan(store, key=None, run="r3").night == "2026-05-04.2"
+    assert plan(store, key=None, run="r4", networks=("resnet50",)).night == "2026-05-04"
+    assert plan(store, key=None, run="r5", protocol="study").night == "2026-05-04.3"
 
 
 def test_a_past_night_without_a_manifest_gets_todays_inputs_and_says_so(store: Store) -> None:
@@ -139,11 +136,23 @@ def test_a_past_night_without_a_manifest_gets_todays_inputs_and_says_so(store: S
 
 
 def test_an_instance_lives_longer_than_what_is_timed(store: Store) -> None:
-    (job,) = plan(store, protocol="study", engines=("onnxruntime",)).jobs
     timed = timedelta(seconds=2 * 5 * 60)
-    assert timedelta(minutes=job.max_minutes) > timed
+    request = plan(store, protocol="study", engines=("onnxruntime",))
+    assert timedelta(minutes=max_minutes(request)) > timed
 
 
 def test_sparsify_refuses_a_variant_that_it_cannot_build(store: Store) -> None:
     with pytest.raises(BadInput, match="variants: 'pruned_int8'"):
-        plan_sparsify(store, ("resnet50",), ("pruned_int8",), "localhost", 0, "sparsify/r", "ami-1")
+        plan_sparsify(store, ("resnet50",), ("pruned_int8",), "localhost", 0, Run("sparsify", "r", "ami-1"))
+
+
+def test_of_two_runs_that_freeze_a_night_at_once_both_measure_the_firsts_inputs(
+    store: Store, register: Register
+) -> None:
+    sweep = Sweep(instance_types=("localhost",))
+    first = manifest_for(store, sweep, "2026-05-04", NOW, "quick")
+    register(store, "vgg19", b"retrained")
+    second = manifest_for(store, sweep, "2026-05-04", NOW, "quick")
+    assert second != first
+    assert freeze(store, first) == first
+    assert freeze(store, second) == first

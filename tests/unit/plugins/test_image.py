@@ -12,6 +12,7 @@ from sparsebench.errors import BadInput
 def connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
 @pytest.mark.usefixtures("localcloud")
@@ -38,6 +39,13 @@ def test_missing_credentials_are_said_plainly(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(BadInput, match="AWS credentials: none found"):
+        resolve_image()
+
+
+@pytest.mark.usefixtures("localcloud")
+def test_a_missing_region_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(BadInput, match="AWS_DEFAULT_REGION: not set"):
         resolve_image()
 
 

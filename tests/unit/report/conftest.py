@@ -61,7 +61,7 @@ class ANight:
     collections: list[Collection] = field(default_factory=list)
 
     def write(self, store: Store) -> None:
-        store.put_manifest(self.manifest)
+        store.freeze(self.manifest)
         for host in self.hosts:
             store.put_host(self.night, host)
         for trial in self.trials:
@@ -123,7 +123,7 @@ def night(
         manifest=manifest("2026-11-24", cards, datetime(2026, 11, 24, 2, tzinfo=UTC)),
         hosts=[make_host(machine, cpu, emulated=emulated) for machine, (cpu, emulated) in MACHINES.items()],
         trials=trials,
-        collections=[Collection(run="scheduled", night="2026-11-24", planned=1, measured=0, missing=(launch,))],
+        collections=[Collection(run_id="scheduled", night="2026-11-24", planned=1, measured=0, missing=(launch,))],
     )
 
 

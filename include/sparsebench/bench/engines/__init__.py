@@ -1,12 +1,14 @@
 """The engines under test: one file each, found by being here.
 
-A file of this folder defines one subclass of ``Engine``. Importing it must not import the engine's own
-library (the control environment reads the names without having one): that happens in ``load``.
+A file of this folder defines a subclass of ``Engine``. Importing it must not import the engine's own
+library (the control environment reads the names without having one): that happens in ``import_library``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
+from inspect import isabstract
 from pkgutil import iter_modules
 
 from sparsebench.bench.engines.base import Engine
@@ -15,8 +17,14 @@ from sparsebench.bench.engines.base import Engine
 def _discover() -> dict[str, Engine]:
     for module in iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
-    engines = [engine() for engine in Engine.__subclasses__()]
+    engines = [kind() for kind in _kinds(Engine) if not isabstract(kind)]  # type: ignore[type-abstract]
     return {engine.name: engine for engine in sorted(engines, key=lambda engine: engine.rank)}
+
+
+def _kinds(kind: type[Engine]) -> Iterator[type[Engine]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _kinds(below)
 
 
 ENGINES: dict[str, Engine] = _discover()

@@ -14,19 +14,38 @@ MAX_OPSET = 19
 MAX_IR_VERSION = 9
 
 
-class DeepSparse(Engine):
+class DeepSparseLibrary(Engine):
+    """What the engine and its own tool have in common."""
+
+    library = "deepsparse"
+
+    def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
+        """Also what is known to stop DeepSparse 1.8 before it is tried."""
+        if platform.machine() != "x86_64":
+            return Absence(reason="not_installed", detail=f"it is built for x86-64; this is {platform.machine()}")
+        if "avx2" not in cpu_flags:
+            return Absence(reason="cpu_feature", detail="it needs AVX2, which this CPU lacks")
+        if header.opset > MAX_OPSET or header.ir_version > MAX_IR_VERSION:
+            return Absence(
+                reason="unsupported_network",
+                detail=f"the file has opset {header.opset} and IR version {header.ir_version}; "
+                f"it loads opset ≤ {MAX_OPSET} and IR version ≤ {MAX_IR_VERSION}",
+            )
+        return super().absence(cpu_flags, header)
+
+    def import_library(self) -> None:
+        """Import it silenced: otherwise it sends usage data and asks for its newest version, when it is imported."""
+        os.environ["NM_DISABLE_ANALYTICS"] = "1"
+        os.environ["NM_VERSION_CHECK"] = "false"
+        super().import_library()
+
+
+class DeepSparse(DeepSparseLibrary):
     """Its default configuration, in both lanes: it computes an fp32 network in fp32 on its own account."""
 
     name = "deepsparse"
     label = "DeepSparse"
     rank = 3
-    library = "deepsparse"
-
-    def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
-        return deepsparse_absence(cpu_flags, header) or super().absence(cpu_flags, header)
-
-    def import_library(self) -> None:
-        import_deepsparse()
 
     def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
         return DeepSparseSession(model, threads)
@@ -52,25 +71,3 @@ class DeepSparseSession(Session):
 
     def run(self, images: Array) -> Array:
         return self.engine.run([images])[0]
-
-
-def deepsparse_absence(cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
-    """What is known to stop DeepSparse 1.8 before it is tried."""
-    if platform.machine() != "x86_64":
-        return Absence(reason="not_installed", detail=f"it is built for x86-64; this is {platform.machine()}")
-    if "avx2" not in cpu_flags:
-        return Absence(reason="cpu_feature", detail="it needs AVX2, which this CPU lacks")
-    if header.opset > MAX_OPSET or header.ir_version > MAX_IR_VERSION:
-        return Absence(
-            reason="unsupported_network",
-            detail=f"the file has opset {header.opset} and IR version {header.ir_version}; "
-            f"it loads opset ≤ {MAX_OPSET} and IR version ≤ {MAX_IR_VERSION}",
-        )
-    return None
-
-
-def import_deepsparse() -> None:
-    """Import it silenced: otherwise it sends usage data and asks for its newest version, when it is imported."""
-    os.environ["NM_DISABLE_ANALYTICS"] = "1"
-    os.environ["NM_VERSION_CHECK"] = "false"
-    import deepsparse  # noqa: F401

@@ -10,26 +10,18 @@ from time import perf_counter
 from typing import Any
 from unittest.mock import patch
 
-from sparsebench.bench.engines.base import Array, Engine, Session
-from sparsebench.bench.engines.deepsparse import DeepSparseSession, deepsparse_absence, import_deepsparse
-from sparsebench.bench.onnx_header import OnnxHeader
+from sparsebench.bench.engines.base import Array, Session
+from sparsebench.bench.engines.deepsparse import DeepSparseLibrary, DeepSparseSession
 from sparsebench.bench.timing import Measurement
-from sparsebench.contracts import Absence, Block, Precision, Protocol
+from sparsebench.contracts import Block, Precision, Protocol
 
 
-class DeepSparseBenchmark(Engine):
+class DeepSparseBenchmark(DeepSparseLibrary):
     """The tool's scenario "sync" at batch 1, with its own loop, its own random images and its own img/s."""
 
     name = "deepsparse.benchmark"
     label = "DeepSparse (own tool)"
     rank = 4
-    library = "deepsparse"
-
-    def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
-        return deepsparse_absence(cpu_flags, header) or super().absence(cpu_flags, header)
-
-    def import_library(self) -> None:
-        import_deepsparse()
 
     def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
         from deepsparse.benchmark.helpers import decide_thread_pinning

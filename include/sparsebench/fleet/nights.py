@@ -1,0 +1,142 @@
+"""Which night a sweep belongs to, and the inputs on which that night is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sparsebench import catalog
+from sparsebench.contracts import Manifest, ModelCard, Protocol, sha256
+from sparsebench.errors import BadInput
+from sparsebench.fleet import payload
+from sparsebench.store import Store
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep is asked to measure. Empty networks, variants: all that the night has; engines: all.
+
+    Raises:
+        BadInput: a value that the catalog does not have.
+    """
+
+    instance_types: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    protocol: str | None = None
+    """None: the night's own; for a night that is not frozen yet, the configured one."""
+
+    def __post_init__(self) -> None:
+        if not self.instance_types:
+            raise BadInput("instance_types: none was chosen; choose at least one")
+        catalog.check("instance_types", self.instance_types, catalog.instance_types())
+        catalog.check("networks", self.networks, catalog.networks())
+        catalog.check("engines", self.engines, catalog.engines())
+        if self.protocol is not None:
+            catalog.check("protocol", [self.protocol], catalog.protocols())
+
+    def of(self, manifest: Manifest) -> list[ModelCard]:
+        """The models that are asked for.
+
+        Raises:
+            BadInput: a network or a variant that was named has no model in the manifest.
+        """
+        chosen = [
+            card
+            for card in manifest.models
+            if (not self.networks or card.network in self.networks)
+            and (not self.variants or card.variant in self.variants)
+        ]
+        for network in self.networks:
+            has = [card.variant for card in chosen if card.network == network]
+            applies = catalog.networks()[network].variants
+            wanted = [variant for variant in self.variants or ("base",) if variant in applies]
+            missing = [variant for variant in wanted if variant not in has]
+            if missing:
+                raise BadInput(
+                    f"networks: {network!r} has no model for {', '.join(missing)}; run sparsify for it first"
+                )
+        if not chosen:
+            raise BadInput("networks: no model fits what was asked for; run sparsify first")
+        return chosen
+
+
+def manifest_for(store: Store, sweep: Sweep, key: str | None, now: datetime, default_protocol: str) -> Manifest:
+    """The manifest of the night that a sweep belongs to: read where it is frozen, made where it is not.
+
+    With a key, that night and no other: a past night's numbers are only compared on its own inputs. A run
+    without one (triggered by hand) joins today's first night whose inputs are those that it would freeze,
+    so that new models or new code never mix with old ones; if none fits, it opens another (2026-11-24.2).
+
+    Nothing is written: see ``freeze``.
+
+    Raises:
+        BadInput: the night was frozen with another protocol, or without a model that is asked for.
+        IntegrityError: the night's manifest was edited.
+    """
+    if key is not None:
+        if store.has_manifest(key):
+            return fitting(store.manifest(key), sweep)
+        return _new(store, sweep, key, now, default_protocol)
+    today = now.date().isoformat()
+    night, number = today, 1
+    while store.has_manifest(night):
+        frozen = store.manifest(night)
+        if sweep.protocol in (None, frozen.protocol.name) and _measures_the_same(
+            sweep, frozen, _current(store, night, now, frozen.protocol)
+        ):
+            return frozen
+        number += 1
+        night = f"{today}.{number}"
+    return _new(store, sweep, night, now, default_protocol)
+
+
+def fitting(manifest: Manifest, sweep: Sweep) -> Manifest:
+    """The manifest, when the sweep can be measured on it.
+
+    Raises:
+        BadInput: it has another protocol, or lacks a model that is asked for.
+    """
+    if sweep.protocol not in (None, manifest.protocol.name):
+        raise BadInput(
+            f"protocol: {sweep.protocol!r}, but the night {manifest.night} was frozen with "
+            f"{manifest.protocol.name!r}; leave it empty, or trigger without a partition key for a night of its own"
+        )
+    sweep.of(manifest)
+    return manifest
+
+
+def freeze(store: Store, manifest: Manifest) -> Manifest:
+    """Put a night's inputs into the store, and return the manifest that holds: another run may have been first."""
+    if not store.has_manifest(manifest.night):
+        store.put_payload(payload.wheel())
+        store.put_lock(payload.lock("bench"))
+    return store.freeze(manifest)
+
+
+def _current(store: Store, night: str, now: datetime, protocol: Protocol) -> Manifest:
+    """What would be frozen now."""
+    return Manifest.freeze(
+        night=night,
+        frozen_at=now,
+        protocol=protocol,
+        models=tuple(store.model_cards()),
+        payload=sha256(payload.wheel()),
+        bench_lock=sha256(payload.lock("bench")),
+    )
+
+
+def _new(store: Store, sweep: Sweep, night: str, now: datetime, default_protocol: str) -> Manifest:
+    return fitting(_current(store, night, now, catalog.protocols()[sweep.protocol or default_protocol]), sweep)
+
+
+def _measures_the_same(sweep: Sweep, one: Manifest, other: Manifest) -> bool:
+    """Whether a sweep would measure the same files with the same code on both."""
+    if (one.payload, one.bench_lock) != (other.payload, other.bench_lock):
+        return False
+    try:
+        files = [{(c.network, c.variant, c.artifact) for c in sweep.of(manifest)} for manifest in (one, other)]
+    except BadInput:
+        return False
+    return files[0] == files[1]
