@@ -44,6 +44,10 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     instance_types = dialog.locator("#element_instance_types")
     instance_types.locator("input").first.fill("m7i")
     page.get_by_text("m7i.xlarge", exact=True).click()
+    # a selection that was made and taken back means all, as one that was never made
+    dialog.locator("#element_networks").locator("input").first.fill("vgg19")
+    page.get_by_text("vgg19", exact=True).click()
+    dialog.get_by_label("Remove vgg19").click()
     dialog.get_by_role("button", name="Trigger").last.click()
     runs = system.finished_runs(
         "benchmark_sweep", lambda runs: any(r["run_type"] == "manual" and r["dag_run_id"] not in known for r in runs)
@@ -51,6 +55,7 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     (run,) = [run for run in runs if run["run_type"] == "manual" and run["dag_run_id"] not in known]
     assert run["state"] == "success"
     assert "m7i.xlarge" in run["conf"]["instance_types"]
+    assert not run["conf"]["networks"]
     page.goto(f"{system.stack.url}/dags/benchmark_sweep/runs/{run['dag_run_id']}")
     expect(page.get_by_text("Success").first).to_be_visible()
     night = system.api.xcom("benchmark_sweep", run["dag_run_id"], "collect")["night"]
