@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 Precision = Literal["f32", "native"]
 """The lane of a measurement: every engine held to fp32, or each engine's own choice."""
 
+Scenario = Literal["latency", "throughput"]
+"""Batch 1, one inference at a time; or as many images a second as the engine can, its own recommended way."""
+
 Variant = Literal["base", "pruned", "pruned_int8", "fake85", "fake99"]
 
 Environment = Literal["bench", "sparsify"]
@@ -98,17 +101,42 @@ class ModelCard(Contract):
 
 
 class Protocol(Contract):
-    """How one cell is measured. A round runs every engine once, each trial in a process of its own."""
+    """How one network's variant is measured on one host.
+
+    A generation is one process of every engine and precision. Where ``interleaved``, they are all loaded, and take
+    turns: in a round each times one block while the others are stopped. Otherwise they run one after the other.
+    """
 
     name: Name
-    rounds: int = Field(ge=1, le=100, description="trials of each cell")
-    warmup_s: float = Field(ge=0, le=600, description="discarded before the first block of a trial")
-    blocks: int = Field(ge=1, le=10_000, description="timed blocks of each trial")
-    block_s: float = Field(gt=0, le=3600)
-    order: Literal["random", "fixed"] = Field(description="of the engines within a round")
+    scenario: Scenario
     precisions: tuple[Precision, ...] = Field(min_length=1)
-    trial_timeout_s: float = Field(gt=0, description="a trial that takes longer has failed")
+    order: Literal["random", "fixed"] = Field(description="of the engines within a round")
+    interleaved: bool
+    min_processes: int = Field(ge=1, le=100, description="generations before measuring may stop")
+    max_processes: int = Field(ge=1, le=100, description="generations after which it stops")
+    min_rounds: int = Field(ge=1, le=10_000, description="undisturbed rounds of a generation, at least")
+    max_rounds: int = Field(ge=1, le=10_000, description="rounds of a generation, at most")
+    warmup_s: float = Field(ge=0, le=600, description="before the first block of a process, at least")
+    max_warmup_s: float = Field(ge=0, le=600, description="it goes on until the engine gets no faster, up to this")
+    settle_s: float = Field(ge=0, le=60, description="discarded at the start of each block")
+    block_s: float = Field(gt=0, le=3600)
+    target: float | None = Field(
+        gt=0, lt=1, description="it stops when every ratio's 95 % interval is within ± this; None: only at the maximum"
+    )
+    budget_s: float = Field(gt=0, description="machine time; no generation begins after it, and it says unconverged")
+    trial_timeout_s: float = Field(gt=0, description="a process that says nothing for longer has failed")
     description: str
+
+    @model_validator(mode="after")
+    def _maxima_are_not_below_minima(self) -> Self:
+        for low, high in (
+            ("min_processes", "max_processes"),
+            ("min_rounds", "max_rounds"),
+            ("warmup_s", "max_warmup_s"),
+        ):
+            if getattr(self, high) < getattr(self, low):
+                raise ValueError(f"{high} is {getattr(self, high)}, below {low} {getattr(self, low)}")
+        return self
 
 
 # ------------------------------------------------------------------------------------------- manifest
@@ -154,6 +182,7 @@ class ArtifactRef(Contract):
     variant: Variant
     artifact: Sha256
     input_shape: tuple[int, int, int]
+    parent: Sha256 | None = Field(default=None, description="of an INT8 network: the fp32 file that it was made from")
 
 
 class BenchRequest(Contract):
@@ -252,17 +281,25 @@ class Cell(Contract):
 
 
 class Parity(Contract):
-    """An engine's output on the fixed input against ONNX Runtime's, before anything is timed."""
+    """An engine's outputs on the fixed images against the reference, before anything is timed.
 
+    The reference is ONNX Runtime's output of the same file in fp32; of an INT8 network, that of its fp32 parent.
+    """
+
+    images: int = Field(gt=0, description="that were compared")
     max_abs: float | None = Field(ge=0, description="largest absolute difference of the logits; None: not finite")
-    relative: float | None = Field(ge=0, description="max_abs over the largest absolute logit of ONNX Runtime's")
-    same_top1: bool
-    tolerance: float = Field(gt=0, description="on `relative`")
+    relative: float | None = Field(
+        ge=0, description="the difference over the largest logit of the reference; of the worst image"
+    )
+    same_top1: int = Field(ge=0, description="images whose top class is the reference's")
+    tolerance: float | None = Field(gt=0, description="on `relative`; None: only the top class is held to it")
+    least_top1: Fraction = Field(description="the fraction of images whose top class has to be the same")
 
     @property
     def agrees(self) -> bool:
         """Within tolerance. An output that is not finite never is."""
-        return self.same_top1 and self.relative is not None and self.relative <= self.tolerance
+        close = self.relative is not None and (self.tolerance is None or self.relative <= self.tolerance)
+        return close and self.same_top1 >= self.least_top1 * self.images
 
 
 class Absence(Contract):
@@ -272,47 +309,132 @@ class Absence(Contract):
     detail: str
 
 
-class Block(Contract):
-    """Inferences that were timed one after the other."""
+class Interference(Contract):
+    """What else went on while a block was timed. None: the host does not tell."""
 
+    foreign_cores: float | None = Field(
+        description="CPU time of other processes over the block's time (1.0: one core all the time)"
+    )
+    stolen_cores: float | None = Field(description="CPU time that the hypervisor gave to others, over the block's time")
+    pressure: float | None = Field(description="fraction of the block in which some task waited for a CPU (PSI)")
+    frequency_mhz: float | None = Field(description="mean over the CPUs, at the end of the block")
+    throttled: int | None = Field(description="thermal throttling events")
+    major_faults: int | None = Field(description="page faults of the measured process that read from a disk")
+    minor_faults: int | None = Field(description="page faults of the measured process that did not")
+    swapped_pages: int | None = Field(description="pages that the host swapped in or out")
+    preemptions: int | None = Field(description="times that a thread of the measured process was put off its CPU")
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the block is disturbed, in words; empty when it is not. The rule of what enters a verdict."""
+        found = []
+        if self.foreign_cores is not None and self.foreign_cores > MAX_FOREIGN_CORES:
+            found.append(f"other processes took {self.foreign_cores:.1f} of a core")
+        if self.stolen_cores is not None and self.stolen_cores > MAX_STOLEN_CORES:
+            found.append(f"the hypervisor took {self.stolen_cores:.1f} of a core")
+        if self.throttled:
+            found.append(f"the CPU was throttled {self.throttled} times")
+        if self.major_faults:
+            found.append(f"{self.major_faults} page faults went to disk")
+        if self.swapped_pages:
+            found.append(f"{self.swapped_pages} pages were swapped")
+        return tuple(found)
+
+
+MAX_FOREIGN_CORES = 0.2
+"""A busy process takes most of a core. The kernel counts in ticks of 10 ms, which make up to 0.1 of nothing in a block
+of 0.2 s (99 % of 1,070 blocks on a quiet host of two cores)."""
+
+MAX_STOLEN_CORES = 0.1
+
+
+class Block(Contract):
+    """Inferences that were timed one after the other, or side by side in the throughput scenario."""
+
+    round: int = Field(ge=0, description="of its generation; the blocks of one round were timed close together")
+    position: int = Field(ge=0, description="of the engine within its round")
     started_at: datetime
-    latencies_ms: tuple[float, ...] = Field(min_length=1)
+    images: int = Field(gt=0)
+    seconds: float = Field(gt=0, description="that the images took; without what the harness does between them")
+    latencies_ms: tuple[float, ...] = Field(min_length=1, description="of each inference")
+    interference: Interference
+
+    @property
+    def throughput_img_s(self) -> float:
+        return self.images / self.seconds
+
+    @property
+    def disturbed(self) -> bool:
+        return bool(self.interference.reasons)
+
+
+class Kernel(Contract):
+    """Operators that an engine runs by one kind of kernel."""
+
+    name: str = Field(description="in the engine's own words, such as brgemm_avx512_bf16 or FusedConv")
+    precision: str = Field(description="that it computes in: f32, bf16, f16, i8, …; unknown where it does not tell")
+    isa: str = Field(description="instruction set, such as avx512; unknown where it does not tell")
+    count: int = Field(ge=1, description="operators")
+    time_share: Fraction = Field(description="of the time of all operators")
+
+
+class Execution(Contract):
+    """How an engine really computes a network, read from the engine itself by a run with its profiler on."""
+
+    source: str = Field(description="what was read, such as 'runtime model and performance counters'")
+    kernels: tuple[Kernel, ...] = Field(description="the largest share first")
+
+    @property
+    def precisions(self) -> dict[str, float]:
+        """The share of time that is computed in each precision, the largest first."""
+        shares: dict[str, float] = {}
+        for kernel in self.kernels:
+            shares[kernel.precision] = shares.get(kernel.precision, 0) + kernel.time_share
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+    @property
+    def reduced(self) -> bool:
+        """Whether anything is computed in less than fp32. (Whole numbers of 64 bits are shapes and indices.)"""
+        return bool(set(self.precisions) - {"f32", "f64", "i32", "i64", "bool"})
 
 
 class Trial(Contract):
-    """nights/<night>/trials/<instance_type>/<cell>/<job>-<round>.json: one process of one engine.
+    """nights/<night>/trials/<instance_type>/<cell>/<job>-<generation>.json: one process of one engine.
 
-    ``measured``: timed. ``invalid``: its output disagrees with ONNX Runtime's, so it was not timed.
+    ``measured``: timed. ``invalid``: its output disagrees with the reference, so it was not timed.
     ``absent``: the engine cannot run here. ``failed``: it crashed or ran out of time.
     """
 
     cell: Cell
     night: Night
     job: Name
-    round: int = Field(ge=0)
+    generation: int = Field(ge=0, description="the processes of one generation take turns, round by round")
+    interleaved: bool = Field(description="whether they were loaded at the same time; else one after the other")
     instance_id: str
     artifact: Sha256
     threads: int = Field(ge=1)
+    batch: int = Field(default=1, ge=1, description="images an inference")
     status: Literal["measured", "invalid", "absent", "failed"]
     started_at: datetime
     ended_at: datetime
-    position: int = Field(ge=0, description="of the engine within its round")
-    throughput_img_s: float | None = Field(default=None, gt=0, description="images over the time of all blocks")
     blocks: tuple[Block, ...] = ()
     load_s: float | None = Field(default=None, ge=0, description="load and compile")
+    warmup_s: float | None = Field(default=None, ge=0, description="that was discarded before the first block")
+    steady: bool | None = Field(default=None, description="whether it had stopped getting faster after that")
     peak_memory_bytes: int | None = None
     parity: Parity | None = None
+    execution: Execution | None = Field(default=None, description="of one trial of the cell on each host")
     absence: Absence | None = None
     error: str | None = Field(default=None, description="of a failed trial: the last lines that it printed")
     engine_facts: dict[str, str | float | int | bool] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _status_has_its_evidence(self) -> Self:
-        needs = {"measured": "throughput_img_s", "invalid": "parity", "absent": "absence", "failed": "error"}
-        if getattr(self, needs[self.status]) is None:
+        needs = {"measured": "blocks", "invalid": "parity", "absent": "absence", "failed": "error"}
+        if not getattr(self, needs[self.status]):
             raise ValueError(f"a trial that is {self.status} needs {needs[self.status]}")
-        if self.status != "measured" and self.throughput_img_s is not None:
-            raise ValueError(f"a trial that is {self.status} has no throughput")
+        if self.status != "measured" and self.blocks:
+            raise ValueError(f"a trial that is {self.status} has no blocks")
         return self
 
 

@@ -266,13 +266,13 @@ class Store:
     def put_trial(self, trial: Trial) -> None:
         cell = trial.cell
         folder = f"nights/{trial.night}/trials/{cell.instance_type}/{cell.key}"
-        self.write_once(f"{folder}/{trial.job}-{trial.round}.json", trial.to_json())
+        self.write_once(f"{folder}/{trial.job}-{trial.generation}.json", trial.to_json())
 
     def trials(self, night: str, instance_type: str | None = None, job: str = "") -> list[Trial]:
         """A night's trials: of all instance types or of one, of all jobs or of one."""
         below = f"/{instance_type}" if instance_type else ""
         found = self.paths(f"nights/{night}/trials{below}")
-        # A job's name may begin with another's, and rounds are numbers: compare what is before the last dash.
+        # A job's name may begin with another's, and generations are numbers: compare what is before the last dash.
         wanted = (path for path in found if job in ("", posixpath.basename(path).rpartition("-")[0]))
         return [self._load(Trial, path) for path in wanted if path.endswith(".json")]
 

@@ -14,6 +14,7 @@ from sparsebench.contracts import (
     Block,
     Cell,
     HostFacts,
+    Interference,
     Job,
     LayerSparsity,
     ModelCard,
@@ -47,8 +48,22 @@ def make_host(instance_type: str = "m5.xlarge", cpu_model: str = "Intel Xeon 817
     return HostFacts(**{**fields, **changes})
 
 
+def make_block(throughput: float = 50.0, round: int = 0, **interference: float | int | None) -> Block:
+    """A block of ten images at this throughput; undisturbed unless ``interference`` says otherwise."""
+    quiet = dict.fromkeys(Interference.model_fields)
+    return Block(
+        round=round,
+        position=0,
+        started_at=START + timedelta(seconds=round),
+        images=10,
+        seconds=10 / throughput,
+        latencies_ms=(1000 / throughput,) * 10,
+        interference=Interference(**{**quiet, **interference}),
+    )
+
+
 def make_trial(
-    throughput: float | None = 50.0,
+    throughput: float = 50.0,
     *,
     engine: str = "deepsparse",
     network: str = "vgg19",
@@ -56,18 +71,16 @@ def make_trial(
     precision: str = "f32",
     instance_type: str = "m5.xlarge",
     status: str = "measured",
-    round: int = 0,
+    generation: int = 0,
     **changes: Any,
 ) -> Trial:
-    """A trial of this status with its evidence: absent, failed and invalid ones have no throughput."""
-    parity = Parity(max_abs=1e-5, relative=1e-6, same_top1=True, tolerance=1e-3)
+    """A trial of this status with its evidence: a measured one has six blocks of this throughput."""
     evidence: dict[str, dict[str, Any]] = {
         "measured": {
-            "throughput_img_s": throughput,
-            "parity": parity,
-            "blocks": (Block(started_at=START, latencies_ms=(20.0, 20.5)),),
+            "parity": make_parity(relative=1e-6, same_top1=8),
+            "blocks": tuple(make_block(throughput, round) for round in range(6)),
         },
-        "invalid": {"parity": Parity(max_abs=3.0, relative=0.2, same_top1=False, tolerance=1e-3)},
+        "invalid": {"parity": make_parity(relative=0.2, same_top1=3)},
         "absent": {"absence": Absence(reason="cpu_feature", detail="needs avx2")},
         "failed": {"error": "Segmentation fault"},
     }
@@ -75,17 +88,29 @@ def make_trial(
         "cell": Cell(instance_type=instance_type, network=network, variant=variant, engine=engine, precision=precision),
         "night": NIGHT,
         "job": "job-a",
-        "round": round,
+        "generation": generation,
+        "interleaved": True,
         "instance_id": f"i-{instance_type}",
         "artifact": sha256(f"{network} {variant}".encode()),
         "threads": 2,
         "status": status,
-        "started_at": START,
-        "ended_at": START + timedelta(seconds=9),
-        "position": 0,
+        "started_at": START + timedelta(seconds=10 * generation),
+        "ended_at": START + timedelta(seconds=10 * generation + 9),
         **evidence[status],
     }
     return Trial(**{**fields, **changes})
+
+
+def make_parity(relative: float | None, same_top1: int) -> Parity:
+    """Of eight images, in the lane f32."""
+    return Parity(
+        images=8,
+        max_abs=relative,
+        relative=relative,
+        same_top1=same_top1,
+        tolerance=1e-3,
+        least_top1=1,
+    )
 
 
 def make_card(network: str = "vgg19", variant: str = "base", gzip_bytes: int = 8_620_000, **changes: Any) -> ModelCard:
@@ -132,6 +157,16 @@ def _make_job() -> Callable[..., Job]:
 @pytest.fixture(scope="session", name="make_host")
 def _make_host() -> Callable[..., HostFacts]:
     return make_host
+
+
+@pytest.fixture(scope="session", name="make_block")
+def _make_block() -> Callable[..., Block]:
+    return make_block
+
+
+@pytest.fixture(scope="session", name="make_parity")
+def _make_parity() -> Callable[..., Parity]:
+    return make_parity
 
 
 @pytest.fixture(scope="session", name="make_trial")

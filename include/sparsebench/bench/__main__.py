@@ -21,7 +21,7 @@ from sparsebench.bench.onnx_header import read_header
 from sparsebench.bench.runner import run as run_request
 from sparsebench.bench.terminal import live, table
 from sparsebench.catalog import check, protocols
-from sparsebench.contracts import ArtifactRef, BenchRequest
+from sparsebench.contracts import ArtifactRef, BenchRequest, Trial
 from sparsebench.errors import BadInput, SparsebenchError
 from sparsebench.store import Store
 
@@ -47,9 +47,9 @@ def run(
     Exits with 0 when every trial is in the store, whatever its result, and with 1 when the runner could not do
     its work.
     """
-    with _one_line_errors(), live(Console()) as on_trial:
+    with _one_line_errors(), live(Console()) as audience:
         opened = Store(store)
-        run_request(opened, opened.bench_request(request), host_facts(), on_trial)
+        run_request(opened, opened.bench_request(request), host_facts(), audience)
 
 
 @app.command()
@@ -66,12 +66,18 @@ def model(
         store = Store(Path(folder).as_uri())
         request = _request_for(file, protocol, engines, precisions, host.instance_type, store)
         console.print(f"{host.cpu_model}, {host.physical_cores} cores, {file.name}", highlight=False)
-        with live(console) as on_trial:
-            run_request(store, request, host, on_trial)
+        with live(console) as audience:
+            run_request(store, request, host, audience)
         trials = store.trials(request.night)
-        console.print(table(trials, f"{file.name}, batch 1, {host.physical_cores} threads, protocol {protocol}"))
+        console.print(
+            table(trials, f"{file.name}, {_scenario(trials)}, {host.physical_cores} threads, protocol {protocol}")
+        )
         if not any(trial.status == "measured" for trial in trials):
             raise BadInput(f"{file}: no engine could measure it; the reasons are in the table")
+
+
+def _scenario(trials: list[Trial]) -> str:
+    return "batch 1" if all(trial.batch == 1 for trial in trials) else "throughput scenario"
 
 
 def _request_for(

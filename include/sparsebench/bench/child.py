@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
+from typing import BinaryIO, Self
 
 from sparsebench.contracts import Contract
 
@@ -20,42 +23,96 @@ class ChildFailed(Exception):
     """It crashed, was killed or ran out of time; the message says which, with the end of what it printed."""
 
 
-def run_child(module: str, task: Contract, timeout_s: float, log: Path) -> None:
-    """Run ``python -m module`` with the task as JSON on stdin, and both its outputs in ``log``.
+class Child:
+    """``python -m module`` in a process group of its own: a task on its stdin, then messages to and fro, a line each.
 
-    Raises:
-        ChildFailed: it did not exit with 0 in time.
+    What it prints itself goes to ``log``. Leaving the context kills it, with all that it has started.
     """
-    # A group of its own, so that what the child starts can be ended with it. Without the working folder on
-    # its path: a folder named like an engine would hide the engine.
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        ) as process,
-    ):
+
+    def __init__(self, module: str, task: Contract, log: Path, timeout_s: float):
+        self._log, self._timeout_s = log, timeout_s
+        self._received = b""
+        with log.open("wb") as errors:
+            # Without the working folder on its path: a folder named like an engine would hide the engine.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                process_group=0,
+            )
+        self.send(task)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+    def send(self, message: Contract) -> None:
+        """A message; what a dead child does not take is told by ``reply``."""
+        assert self._process.stdin
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(message.model_dump_json().encode() + b"\n")
+            self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Tell it that there is no further message."""
+        assert self._process.stdin
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def reply(self) -> bytes:
+        """Its next message; empty when it has ended well without one.
+
+        Raises:
+            ChildFailed: it ended with another exit code than 0, or said nothing in time.
+        """
+        assert self._process.stdout
+        deadline = monotonic() + self._timeout_s
+        while b"\n" not in self._received:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - monotonic()))
+            if not ready:
+                raise ChildFailed(f"said nothing for {self._timeout_s:g} s{self._tail()}")
+            chunk = os.read(self._process.stdout.fileno(), 1 << 20)
+            if not chunk:
+                self._wait(deadline)
+                return b""
+            self._received += chunk
+        message, _, self._received = self._received.partition(b"\n")
+        return message
+
+    def pause(self) -> None:
+        """Stop it where it is, so that its idle threads take no CPU from the others."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def _wait(self, deadline: float) -> None:
         try:
-            process.communicate(task.to_json(), timeout=timeout_s)
+            code = self._process.wait(max(0.0, deadline - monotonic()))
         except subprocess.TimeoutExpired:
-            raise ChildFailed(f"ran longer than {timeout_s:g} s{_tail(log)}") from None
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        raise ChildFailed(f"killed by {name}{hint}{_tail(log)}")
-    if process.returncode:
-        raise ChildFailed(f"exit code {process.returncode}{_tail(log)}")
+            raise ChildFailed(f"did not end in {self._timeout_s:g} s{self._tail()}") from None
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            raise ChildFailed(f"killed by {name}{hint}{self._tail()}")
+        if code:
+            raise ChildFailed(f"exit code {code}{self._tail()}")
 
-
-def _tail(log: Path) -> str:
-    text = log.read_text("utf-8", errors="replace").strip()
-    return f"\n{text[-TAIL:]}" if text else ""
+    def _tail(self) -> str:
+        text = self._log.read_text("utf-8", errors="replace").strip()
+        return f"\n{text[-TAIL:]}" if text else ""
 
 
 def die_with_parent() -> None:
@@ -63,3 +120,10 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def take_stdout() -> BinaryIO:
+    """The way to the runner, for messages alone: what libraries print from now on goes to stderr."""
+    channel = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return channel

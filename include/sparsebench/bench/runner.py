@@ -1,32 +1,43 @@
-"""The runner: carries out a request, trial by trial, each in a process of its own."""
+"""The runner: carries out a request, network by network and generation by generation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import product
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
+from typing import Protocol as Interface
 
-from sparsebench.bench.child import ChildFailed, run_child
+from sparsebench.bench.child import Child, ChildFailed
 from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.generation import Generation, Seat, TooLittleMemory
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
 from sparsebench.bench.parity import ReferenceTask
-from sparsebench.bench.plan import Slot, missing, plan
-from sparsebench.bench.trial import Outcome, TrialTask
+from sparsebench.bench.stopping import machine_s, next_rounds, open_lanes
+from sparsebench.bench.worker import WorkerTask
 from sparsebench.catalog import check
-from sparsebench.contracts import ArtifactRef, BenchRequest, HostFacts, Progress, Trial
+from sparsebench.contracts import ArtifactRef, BenchRequest, Cell, HostFacts, Progress, Trial
 from sparsebench.errors import BadInput
+from sparsebench.statistics.pairs import Lane
 from sparsebench.store import Store
 
-OnTrial = Callable[[Trial, int, int], None]
-"""Called with each trial when it is in the store, how many are done, and how many there are."""
+
+class Audience(Interface):
+    """Who is told of what happens."""
+
+    def on_trial(self, trial: Trial, done: int, total: int) -> None:
+        """A trial is in the store. total: that are to be expected as far as is known."""
+
+    def on_network(self, trials: Sequence[Trial], request: BenchRequest) -> None:
+        """A network's variant has been measured; its trials by this job."""
 
 
-def run(store: Store, request: BenchRequest, host: HostFacts, on_trial: OnTrial) -> None:
+def run(store: Store, request: BenchRequest, host: HostFacts, audience: Audience) -> None:
     """Measure what the request asks for and the store does not have yet.
 
-    Every trial is written the moment it ends. Crashes, refusals and wrong outputs are trials too.
+    Every generation's trials are written the moment it ends. Crashes, refusals and wrong outputs are trials too.
 
     Raises:
         BadInput: an unknown engine, or a request that is for another instance type than this machine's.
@@ -39,43 +50,59 @@ def run(store: Store, request: BenchRequest, host: HostFacts, on_trial: OnTrial)
         )
     store.check_writable()
     store.put_host(request.night, host)
-    _Run(store, request, host, on_trial).carry_out()
+    _Run(store, request, host, audience).carry_out()
 
 
 class _Run:
-    def __init__(self, store: Store, request: BenchRequest, host: HostFacts, on_trial: OnTrial):
-        self.store, self.request, self.host, self.on_trial = store, request, host, on_trial
-        self.slots = plan(request)
+    def __init__(self, store: Store, request: BenchRequest, host: HostFacts, audience: Audience):
+        self.store, self.request, self.host, self.audience = store, request, host, audience
+        self.lanes = [Lane(*pair) for pair in product(request.engines, request.protocol.precisions)]
         self.trials = store.trials(request.night, request.instance_type, request.job)
+        self.finished = 0
         self.started_at = datetime.now(UTC)
 
-    @property
-    def open(self) -> list[Slot]:
-        return missing(self.slots, self.trials)
-
     def carry_out(self) -> None:
-        for model, slots in groupby(self.open, key=lambda slot: slot.model):
-            self._report(f"{model.network} {model.variant}, reference")
-            with TemporaryDirectory(prefix="sparsebench-") as scratch:
-                bench = _Bench(self.store, model, self.request, self.host, Path(scratch))
-                for slot in slots:
-                    if slot not in self.open:  # absent, as an earlier round found
-                        continue
-                    cell = slot.cell
-                    self._report(f"{cell.network} {cell.variant}, {cell.engine} {cell.precision}")
-                    trial = bench.trial(slot)
-                    self.store.put_trial(trial)
-                    self.trials.append(trial)
-                    self.on_trial(trial, len(self.trials), len(self.trials) + len(self.open))
+        for model in self.request.models:
+            self._measure(model)
+            self.finished += 1
         self._report("finished", finished=True)
 
+    def _measure(self, model: ArtifactRef) -> None:
+        mine = self._trials_of(model)
+        if next_rounds(mine, self.lanes, self.request.protocol) is None:
+            return
+        self._report(f"{model.network} {model.variant}, reference")
+        with TemporaryDirectory(prefix="sparsebench-") as scratch:
+            bench = _Bench(self.store, model, self.request, self.host, Path(scratch))
+            while rounds := next_rounds(mine, self.lanes, self.request.protocol):
+                trials = bench.generation(
+                    mine, open_lanes(self.lanes, mine), rounds, lambda lane: self._report(_words(model, lane))
+                )
+                for trial in trials:
+                    self.store.put_trial(trial)
+                    self.trials.append(trial)
+                    self.audience.on_trial(trial, len(self.trials), self._expected())
+                mine = self._trials_of(model)
+        self.audience.on_network(mine, self.request)
+
+    def _trials_of(self, model: ArtifactRef) -> list[Trial]:
+        return [t for t in self.trials if (t.cell.network, t.cell.variant) == (model.network, model.variant)]
+
+    def _expected(self) -> int:
+        """Trials that there will be: what measured networks have, and the least that the others get."""
+        least = self.request.protocol.min_processes * len(self.lanes)
+        open_models = self.request.models[self.finished :]
+        closed = len(self.trials) - sum(len(self._trials_of(model)) for model in open_models)
+        return closed + sum(max(least, len(self._trials_of(model))) for model in open_models)
+
     def _report(self, what: str, finished: bool = False) -> None:
+        done = len(self.trials)
         self.store.put_progress(
             Progress(
                 job=self.request.job,
                 what=what,
-                done=len(self.trials),
-                total=len(self.trials) + len(self.open),
+                done=done,
+                total=done if finished else self._expected(),
                 started_at=self.started_at,
                 updated_at=datetime.now(UTC),
                 failed=sum(trial.status == "failed" for trial in self.trials),
@@ -84,64 +111,117 @@ class _Run:
         )
 
 
+def _words(model: ArtifactRef, lane: Lane) -> str:
+    return f"{model.network} {model.variant}, {lane.engine} {lane.precision}"
+
+
 class _Bench:
-    """One network's file and its reference output, on this machine's disk while its trials last."""
+    """One network's file and its reference outputs, on this machine's disk while it is measured."""
 
     def __init__(self, store: Store, model: ArtifactRef, request: BenchRequest, host: HostFacts, scratch: Path):
         self.model, self.request, self.host, self.scratch = model, request, host, scratch
+        self.protocol = request.protocol
+        self.together = request.protocol.interleaved
         self.file, self.reference = scratch / "model.onnx", scratch / "reference.npy"
         self.reference_error: str | None = None
         data = store.artifact(model.artifact)
         self.header: OnnxHeader = read_header(data, store.artifact_path(model.artifact))
         self.file.write_bytes(data)
+        parent = self.file
+        if model.parent:
+            parent = scratch / "parent.onnx"
+            store.fetch_artifact(model.parent, parent)
         task = ReferenceTask(
-            model=self.file, input_shape=model.input_shape, threads=host.physical_cores, output=self.reference
+            model=parent, input_shape=model.input_shape, threads=host.physical_cores, output=self.reference
         )
         try:
-            self._child("sparsebench.bench.parity", task)
+            log = scratch / "reference.log"
+            with Child("sparsebench.bench.parity", task, log, self.protocol.trial_timeout_s) as child:
+                child.reply()
         except ChildFailed as error:
             self.reference_error = f"no reference output from ONNX Runtime: {error}"
 
-    def trial(self, slot: Slot) -> Trial:
-        started_at = datetime.now(UTC)
-        result: Outcome | str
-        try:
-            result = self.reference_error or self._outcome(slot)
-        except ChildFailed as error:
-            result = str(error)
-        evidence = {"status": "failed", "error": result} if isinstance(result, str) else dict(result)
-        return Trial(
-            cell=slot.cell,
-            night=self.request.night,
-            job=self.request.job,
-            round=slot.round,
-            position=slot.position,
-            instance_id=self.host.instance_id,
-            artifact=self.model.artifact,
-            threads=self.host.physical_cores,
-            started_at=started_at,
-            ended_at=datetime.now(UTC),
-            **evidence,
+    def generation(
+        self, before: Sequence[Trial], lanes: Sequence[Lane], rounds: int, on_lane: Callable[[Lane], None]
+    ) -> list[Trial]:
+        """The trials of the generation after those of ``before``, in the order of the lanes."""
+        number = max((trial.generation for trial in before), default=-1) + 1
+        inspected = {trial.cell for trial in before if trial.execution}
+        generation = Generation(
+            protocol=self.protocol,
+            task=lambda lane: self._task(lane, inspect=self._cell(lane) not in inspected),
+            rounds=rounds,
+            # The order has no secret to keep; it only has to be the same again.
+            random=Random(f"{self.request.seed}/{self.model.network}/{self.model.variant}/{number}"),  # noqa: S311
+            seconds=self.protocol.budget_s - machine_s(before),
+            before=on_lane,
         )
+        seats = [self._seat(lane) for lane in lanes]
+        if self.together:
+            try:
+                generation.together([seat for seat in seats if not seat.ended_at])
+            except TooLittleMemory:
+                self.together, seats = False, [self._seat(lane) for lane in lanes]
+        if not self.together:
+            generation.apart([seat for seat in seats if not seat.ended_at])
+        return [self._trial(seat, number) for seat in seats]
 
-    def _outcome(self, slot: Slot) -> Outcome:
-        absence = ENGINES[slot.cell.engine].absence(frozenset(self.host.cpu_flags), self.header)
-        if absence:
-            return Outcome(status="absent", absence=absence)
-        outcome = self.scratch / "outcome.json"
-        outcome.unlink(missing_ok=True)
-        task = TrialTask(
-            engine=slot.cell.engine,
-            precision=slot.cell.precision,
+    def _seat(self, lane: Lane) -> Seat:
+        """For a process to come; ended where it is known before that there can be none."""
+        log = self.scratch / f"{lane.engine}-{lane.precision}.log"
+        absence = ENGINES[lane.engine].absence(frozenset(self.host.cpu_flags), self.header)
+        seat = Seat(lane, log, absence=absence, error=None if absence else self.reference_error)
+        if seat.absence or seat.error:
+            seat.ended_at = seat.started_at
+        return seat
+
+    def _task(self, lane: Lane, inspect: bool) -> WorkerTask:
+        return WorkerTask(
+            engine=lane.engine,
+            precision=lane.precision,
+            scenario=self.protocol.scenario,
             model=self.file,
             input_shape=self.model.input_shape,
             reference=self.reference,
+            int8=self.model.parent is not None,
             threads=self.host.physical_cores,
-            protocol=self.request.protocol,
-            outcome=outcome,
+            warmup_s=self.protocol.warmup_s,
+            max_warmup_s=self.protocol.max_warmup_s,
+            inspect=inspect,
         )
-        self._child("sparsebench.bench.trial", task)
-        return Outcome.model_validate_json(outcome.read_bytes())
 
-    def _child(self, module: str, task: ReferenceTask | TrialTask) -> None:
-        run_child(module, task, self.request.protocol.trial_timeout_s, self.scratch / "output.log")
+    def _cell(self, lane: Lane) -> Cell:
+        return Cell(
+            instance_type=self.request.instance_type,
+            network=self.model.network,
+            variant=self.model.variant,
+            engine=lane.engine,
+            precision=lane.precision,
+        )
+
+    def _trial(self, seat: Seat, generation: int) -> Trial:
+        evidence: dict[str, object]
+        if seat.absence:
+            evidence = {"status": "absent", "absence": seat.absence}
+        elif seat.error:
+            evidence = {"status": "failed", "error": seat.error}
+        else:
+            assert seat.ready
+            evidence = dict(seat.ready) | dict(seat.farewell or {})
+            if seat.ready.status == "measured":
+                evidence["blocks"] = tuple(seat.blocks)
+        return Trial.model_validate(
+            {
+                "cell": self._cell(seat.lane),
+                "night": self.request.night,
+                "job": self.request.job,
+                "generation": generation,
+                "interleaved": self.together,
+                "instance_id": self.host.instance_id,
+                "artifact": self.model.artifact,
+                "threads": self.host.physical_cores,
+                "started_at": seat.started_at,
+                "ended_at": seat.ended_at,
+                **evidence,
+            }
+        )

@@ -1,44 +1,62 @@
-"""Timed blocks of inferences, with every latency kept."""
+"""Timed inferences, with every latency kept, and the warm-up before them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import perf_counter_ns
-
-from sparsebench.contracts import Block, Protocol
 
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
 
+WARMUP_WINDOWS = 4
+"""Into which the shortest warm-up is cut."""
+
+STILL_FASTER = 1.02
+"""A window that beats every earlier one by more than this says that the engine is still warming up."""
+
 
 @dataclass(frozen=True)
-class Measurement:
-    blocks: tuple[Block, ...]
-    throughput_img_s: float
+class Timed:
+    """images: that were inferred. seconds: that they took. latencies_ms: of each inference."""
+
+    images: int
+    seconds: float
+    latencies_ms: tuple[float, ...]
+
+    @property
+    def throughput_img_s(self) -> float:
+        return self.images / self.seconds
 
 
-def time_blocks(infer: Callable[[], object], protocol: Protocol) -> Measurement:
-    """Warm up for ``warmup_s``, then time ``blocks`` blocks, each of inferences that last ``block_s`` in sum.
+def time_inferences(infer: Callable[[], object], batch: int, seconds: float) -> Timed:
+    """Infer, one after the other, until the inferences have lasted ``seconds`` in sum; at least once.
 
-    ``infer`` handles one image. Throughput is images over the sum of all latencies, so what lies between two
-    inferences (reading the clock, keeping the latency) does not count.
+    ``infer`` handles ``batch`` images. What lies between two inferences (reading the clock, keeping the latency)
+    does not count.
     """
-    if protocol.warmup_s:
-        _one_block(infer, protocol.warmup_s)
-    blocks = tuple(_one_block(infer, protocol.block_s) for _ in range(protocol.blocks))
-    latencies = [latency for block in blocks for latency in block.latencies_ms]
-    return Measurement(blocks, len(latencies) / sum(latencies) * 1000)
-
-
-def _one_block(infer: Callable[[], object], seconds: float) -> Block:
-    started_at = datetime.now(UTC)
-    remaining, latencies = int(seconds * NS_PER_S), list[float]()
-    while remaining > 0:
+    remaining, taken_ns = int(seconds * NS_PER_S), list[int]()
+    while remaining > 0 or not taken_ns:
         start = perf_counter_ns()
         infer()
         taken = perf_counter_ns() - start
-        latencies.append(taken / NS_PER_MS)
+        taken_ns.append(taken)
         remaining -= taken
-    return Block(started_at=started_at, latencies_ms=tuple(latencies))
+    return Timed(batch * len(taken_ns), sum(taken_ns) / NS_PER_S, tuple(taken / NS_PER_MS for taken in taken_ns))
+
+
+def warm_up(time: Callable[[float], Timed], at_least_s: float, at_most_s: float) -> tuple[float, bool]:
+    """Infer until the engine gets no faster: until neither of the last two windows beats all before them by 2 %.
+
+    Returns:
+        How many seconds it took, and whether it was steady by then.
+    """
+    window_s = at_least_s / WARMUP_WINDOWS
+    elapsed, rates = 0.0, list[float]()
+    while True:
+        timed = time(window_s)
+        elapsed += timed.seconds
+        rates.append(timed.throughput_img_s)
+        steady = len(rates) > 2 and max(rates[-2:]) <= STILL_FASTER * max(rates[:-2])
+        if (steady and elapsed >= at_least_s) or elapsed >= at_most_s:
+            return elapsed, steady

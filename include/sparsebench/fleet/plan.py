@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
+from math import ceil
 
 from sparsebench import catalog
-from sparsebench.bench.plan import plan as plan_trials
 from sparsebench.contracts import ArtifactRef, BenchRequest, Cell, Job, SparsifyRequest, sha256
 from sparsebench.errors import BadInput
 from sparsebench.fleet import payload
@@ -88,14 +89,22 @@ def plan_sweep(
 
 def cells(request: BenchRequest) -> list[Cell]:
     """Every cell that a request asks for."""
-    return list(dict.fromkeys(slot.cell for slot in plan_trials(request)))
+    return [
+        Cell(
+            instance_type=request.instance_type,
+            network=model.network,
+            variant=model.variant,
+            engine=engine,
+            precision=precision,
+        )
+        for model, engine, precision in product(request.models, request.engines, request.protocol.precisions)
+    ]
 
 
 def max_minutes(request: BenchRequest) -> int:
-    """A generous bound on a job's time: what is timed, 45 s a trial to load and check, and half an hour."""
-    protocol = request.protocol
-    trial_s = protocol.warmup_s + protocol.blocks * protocol.block_s + 45
-    return min(2880, 30 + int(len(plan_trials(request)) * trial_s / 60 + 1))
+    """A generous bound on a job's time: each network's budget, 5 min for the generation that may outlast it, and
+    half an hour."""
+    return min(2880, 30 + ceil(len(request.models) * (request.protocol.budget_s + 300) / 60))
 
 
 def plan_sparsify(

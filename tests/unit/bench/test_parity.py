@@ -1,59 +1,170 @@
-"""When an engine's output counts as the network's."""
+"""When an engine's outputs count as the network's, and on which images that is asked."""
 
 from __future__ import annotations
+
+import io
+import zipfile
 
 import numpy as np
 import pytest
 
-from sparsebench.bench.parity import compare
+from sparsebench.bench.parity import MEAN, STD, compare, fixed_images
 from sparsebench.errors import BadInput
+from sparsebench.fleet.payload import wheel
 
-REFERENCE = np.array([[1.0, 10.0, 2.0, 9.995]], dtype=np.float32)
+LOGITS = [1.0, 10.0, 2.0, 9.995]
+REFERENCES = np.array([LOGITS] * 8, dtype=np.float32)
 
 
-def off_by(difference: float, at: int = 0) -> np.ndarray:
-    output = REFERENCE.copy()
-    output[0, at] += difference
-    return output
+def off_by(difference: float, at: int = 0, images: slice = slice(2, 3)) -> np.ndarray:
+    outputs = REFERENCES.copy()
+    outputs[images, at] += difference
+    return outputs
 
 
 def test_the_difference_is_relative_to_the_largest_logit():
-    parity = compare(off_by(-0.005), REFERENCE, "f32")
+    parity = compare(off_by(-0.005), REFERENCES, "f32", int8=False)
 
+    assert parity.images == 8
     assert parity.max_abs == pytest.approx(5e-3, rel=1e-3)
     assert parity.relative == pytest.approx(5e-4, rel=1e-3)
     assert parity.agrees
+
+
+def test_each_image_is_held_to_its_own_logits():
+    references = REFERENCES * np.array([[1]] * 7 + [[0.01]], dtype=np.float32)
+    outputs = references.copy()
+    outputs[7, 0] += 0.005  # nothing beside 10, much beside 0.1
+
+    parity = compare(outputs, references, "f32", int8=False)
+
+    assert parity.relative == pytest.approx(5e-2, rel=1e-3)
+    assert not parity.agrees
 
 
 @pytest.mark.parametrize(
     ("difference", "f32", "native"), [(0.009, True, True), (0.1, False, True), (0.6, False, False)]
 )
 def test_native_precision_may_differ_more_than_f32(difference, f32, native):
-    output = off_by(difference)
+    outputs = off_by(difference)
 
-    assert (compare(output, REFERENCE, "f32").agrees, compare(output, REFERENCE, "native").agrees) == (f32, native)
-
-
-def test_two_logits_within_the_tolerance_may_change_places():
-    assert compare(off_by(0.008, at=3), REFERENCE, "f32").same_top1
+    agrees = tuple(compare(outputs, REFERENCES, precision, int8=False).agrees for precision in ("f32", "native"))
+    assert agrees == (f32, native)
 
 
-def test_a_top_class_that_is_not_near_the_top_in_onnx_runtime_is_another():
-    parity = compare(off_by(9, at=2), REFERENCE, "native")
+@pytest.mark.parametrize("int8", [False, True])
+def test_two_logits_within_the_tolerance_may_change_places(int8):
+    assert compare(off_by(0.008, at=3, images=slice(None)), REFERENCES, "f32", int8).same_top1 == 8
 
-    assert not parity.same_top1
+
+def test_one_image_of_many_with_another_top_class_does_not_agree():
+    references, outputs = REFERENCES.copy(), REFERENCES.copy()
+    references[5] = [1.0, 10.0, 9.2, 2.0]
+    outputs[5] = [1.0, 9.59, 9.61, 2.0]  # each logit within the tolerance of 0.5, but not the order
+
+    parity = compare(outputs, references, "native", int8=False)
+
+    assert parity.relative < parity.tolerance
+    assert parity.same_top1 == 7
     assert not parity.agrees
 
 
+@pytest.mark.parametrize(("images", "agrees"), [(1, True), (2, False)])
+def test_an_int8_network_may_differ_from_its_parent_in_the_top_class_of_one_image_of_eight(images, agrees):
+    outputs = off_by(9, at=2, images=slice(0, images))
+
+    parity = compare(outputs, REFERENCES, "native", int8=True)
+
+    assert parity.same_top1 == 8 - images
+    assert parity.agrees == agrees
+
+
+def test_an_int8_network_is_held_to_no_tolerance():
+    parity = compare(REFERENCES * 1.5, REFERENCES, "f32", int8=True)
+
+    assert parity.relative == pytest.approx(0.5)
+    assert parity.tolerance is None
+    assert parity.agrees
+
+
+def test_of_fewer_than_eight_images_no_top_class_of_an_int8_network_may_differ():
+    assert not compare(off_by(9, at=2)[:4], REFERENCES[:4], "native", int8=True).agrees
+
+
+def test_a_reference_of_zeros_is_compared_absolutely():
+    zeros = np.zeros((8, 4), dtype=np.float32)
+
+    assert compare(zeros, zeros, "f32", int8=False).agrees
+    assert compare(zeros + 0.5, zeros, "f32", int8=False).relative == 0.5
+
+
+@pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_an_output_that_is_not_finite_never_agrees(value):
-    parity = compare(off_by(value), REFERENCE, "native")
+def test_an_output_that_is_not_finite_on_one_image_never_agrees(value, int8):
+    parity = compare(off_by(value), REFERENCES, "native", int8)
 
-    assert parity.relative is None
+    assert (parity.max_abs, parity.relative, parity.same_top1) == (None, None, 0)
     assert not parity.agrees
 
 
-@pytest.mark.parametrize("shape", [(4,), (1, 3), (1, 4, 1)])
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (8, 3), (8, 4, 1)])
 def test_an_output_of_another_shape_is_refused(shape):
     with pytest.raises(BadInput, match="expected"):
-        compare(np.ones(shape, dtype=np.float32), REFERENCE, "f32")
+        compare(np.ones(shape, dtype=np.float32), REFERENCES, "f32", int8=False)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (0, 4), (1, 4, 1, 1)])
+def test_a_reference_that_is_not_a_classifiers_is_refused(shape):
+    outputs = np.ones(shape, dtype=np.float32)
+
+    with pytest.raises(BadInput, match="expected"):
+        compare(outputs, outputs, "f32", int8=False)
+
+
+@pytest.mark.parametrize("size", [(37, 53), (160, 160), (300, 300)])
+def test_four_synthetic_images_and_four_photographs_always_the_same(size):
+    images = fixed_images((3, *size))
+
+    assert images.shape == (8, 3, *size)
+    assert images.dtype == np.float32
+    assert images.flags.c_contiguous
+    assert np.array_equal(images, fixed_images((3, *size)))
+    assert len({image.tobytes() for image in images}) == 8
+
+
+def test_the_first_image_is_the_one_that_was_always_timed():
+    shape = (3, 37, 53)
+
+    only = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)
+    assert np.array_equal(fixed_images(shape)[:1], only)
+
+
+def test_there_are_no_photographs_of_other_than_three_channels():
+    images = fixed_images((1, 28, 28))
+
+    assert images.shape == (4, 1, 28, 28)
+    assert abs(images.mean()) < 0.1
+
+
+def test_photographs_are_normalised_as_imagenets():
+    photographs = fixed_images((3, 224, 224))[4:]
+
+    assert abs(photographs.mean()) < 1
+    assert 0.5 < photographs.std() < 2
+    colours = photographs * STD[:, None, None] + MEAN[:, None, None]
+    assert colours.min() == pytest.approx(0, abs=0.02)
+    assert colours.max() == pytest.approx(1, abs=0.02)
+
+
+def test_photographs_are_upright_and_in_rgb():
+    rocket = fixed_images((3, 90, 120))[7] * STD[:, None, None] + MEAN[:, None, None]
+    red, _, blue = rocket[:, :20].mean(axis=(1, 2))
+
+    assert blue > 2 * red  # the evening sky is above
+    assert rocket[0, -20:].mean() > 2 * red  # and the lights below
+
+
+def test_the_photographs_and_their_origin_travel_in_the_wheel():
+    names = zipfile.ZipFile(io.BytesIO(wheel())).namelist()
+
+    assert {"sparsebench/bench/photographs.npz", "sparsebench/bench/photographs.txt"} <= set(names)

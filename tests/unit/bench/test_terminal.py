@@ -2,43 +2,72 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from sparsebench.bench.terminal import result
-from sparsebench.contracts import Absence, Cell, Parity, Trial
-
-NOW = datetime.now(UTC)
-CELL = Cell(instance_type="localhost", network="tiny", variant="base", engine="openvino", precision="f32")
-OFF = Parity(max_abs=1, relative=0.2, same_top1=True, tolerance=0.001)
-NOT_FINITE = Parity(max_abs=None, relative=None, same_top1=False, tolerance=0.001)
+from sparsebench.bench.terminal import result, table
+from sparsebench.contracts import Absence, Trial
 
 
 @pytest.mark.parametrize(
-    ("evidence", "line"),
+    ("status", "evidence", "line"),
     [
-        ({"status": "measured", "throughput_img_s": 81.26}, "    81.3 img/s"),
-        ({"status": "invalid", "parity": OFF}, "invalid: differs by 2.0e-01, tolerance 0.001; same top-1: True"),
+        ("measured", {}, "    81.3 img/s"),
+        ("invalid", {}, "invalid: differs by 2.0e-01, tolerance 0.001; same top-1: 3 of 8"),
         (
-            {"status": "invalid", "parity": NOT_FINITE},
-            "invalid: output is not finite, tolerance 0.001; same top-1: False",
-        ),
-        (
-            {"status": "absent", "absence": Absence(reason="cpu_feature", detail="it needs AVX2")},
+            "absent",
+            {"absence": Absence(reason="cpu_feature", detail="it needs AVX2")},
             "absent (cpu_feature): it needs AVX2",
         ),
-        ({"status": "failed", "error": "ran longer than 6 s"}, "failed: ran longer than 6 s"),
+        ("failed", {"error": "said nothing for 6 s"}, "failed: said nothing for 6 s"),
         (
-            {"status": "failed", "error": "exit code 1\nTraceback:\n  line 3\nKeyError: 'x'"},
+            "failed",
+            {"error": "exit code 1\nTraceback:\n  line 3\nKeyError: 'x'"},
             "failed: exit code 1: KeyError: 'x'",
         ),
     ],
 )
-def test_a_result_is_one_line(evidence, line):
-    trial = Trial(
-        cell=CELL, night="2026-11-24", job="job", round=0, instance_id="i-1", artifact="0" * 64,
-        threads=1, started_at=NOW, ended_at=NOW, position=0, **evidence,
-    )  # fmt: skip
+def test_a_result_is_one_line(make_trial, status, evidence, line):
+    assert result(make_trial(81.26, status=status, **evidence)) == line
 
-    assert result(trial) == line
+
+def test_an_output_that_is_not_finite_is_told(make_trial, make_parity):
+    trial = make_trial(status="invalid", parity=make_parity(relative=None, same_top1=0))
+
+    assert result(trial) == "invalid: output is not finite, tolerance 0.001; same top-1: 0 of 8"
+
+
+def test_disturbed_blocks_are_counted(make_trial, make_block):
+    trial = make_trial(blocks=(make_block(50, 0), make_block(50, 1, foreign_cores=0.9)))
+
+    assert result(trial) == "    50.0 img/s, 1 of 2 blocks disturbed"
+
+
+def test_the_table_leaves_disturbed_blocks_out_and_says_so(make_trial, make_block):
+    quick, slow = make_block(100, 0), make_block(10, 1, foreign_cores=0.9)
+    trials: list[Trial] = [
+        make_trial(engine="openvino", generation=number, blocks=(quick, slow)) for number in range(2)
+    ] + [make_trial(50, engine="onnxruntime", generation=number) for number in range(2)]
+
+    text = printed(table(trials, "tiny"))
+
+    first, second = (line.split() for line in text.splitlines()[3:5])
+    assert first[:4] == ["openvino", "f32", "100.0", "1"]
+    assert second[:3] == ["onnxruntime", "f32", "50.0"]
+    assert "0.50 ± 0.0%" in text
+    assert "2 of 4 blocks were disturbed and are left out" in text
+
+
+def test_the_table_fits_into_80_columns(make_trial):
+    trials = [make_trial(1234.5 + number, engine="deepsparse.benchmark", generation=number) for number in range(3)]
+    trials += [make_trial(1100.0 + 9 * number, engine="onnxruntime", generation=number) for number in range(3)]
+
+    assert "…" not in printed(table(trials, "tiny"))
+
+
+def printed(content: object) -> str:
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(content)
+    return console.export_text()

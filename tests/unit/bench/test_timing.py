@@ -1,50 +1,54 @@
-"""What a block and its throughput are."""
+"""What is timed, and when an engine is warm."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sparsebench.bench.engines.deepsparse_benchmark import cut_into_blocks
-from sparsebench.bench.timing import time_blocks
-from sparsebench.catalog import protocols
-
-PROTOCOL = protocols()["quick"].model_copy(update={"warmup_s": 0.02, "blocks": 3, "block_s": 0.05})
+from sparsebench.bench.timing import Timed, time_inferences, warm_up
 
 
-def test_every_block_lasts_and_the_throughput_is_images_over_the_sum_of_latencies():
-    measurement = time_blocks(lambda: time.sleep(0.004), PROTOCOL)
+def test_it_lasts_and_the_time_is_the_sum_of_latencies():
+    timed = time_inferences(lambda: time.sleep(0.004), batch=3, seconds=0.05)
 
-    sums = [sum(block.latencies_ms) for block in measurement.blocks]
-    assert len(sums) == 3
-    assert min(sums) >= 50
-    images = sum(len(block.latencies_ms) for block in measurement.blocks)
-    assert measurement.throughput_img_s == pytest.approx(images / sum(sums) * 1000)
-
-
-def test_what_is_done_to_warm_up_is_not_counted():
-    calls: list[float] = []
-
-    measurement = time_blocks(lambda: calls.append(0) or time.sleep(0.05 if len(calls) == 1 else 0.005), PROTOCOL)
-
-    assert max(ms for block in measurement.blocks for ms in block.latencies_ms) < 50
-    assert len(calls) > sum(len(block.latencies_ms) for block in measurement.blocks)
+    assert timed.seconds >= 0.05
+    assert timed.seconds == pytest.approx(sum(timed.latencies_ms) / 1000)
+    assert timed.images == 3 * len(timed.latencies_ms)
+    assert timed.throughput_img_s == pytest.approx(timed.images / timed.seconds)
 
 
-def test_one_long_inference_is_a_block():
-    measurement = time_blocks(lambda: time.sleep(0.06), PROTOCOL)
+def test_one_long_inference_is_enough_and_there_is_always_one():
+    assert len(time_inferences(lambda: time.sleep(0.06), 1, seconds=0.05).latencies_ms) == 1
+    assert len(time_inferences(lambda: None, 1, seconds=0).latencies_ms) == 1
 
-    assert [len(block.latencies_ms) for block in measurement.blocks] == [1, 1, 1]
+
+class Engine:
+    """Answers with these throughputs, window after window, and then with the last one."""
+
+    def __init__(self, *rates: float):
+        self.rates = list(rates)
+
+    def time(self, seconds: float) -> Timed:
+        rate = self.rates.pop(0) if len(self.rates) > 1 else self.rates[0]
+        return Timed(round(rate * seconds), round(rate * seconds) / rate, (1.0,))
 
 
-def test_the_tools_stream_is_cut_where_inferences_start():
-    clock = datetime(2026, 11, 24, tzinfo=UTC)
-    stream = [[100.0, 100.2], [100.2, 100.4], [100.4, 100.7], [100.7, 102.0], [102.0, 102.1]]
+def test_a_steady_engine_warms_up_for_the_least_time():
+    assert warm_up(Engine(100).time, 0.4, 9) == (pytest.approx(0.4), True)
 
-    blocks = cut_into_blocks(stream, 0.5, clock)
 
-    assert [len(block.latencies_ms) for block in blocks] == [3, 1, 1]
-    assert blocks[1].latencies_ms == pytest.approx([1300])
-    assert blocks[2].started_at == clock + timedelta(seconds=102)
+def test_an_engine_that_gets_faster_warms_up_until_it_does_no_more():
+    seconds, steady = warm_up(Engine(10, 20, 40, 80, 100).time, 0.4, 9)
+
+    assert steady
+    assert seconds == pytest.approx(0.7)  # two windows more than it took to get to 100
+
+
+def test_an_engine_that_never_stops_getting_faster_is_not_steady():
+    rates = [100 * 1.1**number for number in range(50)]
+
+    seconds, steady = warm_up(Engine(*rates).time, 0.4, 2)
+
+    assert not steady
+    assert 2 <= seconds < 2.2

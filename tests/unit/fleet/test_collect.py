@@ -61,8 +61,8 @@ def test_an_engine_that_cannot_run_there_is_no_failure(
 def test_a_cell_that_was_measured_once_is_there_though_another_trial_failed(
     store: Store, job: Job, make_trial: Callable[..., Trial]
 ) -> None:
-    store.put_trial(make_trial(engine="openvino", round=0))
-    store.put_trial(make_trial(engine="openvino", round=1, status="failed"))
+    store.put_trial(make_trial(engine="openvino", generation=0))
+    store.put_trial(make_trial(engine="openvino", generation=1, status="failed"))
     assert "openvino" not in {cell.cell.engine for cell in collect(store, [job], {}).missing}
 
 

@@ -94,7 +94,7 @@ def test_an_edited_manifest_is_recognised(store: Store) -> None:
     plan(store)
     path = "nights/2026-05-04/manifest.json"
     manifest = json.loads(store.read(path))
-    manifest["protocol"]["rounds"] = 99
+    manifest["protocol"]["max_processes"] = 99
     store.write(path, json.dumps(manifest).encode())
     with pytest.raises(IntegrityError, match="was edited"):
         plan(store, run="r2")

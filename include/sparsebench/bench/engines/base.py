@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.bench.onnx_header import OnnxHeader
-from sparsebench.bench.timing import Measurement, time_blocks
-from sparsebench.contracts import Absence, Precision, Protocol
+from sparsebench.bench.timing import Timed, time_inferences
+from sparsebench.contracts import Absence, Execution, Precision, Scenario
 
 Array = NDArray[np.float32]
+
+THROUGHPUT_BATCH = 16
+"""Images an inference in the throughput scenario, of engines that recommend a batch but no size of it: enough to
+share the reading of the weights, and small enough for the memory of an xlarge."""
 
 
 class UnsupportedNetwork(Exception):
@@ -26,19 +30,22 @@ class Session(ABC):
     """One loaded network, ready to run, in a process of its own."""
 
     facts: dict[str, str | float | int | bool]
-    """What the engine says of itself: version, effective precision, supported operators, …"""
+    """What the engine says of itself: version, supported operators, streams, …"""
+
+    batch: int = 1
+    """Images an inference."""
 
     @abstractmethod
     def run(self, images: Array) -> Array:
-        """Logits, float32 [1, classes], of images, float32 [1, channels, height, width]."""
+        """Logits, float32 [batch, classes], of images, float32 [batch, channels, height, width]."""
 
-    def measure(self, images: Array, protocol: Protocol) -> Measurement:
-        """Warm up, then time blocks of inferences. An engine that brings a tool of its own measures with that."""
-        return time_blocks(lambda: self.run(images), protocol)
+    def time(self, images: Array, seconds: float) -> Timed:
+        """Time inferences of these images for so long. An engine with streams, or with a tool of its own, uses them."""
+        return time_inferences(lambda: self.run(images), self.batch, seconds)
 
 
 class Engine(ABC):
-    """An inference engine. ``import_library`` and ``load`` need its library; nothing else here does."""
+    """An inference engine. ``import_library``, ``load`` and ``execution`` need its library; nothing else here does."""
 
     name: ClassVar[str]
     label: ClassVar[str]
@@ -58,9 +65,17 @@ class Engine(ABC):
         import_module(self.library)
 
     @abstractmethod
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
-        """Load and compile an ONNX file for one image of (channels, height, width), on so many threads.
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
+        """Load and compile an ONNX file for images of (channels, height, width), on so many threads.
 
         Raises:
             UnsupportedNetwork: the engine refuses the network.
         """
+
+    def execution(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision
+    ) -> Execution | None:
+        """How it really computes the network, at batch 1; None where it does not tell."""
+        return None

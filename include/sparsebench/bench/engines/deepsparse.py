@@ -6,9 +6,9 @@ import os
 import platform
 from pathlib import Path
 
-from sparsebench.bench.engines.base import Array, Engine, Session, UnsupportedNetwork
+from sparsebench.bench.engines.base import THROUGHPUT_BATCH, Array, Engine, Session, UnsupportedNetwork
 from sparsebench.bench.onnx_header import OnnxHeader
-from sparsebench.contracts import Absence, Precision
+from sparsebench.contracts import Absence, Execution, Precision, Scenario
 
 MAX_OPSET = 19
 MAX_IR_VERSION = 9
@@ -39,30 +39,42 @@ class DeepSparseLibrary(Engine):
         os.environ["NM_VERSION_CHECK"] = "false"
         super().import_library()
 
+    def execution(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision
+    ) -> Execution:
+        from sparsebench.bench.execution.deepsparse import execution
+
+        return execution(model, input_shape, threads, precision)
+
 
 class DeepSparse(DeepSparseLibrary):
-    """Its default configuration, in both lanes: it computes an fp32 network in fp32 on its own account."""
+    """Its default configuration, in both lanes: it computes an fp32 network in fp32 on its own account.
+
+    In the throughput scenario it gets a batch, as its documentation measures.
+    """
 
     name = "deepsparse"
     label = "DeepSparse"
     rank = 3
 
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
-        return DeepSparseSession(model, threads)
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
+        return DeepSparseSession(model, threads, scenario)
 
 
 class DeepSparseSession(Session):
-    def __init__(self, model: Path, threads: int):
+    def __init__(self, model: Path, threads: int, scenario: Scenario):
         import deepsparse
 
+        self.batch = THROUGHPUT_BATCH if scenario == "throughput" else 1
         try:
-            self.engine = deepsparse.Engine(model=str(model), batch_size=1, num_cores=threads)
+            self.engine = deepsparse.Engine(model=str(model), batch_size=self.batch, num_cores=threads)
         except RuntimeError as error:
             raise UnsupportedNetwork(str(error)) from error
         architecture = deepsparse.cpu_architecture()
         self.facts = {
             "version": deepsparse.__version__,
-            "effective_precision": "f32",
             # 0: it fell back to an ONNX Runtime of its own for the whole network.
             "fraction_of_supported_ops": self.engine.fraction_of_supported_ops,
             "isa": architecture.isa,

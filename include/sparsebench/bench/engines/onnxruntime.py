@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from sparsebench.bench.engines.base import Array, Engine, Session, UnsupportedNetwork
-from sparsebench.contracts import Precision
+from sparsebench.bench.engines.base import THROUGHPUT_BATCH, Array, Engine, Session, UnsupportedNetwork
+from sparsebench.contracts import Execution, Precision, Scenario
 
 
 class OnnxRuntime(Engine):
     """Its default configuration, in both lanes: it computes an fp32 network in fp32 on its own account.
 
+    In the throughput scenario it gets a batch: it has no streams, and its documentation recommends no size.
     The number of threads is set, since by default it counts the cores of the machine, not those it may use.
     """
 
@@ -19,7 +21,9 @@ class OnnxRuntime(Engine):
     rank = 1
     library = "onnxruntime"
 
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
@@ -29,12 +33,20 @@ class OnnxRuntime(Engine):
             session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except (errors.Fail, errors.InvalidGraph, errors.NotImplemented) as error:
             raise UnsupportedNetwork(str(error)) from error
-        return _Session(session, {"version": onnxruntime.__version__, "effective_precision": "f32"})
+        return _Session(session, {"version": onnxruntime.__version__}, scenario)
+
+    def execution(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision
+    ) -> Execution:
+        from sparsebench.bench.execution.onnxruntime import execution
+
+        return execution(model, input_shape, threads, precision)
 
 
 class _Session(Session):
-    def __init__(self, session, facts: dict[str, str | float | int | bool]):  # type: ignore[no-untyped-def]
+    def __init__(self, session: Any, facts: dict[str, str | float | int | bool], scenario: Scenario):
         self.facts = facts
+        self.batch = THROUGHPUT_BATCH if scenario == "throughput" else 1
         self._session = session
         self._input = session.get_inputs()[0].name
         self._outputs = [session.get_outputs()[0].name]

@@ -6,15 +6,18 @@ So the runner and its children know them by name, and nothing of the runner had 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import Array, Engine, Session, UnsupportedNetwork
-from sparsebench.bench.timing import Measurement
-from sparsebench.contracts import Precision, Protocol
+from sparsebench.bench.timing import Timed
+from sparsebench.contracts import Precision, Scenario
 
 
 class EngineForTests(Engine):
@@ -29,21 +32,25 @@ class WrongSession(Session):
     def run(self, images: Array) -> Array:
         return np.full((1, 10), 1000, dtype=np.float32)
 
-    def measure(self, images: Array, protocol: Protocol) -> Measurement:
+    def time(self, images: Array, seconds: float) -> Timed:
         raise AssertionError("a wrong output was timed")
 
 
 class Wrong(EngineForTests):
     name = "wrong"
 
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
         return WrongSession()
 
 
 class Crashing(EngineForTests):
     name = "crashing"
 
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
         print("out of registers", flush=True)
         os.abort()
 
@@ -53,7 +60,9 @@ class Hanging(EngineForTests):
 
     name = "hanging"
 
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
         Path(os.environ["HANGING_PID"]).write_text(str(os.getpid()))
         time.sleep(600)
         raise AssertionError("unreachable")
@@ -63,15 +72,54 @@ class NotInstalled(EngineForTests):
     name = "not-installed"
     library = "no_such_library"
 
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
         raise AssertionError("an absent engine was loaded")
 
 
 class Refusing(EngineForTests):
     name = "refusing"
 
-    def load(self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision) -> Session:
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
         raise UnsupportedNetwork("no kernel for Relu")
 
 
-ENGINES.update({engine.name: engine() for engine in (Wrong, Crashing, Hanging, NotInstalled, Refusing)})
+class RightSession(Session):
+    """ONNX Runtime's answers, so that it may be timed."""
+
+    def __init__(self, model: Path, input_shape: tuple[int, int, int]):
+        self.session = ENGINES["onnxruntime"].load(model, input_shape, 1, "f32", "latency")
+        self.facts = {}
+
+    def run(self, images: Array) -> Array:
+        return self.session.run(images)
+
+
+class Dying(EngineForTests):
+    """Dies in its third block."""
+
+    name = "dying"
+
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
+        class DyingSession(RightSession):
+            blocks = 0
+
+            def time(self, images: Array, seconds: float) -> Timed:
+                self.blocks += 1
+                if self.blocks == 3:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return super().time(images, seconds)
+
+        return DyingSession(model, input_shape)
+
+
+ENGINES.update({engine.name: engine() for engine in (Wrong, Crashing, Hanging, NotInstalled, Refusing, Dying)})
+
+if "AVAILABLE_MEMORY" in os.environ:
+    readings = iter(os.environ["AVAILABLE_MEMORY"].split())
+    psutil.virtual_memory = lambda: SimpleNamespace(available=int(next(readings)), total=1)  # type: ignore[assignment]

@@ -1,0 +1,68 @@
+"""Estimates with intervals, from samples in groups.
+
+A *unit* is what one process says as a whole: the mean over its rounds. Blocks of one process are no independent
+samples (a process can be faster or slower for its whole life, and what disturbs one block lasts into the next), so an
+interval stands on the units alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean of unit means, and what it stands on."""
+
+    mean: float
+    error: float
+    """Standard error; infinite for a single unit."""
+    freedom: float
+    """Degrees of freedom of the error."""
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Both ends of Student's interval at this level."""
+        if not np.isfinite(self.error):
+            return -np.inf, np.inf
+        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.error
+        return self.mean - half, self.mean + half
+
+    def p_value(self, value: float = 0.0) -> float:
+        """Two-sided: how likely a difference from ``value`` as large as this is where there is none."""
+        if not np.isfinite(self.error):
+            return 1.0
+        if not self.error:
+            return float(self.mean == value)
+        return float(2 * stats.t.sf(abs(self.mean - value) / self.error, self.freedom))
+
+
+def estimate(units: Sequence[Sequence[float]]) -> Estimate:
+    """Of the mean over units, each of which counts the same however many samples it has."""
+    means = np.array([np.mean(unit) for unit in units])
+    if len(means) < 2:
+        return Estimate(float(means.mean()), np.inf, 0)
+    return Estimate(float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))), len(means) - 1)
+
+
+def combined(estimates: Sequence[Estimate]) -> Estimate:
+    """Of the mean of independent means (of several networks). Degrees of freedom: Welch and Satterthwaite's."""
+    count = len(estimates)
+    mean = sum(one.mean for one in estimates) / count
+    if not all(np.isfinite(one.error) for one in estimates):
+        return Estimate(mean, np.inf, 0)
+    variances = np.array([(one.error / count) ** 2 for one in estimates])
+    total = float(variances.sum())
+    freedom = total**2 / float((variances**2 / [one.freedom for one in estimates]).sum()) if total else 1.0
+    return Estimate(mean, float(np.sqrt(total)), freedom)
+
+
+def half_width(found: Estimate) -> float:
+    """Of a ratio's interval, from the estimate of its log: 0.05 is ± 5 %; the larger side. Infinite where unknown."""
+    low, high = found.interval()
+    return float(np.expm1(high - found.mean)) if np.isfinite(low) else np.inf
