@@ -62,7 +62,7 @@ def register(store: Store, network: bytes) -> None:
                 artifact=store.put_artifact(network),
                 artifact_bytes=len(network),
                 gzip_bytes=len(network),
-                input_shape=(3, 32, 32),
+                input_shape=(3, 224, 224),
                 parameters=592,
                 sparsity=0,
                 layers=(),
@@ -77,7 +77,7 @@ def register(store: Store, network: bytes) -> None:
 def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     file = tmp_path_factory.mktemp("network") / "tiny.onnx"
     maker = ROOT / "tests/unit/bench/make_network.py"
-    subprocess.run([ROOT / ".envs/bench/bin/python", maker, file], check=True)
+    subprocess.run([ROOT / ".envs/bench/bin/python", maker, file, "--input", "batch,3,224,224"], check=True)
     return file.read_bytes()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sparsebench import catalog
@@ -25,7 +27,7 @@ def test_the_studys_networks_instance_types_and_engines_are_there() -> None:
     types = {f"{family}.xlarge" for family in ("t3", "c4", "m6a", "m5", "m5n", "m7i")}
     assert set(catalog.instance_types()) == types | {"localhost"}
     assert set(catalog.engines()) == {"onnxruntime", "openvino", "deepsparse", "deepsparse.benchmark"}
-    assert set(catalog.protocols()) == {"quick", "standard", "study"}
+    assert set(catalog.protocols()) == {"quick", "standard", "study", "throughput"}
 
 
 def test_every_ec2_type_has_a_price_with_its_date() -> None:
@@ -80,3 +82,10 @@ def test_a_pattern_that_does_not_compile_is_named() -> None:
 """
     with pytest.raises(BadInput, match=r"pruned\.0\.layers is '\('"):
         load(entry, "f.yaml", Network)
+
+
+def test_a_protocols_maximum_below_its_minimum_is_named() -> None:
+    entry = catalog.protocols()["quick"].model_dump(mode="json") | {"min_processes": 7}
+
+    with pytest.raises(BadInput, match="max_processes is 6, below min_processes 7"):
+        catalog.load(json.dumps([entry]), "protocols.yaml", Protocol)

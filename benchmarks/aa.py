@@ -1,0 +1,74 @@
+"""How often equals are called different: each engine against itself under another name, by the report's own rule.
+
+PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python benchmarks/aa.py --networks mobilenetv1 --pairs 40
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from common import CONSOLE, measure, networks, show
+
+from sparsebench.catalog import protocols
+from sparsebench.statistics.intervals import estimate
+from sparsebench.statistics.pairs import Lane, by_lane, log_ratios
+from sparsebench.statistics.verdicts import Compared, verdicts
+from sparsebench.store import Store
+
+ENGINES = ("onnxruntime", "openvino", "deepsparse")
+
+
+def main(
+    store: Annotated[str, typer.Option(help="of the models")] = Path(".sparsebench/store").resolve().as_uri(),
+    networks_: Annotated[str, typer.Option("--networks", help="names, with commas; default: all in the store")] = "",
+    protocol: str = "quick",
+    pairs: Annotated[int, typer.Option(help="at least so many pairs of twins")] = 42,
+    quick: Annotated[bool, typer.Option("--quick", help="three pairs of one network")] = False,
+    seed: int = 0,
+    json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
+) -> None:
+    """Count false verdicts on real engines."""
+    found = networks(Store(store), [name for name in networks_.split(",") if name], ("base", "pruned"))
+    if quick:
+        found, pairs = found[:1], len(ENGINES)
+    engines = [name for engine in ENGINES for name in (engine, f"{engine}.twin")]
+    rows: list[dict[str, Any]] = []
+    for number in range(ceil(pairs / len(ENGINES))):
+        network = found[number % len(found)]
+        CONSOLE.print(f"{len(rows)} of {pairs} pairs, next {network.name}", highlight=False)
+        with TemporaryDirectory() as folder:
+            blocks = by_lane(measure(Path(folder), network, engines, protocols()[protocol], seed + number))
+        compared = {}
+        for engine in ENGINES:
+            shared = list(log_ratios(blocks[Lane(engine, "f32")], blocks[Lane(f"{engine}.twin", "f32")]).values())
+            compared[engine] = Compared(estimate(shared), sum(map(len, shared)))
+        for engine, verdict in verdicts(compared).items():
+            one = compared[engine]
+            rows.append(
+                {
+                    "network": network.name,
+                    "engine against itself": engine,
+                    "ratio": verdict.ratio,
+                    "low": verdict.low,
+                    "high": verdict.high,
+                    "rounds": one.rounds,
+                    "interval excludes 1": not verdict.low <= 1 <= verdict.high,
+                    "verdict": verdict.kind,
+                }
+            )
+    wrong = sum(row["verdict"] in ("faster", "slower") for row in rows)
+    excluded = sum(row["interval excludes 1"] for row in rows)
+    equivalent = sum(row["verdict"] == "equivalent" for row in rows)
+    title = (
+        f"{len(rows)} pairs of twins by `{protocol}`: {wrong} false verdicts, {excluded} intervals of 95 % without 1, "
+        f"{equivalent} called equivalent"
+    )
+    show(title, rows, json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,151 @@
+"""What the harness costs: its throughput against a bare loop over the same engine, in the same process.
+
+    PYTHONPATH=include .envs/bench/bin/python benchmarks/overhead.py --networks mobilenetv1
+
+loop: ten inferences by the runner's timing, then ten by a loop that only counts, and so on, in random order; the ratio
+of their throughputs. pause: a block after the process was stopped as it is while others have their turn, against a
+block after none; what the settling time is to make up for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from math import exp, log
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from time import perf_counter, sleep
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from common import networks, show
+
+from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.engines.base import Array, Session
+from sparsebench.bench.host import host_facts
+from sparsebench.bench.parity import fixed_images
+from sparsebench.catalog import protocols
+from sparsebench.statistics.intervals import Estimate, estimate, half_width
+from sparsebench.store import Store
+
+INFERENCES = 10
+UNITS = 10
+"""Into which the pairs are cut: neighbours are no independent samples."""
+PROTOCOL = protocols()["standard"]
+PAUSE_S = 3 * (PROTOCOL.settle_s + PROTOCOL.block_s)
+"""While three other engines have their turn."""
+
+
+def main(
+    store: Annotated[str, typer.Option(help="of the models")] = Path(".sparsebench/store").resolve().as_uri(),
+    networks_: Annotated[str, typer.Option("--networks", help="names, with commas; default: all in the store")] = "",
+    variants: str = "base",
+    seconds: Annotated[float, typer.Option(help="for each of the two comparisons of an engine")] = 60,
+    quick: Annotated[bool, typer.Option("--quick", help="5 s for each")] = False,
+    seed: int = 0,
+    json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
+) -> None:
+    """Compare the harness with a bare loop, for each engine."""
+    found = networks(Store(store), [name for name in networks_.split(",") if name], variants.split(","))
+    rows: list[dict[str, Any]] = []
+    for network in found[:1] if quick else found:
+        for engine in ENGINES:
+            with TemporaryDirectory() as folder:
+                file = Path(folder) / "model.onnx"
+                file.write_bytes(network.data)
+                loop, pause = _in_child(file, network.ref.input_shape, engine, 5 if quick else seconds, seed)
+            rows.append(
+                {
+                    "network": network.name,
+                    "engine": engine,
+                    "runner / bare loop": exp(loop.mean),
+                    "±": f"{half_width(loop):.2%}",
+                    "after / without pause": exp(pause.mean),
+                    "± ": f"{half_width(pause):.2%}",
+                }
+            )
+    show("The harness against a bare loop (95 % intervals)", rows, json)
+
+
+def _in_child(
+    file: Path, shape: tuple[int, int, int], engine: str, seconds: float, seed: int
+) -> tuple[Estimate, Estimate]:
+    """Both comparisons, in a process that this one can stop."""
+    command = [sys.executable, __file__, "child", str(file), *map(str, shape), engine, str(seconds), str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdin
+        for line in child.stdout:
+            if line == "pause\n":
+                os.kill(child.pid, signal.SIGSTOP)
+                sleep(PAUSE_S)
+                os.kill(child.pid, signal.SIGCONT)
+                child.stdin.write("resumed\n")
+                child.stdin.flush()
+            elif line.startswith("result "):
+                numbers = [float(word) for word in line.split()[1:]]
+                return Estimate(*numbers[:3]), Estimate(*numbers[3:])
+    raise SystemExit(f"{engine}: the measuring process ended with exit code {child.returncode}")
+
+
+def _child(file: Path, shape: tuple[int, int, int], engine_name: str, seconds: float, seed: int) -> None:
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    engine = ENGINES[engine_name]
+    engine.import_library()
+    session = engine.load(file, shape, host_facts().physical_cores, "f32", "latency")
+    images = fixed_images(shape)[:1]
+    warm = session.time(images, 2)
+    for_ten_s = INFERENCES / warm.throughput_img_s
+    random = Random(seed)  # noqa: S311
+
+    def pause() -> None:
+        channel.write("pause\n")
+        sys.stdin.readline()
+
+    loop = _ratios(
+        seconds, random, lambda: session.time(images, for_ten_s).throughput_img_s, lambda: _bare(session, images)
+    )
+    rested = _ratios(seconds, random, lambda: _block(session, images, pause), lambda: _block(session, images, None))
+    numbers = [number for found in (loop, rested) for number in (found.mean, found.error, found.freedom)]
+    channel.write("result " + " ".join(map(repr, map(float, numbers))) + "\n")
+
+
+def _ratios(seconds: float, random: Random, one: Callable[[], float], other: Callable[[], float]) -> Estimate:
+    """Of the log ratio of two throughputs (img/s), measured in turns for so long: the mean of the units' medians."""
+    logs, end = list[float](), perf_counter() + seconds
+    while perf_counter() < end or len(logs) < 2 * UNITS:
+        if random.random() < 0.5:
+            a, b = one(), other()
+        else:
+            b, a = other(), one()
+        logs.append(log(a / b))
+    return estimate([[float(np.median(unit))] for unit in np.array_split(logs, UNITS)])
+
+
+def _bare(session: Session, images: Array) -> float:
+    run = session.run
+    start = perf_counter()
+    for _ in range(INFERENCES):
+        run(images)
+    return INFERENCES / (perf_counter() - start)
+
+
+def _block(session: Session, images: Array, pause: Callable[[], None] | None) -> float:
+    if pause:
+        pause()
+    session.time(images, PROTOCOL.settle_s)
+    return session.time(images, PROTOCOL.block_s).throughput_img_s
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["child"]:
+        name, *numbers = sys.argv[2:]
+        _child(Path(name), tuple(map(int, numbers[:3])), numbers[3], float(numbers[4]), int(numbers[5]))  # type: ignore[arg-type]
+    else:
+        typer.run(main)
