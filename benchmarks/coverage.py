@@ -1,28 +1,29 @@
 """How often do the 95 % intervals hold the truth, and how often are equals called different?
 
-    .venv/bin/python -m benchmarks.coverage [--quick] [--runs N] [--seed S] [--json FILE]
+    .venv/bin/python benchmarks/coverage.py --help
 
 Three ways to make an interval of the same synthetic data, at sizes that can be afforded; then the whole procedure,
-that stops when its intervals are narrow enough. Two minutes for the default of 4000 runs.
+that stops when its intervals are narrow enough. Little more than a minute.
 """
 
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from math import sqrt
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from benchmarks.synthetic import HARD, NOISE, Floats, Measured, measure, pairs_of, student
+import typer
 from numpy.random import Generator
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.special import stdtr
+from synthetic import HARD, NOISE, Floats, Measured, measure, pairs_of, student
 
 from sparsebench.catalog import protocols
 from sparsebench.contracts import Protocol
@@ -216,26 +217,26 @@ def stopped_table(rows: list[Stopped]) -> Table:
     return table
 
 
-def main() -> None:
-    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=4000, help="of each case (default: 4000)")
-    parser.add_argument("--quick", action="store_true", help="500 runs")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write every row there, of every level of noise")
-    options = parser.parse_args()
-    runs = 500 if options.quick else options.runs
-    rng = np.random.default_rng(options.seed)
+def main(
+    runs: Annotated[int, typer.Option(help="of each case")] = 4000,
+    quick: Annotated[bool, typer.Option("--quick", help="500 runs")] = False,
+    seed: int = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write all rows here, of every noise")] = None,
+) -> None:
+    """Count how often intervals hold the truth, and how often equals are called different, on synthetic data."""
+    runs = 500 if quick else runs
+    rng = np.random.default_rng(seed)
     console, progress = Console(), Console(stderr=True)
-    fixed = len(CASES) * len(PROCESSES) * len(ROUNDS) * 3
-    first = list(track(intervals(runs, rng), "intervals", fixed, console=progress))
+    sizes = len(CASES) * len(PROCESSES) * len(ROUNDS) * 3
+    first = list(track(intervals(runs, rng), "intervals", sizes, console=progress))
     console.print(interval_table(first))
-    levels = sum(map(len, MINIMA.values())) * len(ENGINES) * len(CASES) * len(NOISE_LEVELS)
-    second = list(track(stopped(runs, rng), "stopping", levels, console=progress))
+    designs = sum(map(len, MINIMA.values())) * len(ENGINES)
+    second = list(track(stopped(runs, rng), "stopping", designs * len(CASES) * len(NOISE_LEVELS), console=progress))
     console.print(stopped_table(second))
-    if options.json:
+    if json_file:
         tables = {"intervals": [asdict(row) for row in first], "stopped": [asdict(row) for row in second]}
-        options.json.write_text(json.dumps(tables))
+        json_file.write_text(json.dumps(tables))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

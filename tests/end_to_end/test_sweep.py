@@ -50,12 +50,12 @@ def test_a_scheduled_run_measures_localhost_and_publishes_the_report_of_its_nigh
     run = scheduled_run(swept)
     night = run["partition_key"]
     assert run["state"] == "success"
-    # one network, two variants, four engines, up to six processes of each
+    # one network, two variants, four engines
     trials = swept.store.trials(night, job=job_name("benchmark_sweep", run["dag_run_id"], "localhost"))
     assert {(trial.status, trial.cell.instance_type) for trial in trials} == {("measured", "localhost")}
     processes = Counter(trial.cell for trial in trials)
     assert len(processes) == 8
-    assert set(processes.values()) <= {1, 2, 3, 4, 5, 6}
+    assert len(set(processes.values())) <= 2  # of each variant's engines as many
     assert all(host.emulated for host in swept.store.hosts(night))
     reports = swept.finished_runs("report", lambda runs: night in [run["partition_key"] for run in runs])
     assert {report["state"] for report in reports} == {"success"}

@@ -85,7 +85,7 @@ def test_a_pattern_that_does_not_compile_is_named() -> None:
 
 
 def test_a_protocols_maximum_below_its_minimum_is_named() -> None:
-    entry = catalog.protocols()["quick"].model_dump(mode="json") | {"min_processes": 7}
+    entry = catalog.protocols()["quick"].model_dump(mode="json") | {"min_processes": 21}
 
-    with pytest.raises(BadInput, match="max_processes is 6, below min_processes 7"):
+    with pytest.raises(BadInput, match="max_processes is 20, below min_processes 21"):
         catalog.load(json.dumps([entry]), "protocols.yaml", Protocol)

@@ -10,7 +10,7 @@ from itertools import groupby
 from math import inf
 
 from sparsebench.contracts import Protocol, Trial
-from sparsebench.statistics.design import Cost, Spread, rounds_per_process, spread
+from sparsebench.statistics.design import Cost, rounds_per_process, spread
 from sparsebench.statistics.intervals import estimate, half_width
 from sparsebench.statistics.pairs import Lane, Logs, by_lane, lane, log_ratios, logs, pairs
 
@@ -42,15 +42,14 @@ def next_rounds(trials: Sequence[Trial], lanes: Sequence[Lane], protocol: Protoc
         rounds = protocol.min_rounds
     else:
         compared = [list(found.values()) for found in series(trials, lanes).values()]
-        if all(_half_width(units) <= protocol.target for units in compared):
+        # A pair may have fewer processes than there were generations: one failed, or no round of it was undisturbed.
+        if all(len(u) >= protocol.min_processes and _half_width(u) <= protocol.target for u in compared):
             return None
-        rounds = rounds_per_process(
-            [spread(units) for units in compared if len(units) > 1] or [Spread(0, 0)],
-            cost(trials),
-            protocol.budget_s,
-            protocol.min_rounds,
-            protocol.max_rounds,
-        )
+        rounds = protocol.min_rounds
+        if spreads := [spread(units) for units in compared if len(units) > 1]:
+            rounds = rounds_per_process(
+                spreads, cost(trials), protocol.budget_s, protocol.min_rounds, protocol.max_rounds
+            )
     if generations:
         expected = cost(trials)
         if machine_s(trials) + expected.generation + rounds * expected.round > protocol.budget_s:
@@ -61,10 +60,11 @@ def next_rounds(trials: Sequence[Trial], lanes: Sequence[Lane], protocol: Protoc
 def series(trials: Sequence[Trial], lanes: Sequence[Lane]) -> dict[str, Logs]:
     """What has to be known well enough: the log ratio of every pair, or the log throughput of what has no pair."""
     blocks = by_lane(trials)
-    there = [one for one in open_lanes(lanes, trials) if one in blocks]
-    compared = {f"{_words(a)} / {_words(b)}": log_ratios(blocks[a], blocks[b]) for a, b in pairs(there)}
+    there = open_lanes(lanes, trials)
+    # Who has no undisturbed block yet is in it too: that nothing is known is no reason to stop.
+    compared = {f"{_words(a)} / {_words(b)}": log_ratios(blocks.get(a, {}), blocks.get(b, {})) for a, b in pairs(there)}
     paired = {one for pair in pairs(there) for one in pair}
-    return compared | {_words(one): logs(blocks[one]) for one in there if one not in paired}
+    return compared | {_words(one): logs(blocks.get(one, {})) for one in there if one not in paired}
 
 
 def widest(trials: Sequence[Trial]) -> tuple[str, float] | None:

@@ -3,5 +3,6 @@ their environments (numpy and scipy, no pandas).
 
 pairs.py      trials -> log ratios of two engines, round by round and process by process
 intervals.py  log ratios -> estimates with 95 % intervals
-design.py     how many processes, and rounds in each, reach a target at the least cost
+verdicts.py   estimates -> faster, slower, equivalent or undecided
+design.py     how many rounds to time in each process
 """

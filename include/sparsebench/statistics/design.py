@@ -56,4 +56,4 @@ def rounds_per_process(spreads: Sequence[Spread], cost: Cost, budget_s: float, l
     most = min(most, floor((budget_s / ENOUGH_PROCESSES - cost.generation) / cost.round))
     worst = max(spreads, key=lambda one: one.within + one.between)
     best = sqrt(cost.generation / cost.round * worst.within / worst.between) if worst.between else most
-    return max(least, min(ceil(best), most))
+    return max(least, ceil(min(best, most)))

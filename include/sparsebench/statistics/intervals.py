@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats says the same, fifty times slower
 
 LEVEL = 0.95
 
@@ -30,7 +30,7 @@ class Estimate:
         """Both ends of Student's interval at this level."""
         if not np.isfinite(self.error):
             return -np.inf, np.inf
-        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.error
+        half = float(stdtrit(self.freedom, (1 + level) / 2)) * self.error
         return self.mean - half, self.mean + half
 
     def p_value(self, value: float = 0.0) -> float:
@@ -39,7 +39,7 @@ class Estimate:
             return 1.0
         if not self.error:
             return float(self.mean == value)
-        return float(2 * stats.t.sf(abs(self.mean - value) / self.error, self.freedom))
+        return float(2 * stdtr(self.freedom, -abs(self.mean - value) / self.error))
 
 
 def estimate(units: Sequence[Sequence[float]]) -> Estimate:

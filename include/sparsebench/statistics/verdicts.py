@@ -12,8 +12,9 @@ from sparsebench.statistics.intervals import LEVEL, Estimate
 EQUIVALENT_WITHIN = 0.03
 """Two whose ratio surely lies within ± 3 % are equivalent: no one chooses a machine by less."""
 
-MIN_ROUNDS = 6
-"""A distribution-free 95 % interval of a median needs six; fewer say nothing."""
+MIN_PROCESSES = 6
+"""A distribution-free 95 % interval needs six samples, and samples are processes: where one is fast or slow for its
+whole life, five are alike by chance in 1 of 16 runs, and then their t interval is as narrow as it is wrong."""
 
 Kind = Literal["faster", "slower", "equivalent", "undecided"]
 Key = TypeVar("Key", bound=Hashable)
@@ -48,7 +49,7 @@ def verdicts(compared: Mapping[Key, Compared], within: float = EQUIVALENT_WITHIN
 
     Equivalent: the whole interval lies within the margin. Faster or slower: Student's test of the log ratio says so
     at 5 % for the whole family, by Holm's step-down procedure (1979): the chance that any one of the family's equals is
-    called different is at most 5 %. Everything else is undecided, as is a pair with fewer than MIN_ROUNDS rounds.
+    called different is at most 5 %. Everything else is undecided, as is a pair with fewer than MIN_PROCESSES.
     """
     adjusted = holm({key: one.log.p_value() if _enough(one) else 1.0 for key, one in compared.items()})
     return {key: _verdict(one, adjusted[key], within) for key, one in compared.items()}
@@ -65,7 +66,8 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
 
 
 def _enough(one: Compared) -> bool:
-    return one.rounds >= MIN_ROUNDS
+    """By degrees of freedom: of several networks together, it is all their processes that count."""
+    return round(one.log.freedom) >= MIN_PROCESSES - 1
 
 
 def _verdict(one: Compared, p: float, within: float) -> Verdict:

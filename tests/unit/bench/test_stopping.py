@@ -1,0 +1,333 @@
+"""When measuring stops, on trials of synthetic throughputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.synthetic import NOISE, measure, pairs_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparsebench.bench.stopping import cost, machine_s, next_rounds, open_lanes, series, widest
+from sparsebench.contracts import Absence, Block, Cell, Interference, Parity, Protocol, Trial
+from sparsebench.statistics.design import Cost
+from sparsebench.statistics.intervals import estimate, half_width
+from sparsebench.statistics.pairs import Lane
+
+START = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+COST = Cost(generation=2, round=0.5)
+QUIET = Interference(**dict.fromkeys(Interference.model_fields))
+DISTURBED = QUIET.model_copy(update={"foreign_cores": 1.0})
+EVIDENCE: dict[str, dict[str, Any]] = {
+    "absent": {"absence": Absence(reason="cpu_feature", detail="needs avx512")},
+    "invalid": {
+        "parity": Parity(images=8, max_abs=9, relative=1, same_top1=0, tolerance=1e-3, least_top1=1),
+    },
+    "failed": {"error": "Segmentation fault"},
+}
+LANES = [Lane("onnxruntime", "f32"), Lane("openvino", "f32")]
+
+Logs = Callable[[int, int, int], float]
+"""log(throughput) by generation, lane's number and round."""
+
+
+def protocol(**changes: Any) -> Protocol:
+    fields = {
+        "name": "test", "scenario": "latency", "precisions": ("f32",), "order": "random", "interleaved": True,
+        "min_processes": 3, "max_processes": 12, "min_rounds": 4, "max_rounds": 20, "warmup_s": 0, "max_warmup_s": 0,
+        "settle_s": 0, "block_s": 0.1, "target": 0.05, "budget_s": 1000, "trial_timeout_s": 10, "description": "Test.",
+    }  # fmt: skip
+    return Protocol(**{**fields, **changes})
+
+
+def generation(
+    number: int, lanes: Sequence[Lane], rounds: int, logs: Logs, *, start_s: float = 0.0,
+    status: Callable[[int], str] = lambda _: "measured", disturbed: Callable[[int, int], bool] = lambda *_: False,
+) -> list[Trial]:  # fmt: skip
+    """The trials of one: each process loads for COST.generation, then the rounds take COST.round each.
+
+    Args:
+        start_s: after the job's start.
+        status: of a lane's trial, by the lane's number.
+        disturbed: whether a lane's block in a round is.
+    """
+    start = START + timedelta(seconds=start_s)
+    first = start + timedelta(seconds=COST.generation)
+    end = first + timedelta(seconds=rounds * COST.round)
+
+    def block(place: int, round_: int) -> Block:
+        seconds = 10 / float(np.exp(logs(number, place, round_)))
+        return Block(
+            round=round_, position=place, started_at=first + timedelta(seconds=round_ * COST.round), images=10,
+            seconds=seconds, latencies_ms=(100 * seconds,),
+            interference=DISTURBED if disturbed(place, round_) else QUIET,
+        )  # fmt: skip
+
+    def trial(place: int, one: Lane) -> Trial:
+        blocks = tuple(block(place, round_) for round_ in range(rounds))
+        evidence = {"blocks": blocks} if status(place) == "measured" else EVIDENCE[status(place)]
+        return Trial(
+            cell=Cell(instance_type="here", network="net", variant="base", engine=one.engine, precision=one.precision),
+            night="2026-11-24", job="job", generation=number, interleaved=True, instance_id="i-1", artifact="0" * 64,
+            threads=1, status=status(place), started_at=start, ended_at=end, **evidence,
+        )  # fmt: skip
+
+    return [trial(place, one) for place, one in enumerate(lanes)]
+
+
+def noise(seed: int, size: float, lanes: int = 8, between: float = 0.5) -> Logs:
+    """Normal, between processes and within; the same whatever is asked for in which order."""
+    rng = np.random.default_rng(seed)
+    process = between * rng.standard_normal((40, lanes, 1))
+    logs = 4 + size * (process + rng.standard_normal((40, lanes, 60)))
+    return lambda number, place, round_: float(logs[number, place, round_])
+
+
+Snapshot = tuple[list[Trial], int | None]
+"""The trials that there were, and the rounds that were then asked for."""
+
+
+def whole_job(lanes: Sequence[Lane], rules: Protocol, logs: Logs, **events: Any) -> list[Snapshot]:
+    """Every decision from the first to the one that ends it. events: ``status`` and ``disturbed`` by generation too."""
+    trials: list[Trial] = []
+    snapshots: list[Snapshot] = []
+    while (rounds := next_rounds(trials, lanes, rules)) is not None:
+        snapshots.append((list(trials), rounds))
+        trials += _next(len(snapshots) - 1, lanes, trials, rounds, logs, **events)
+        assert len(snapshots) < 1000
+    return [*snapshots, (trials, None)]
+
+
+def _next(
+    number: int, lanes: Sequence[Lane], trials: Sequence[Trial], rounds: int, logs: Logs, **events: Any
+) -> list[Trial]:
+    there = open_lanes(lanes, trials)
+    place = [lanes.index(one) for one in there]
+    return generation(
+        number, there, rounds, lambda n, i, r: logs(n, place[i], r), start_s=machine_s(trials),
+        **{name: (lambda i, *rest, rule=rule: rule(number, place[i], *rest)) for name, rule in events.items()},
+    )  # fmt: skip
+
+
+def blocks(snapshots: list[Snapshot]) -> int:
+    return sum(len(trial.blocks) for trial in snapshots[-1][0])
+
+
+# -------------------------------------------------------------------------------------- properties
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Protocol:
+    least, rounds = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    return protocol(
+        min_processes=least,
+        max_processes=least + draw(st.integers(0, 6)),
+        min_rounds=rounds,
+        max_rounds=rounds + draw(st.integers(0, 8)),
+        target=draw(st.sampled_from([0.05, 0.2, 0.01, None])),
+        budget_s=draw(st.sampled_from([1000, 100, 30, 10])),
+    )
+
+
+lane_sets = st.builds(
+    lambda engines, precisions: [Lane(*pair) for pair in product("abc"[:engines], ("f32", "native")[:precisions])],
+    st.integers(1, 3),
+    st.integers(1, 2),
+)
+noises = st.builds(noise, st.integers(0, 2**32), st.sampled_from([0.03, 0.01, 0.001, 0.1, 1.0]))
+
+
+@st.composite
+def mishaps(draw: st.DrawFn) -> dict[str, Any]:
+    """What goes wrong in which process, and which blocks are disturbed."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kinds = ["measured", "failed", "absent", "invalid"]
+    rarely = draw(st.sampled_from([0.0, 0.05, 0.3]))
+    what = rng.choice(kinds, (40, 8), p=[1 - rarely, rarely / 2, rarely / 4, rarely / 4])
+    noisy = rng.random((40, 8, 60)) < draw(st.sampled_from([0.0, 0.2, 1.0]))
+    return {"status": lambda n, i: str(what[n, i]), "disturbed": lambda n, i, r: bool(noisy[n, i, r])}
+
+
+@given(lane_sets, rules(), noises, mishaps())
+@settings(max_examples=300, deadline=None)
+def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(lanes, rules, noises, mishaps):
+    snapshots = whole_job(lanes, rules, noises, **mishaps)
+
+    assert len(snapshots) - 1 <= rules.max_processes
+    for trials, rounds in snapshots[:-1]:
+        assert rules.min_rounds <= rounds <= rules.max_rounds
+        if trials:
+            expected = cost(trials)
+            assert machine_s(trials) + expected.generation + rounds * expected.round <= rules.budget_s
+
+
+@given(lane_sets, rules(), noises, mishaps())
+@settings(max_examples=300, deadline=None)
+def test_it_ends_for_a_reason(lanes, rules, noises, mishaps):
+    snapshots = whole_job(lanes, rules, noises, **mishaps)
+    trials, _ = snapshots[-1]
+
+    generations, expected = len(snapshots) - 1, cost(trials)
+    planned = rules.target is None or generations < rules.min_processes
+    most = rules.min_rounds if planned else rules.max_rounds
+    units = [list(found.values()) for found in series(trials, lanes).values()]
+    reasons = {
+        "nobody is left": not open_lanes(lanes, trials),
+        "maximum": generations == rules.max_processes,
+        "budget": machine_s(trials) + expected.generation + most * expected.round > rules.budget_s,
+        "known": rules.target is not None
+        and all(len(one) >= rules.min_processes and half_width(estimate(one)) <= rules.target for one in units),
+    }
+    assert any(reasons.values())
+
+
+@given(lane_sets, rules(), st.integers(0, 2**32), st.sampled_from([0.001, 0.01, 0.05]), st.sampled_from([1, 2, 8]))
+@settings(max_examples=200, deadline=None)
+def test_more_noise_never_means_fewer_blocks(lanes, rules, seed, size, times):
+    quiet = whole_job(lanes, rules, noise(seed, size))
+    loud = whole_job(lanes, rules, noise(seed, size * times))
+
+    assert blocks(loud) >= blocks(quiet)
+
+
+@given(lane_sets, rules(), noises, mishaps(), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_it_decides_from_the_trials_alone(lanes, rules, noises, mishaps, random):
+    for trials, rounds in whole_job(lanes, rules, noises, **mishaps):
+        again = [Trial.model_validate_json(trial.to_json()) for trial in random.sample(trials, len(trials))]
+
+        assert next_rounds(again, lanes, rules) == rounds
+
+
+# ---------------------------------------------------------------------------------------- examples
+
+
+def some(count: int, logs: Logs = noise(0, 1e-4), lanes: Sequence[Lane] = LANES, **events: Any) -> list[Trial]:
+    """So many generations of four rounds."""
+    return [
+        trial for number in range(count) for trial in generation(number, lanes, 4, logs, start_s=number * 4, **events)
+    ]
+
+
+def test_quiet_engines_are_measured_the_minimum_and_no_more():
+    snapshots = whole_job(LANES, protocol(), noise(0, 1e-4))
+
+    assert [rounds for _, rounds in snapshots] == [4, 4, 4, None]
+
+
+def test_without_a_target_it_goes_on_to_the_maximum():
+    snapshots = whole_job(LANES, protocol(target=None, max_processes=5), noise(0, 1e-4))
+
+    assert [rounds for _, rounds in snapshots] == [4, 4, 4, 4, 4, None]
+
+
+@pytest.mark.parametrize("status", ["absent", "invalid"])
+def test_who_is_absent_or_disagrees_is_not_asked_again(status):
+    trials = some(1, status=lambda place: (status, "measured")[place])
+
+    assert open_lanes(LANES, trials) == LANES[1:]
+
+
+def test_who_fails_twice_is_given_up():
+    failing = {"status": lambda place: ("failed", "measured")[place]}
+
+    assert open_lanes(LANES, some(1, **failing)) == LANES
+    assert open_lanes(LANES, some(2, **failing)) == LANES[1:]
+
+
+@pytest.mark.parametrize("status", ["absent", "invalid"])
+def test_it_ends_when_nobody_is_left(status):
+    assert next_rounds(some(1, status=lambda _: status), LANES, protocol()) is None
+
+
+def test_an_engine_that_is_alone_is_measured_until_its_throughput_is_known():
+    trials = some(3, status=lambda place: ("absent", "measured")[place])
+
+    assert list(series(trials, LANES)) == ["openvino f32"]
+    assert next_rounds(trials, LANES, protocol()) is None
+
+
+def test_a_pair_that_has_only_disturbed_rounds_is_not_known():
+    trials = some(3, disturbed=lambda place, _: place == 0)
+
+    assert next_rounds(trials, LANES, protocol()) == 4
+    assert widest(trials) == ("onnxruntime f32 / openvino f32", np.inf)
+
+
+def test_a_pair_with_one_process_too_few_is_not_known():
+    trials = some(3) + generation(3, LANES, 4, noise(0, 1e-4), start_s=12)
+    disturbed = some(1, disturbed=lambda place, _: place == 0) + [t for t in trials if 1 <= t.generation <= 2]
+
+    assert next_rounds(trials[:6], LANES, protocol()) is None
+    assert next_rounds(disturbed, LANES, protocol()) == 4
+
+
+def test_a_generation_of_which_an_interrupted_job_kept_a_half_is_made_up_for():
+    assert next_rounds(some(3)[:-1], LANES, protocol()) == 4
+
+
+def test_every_pair_has_to_be_known():
+    lanes = [*LANES, Lane("deepsparse", "f32")]
+    quiet, loud = noise(0, 1e-4), noise(1, 0.2)
+    trials = some(3, lambda n, place, r: (loud if place == 2 else quiet)(n, place, r), lanes)
+
+    assert next_rounds(trials, LANES, protocol()) is None
+    assert next_rounds(trials, lanes, protocol()) is not None
+
+
+def test_precisions_of_two_engines_are_not_compared():
+    lanes = [Lane("a", "f32"), Lane("b", "native")]
+
+    assert list(series(some(2, lanes=lanes), lanes)) == ["a f32", "b native"]
+
+
+def test_what_is_known_worst_and_how_well():
+    lanes = [*LANES, Lane("deepsparse", "f32")]
+    logs = {0: [0.0, 0.0], 1: [0.01, -0.01], 2: [0.1, -0.1]}
+    trials = some(2, lambda n, place, _: logs[place][n], lanes)
+
+    name, width = widest(trials) or ("", 0)
+    assert name == "deepsparse f32 / onnxruntime f32"
+    # Of log ratios 0.1 and -0.1 the standard error is 0.1, and Student's factor for two is 12.706.
+    assert width == pytest.approx(np.expm1(12.7062 * 0.1), rel=1e-4)
+
+
+def test_cost_and_time_are_those_of_the_clock():
+    trials = some(2)
+
+    assert machine_s(trials) == 2 * (COST.generation + 4 * COST.round)
+    assert cost(trials) == COST
+
+
+def test_a_round_costs_the_same_where_one_of_the_processes_failed():
+    assert cost(some(2, status=lambda place: ("failed", "measured")[place])) == COST
+
+
+def test_the_processes_of_a_generation_run_side_by_side():
+    one, other = some(1)
+    later = other.model_copy(update={"started_at": START - timedelta(seconds=3)})
+
+    assert machine_s([one, later]) == machine_s([one]) + 3
+
+
+@pytest.mark.parametrize("kind", ["normal", "bimodal"])
+@pytest.mark.parametrize("changes", [{}, {"target": 0.01, "max_processes": 25}, {"budget_s": 60, "target": 0.01}])
+def test_the_simulation_of_benchmarks_coverage_decides_the_same(kind, changes):
+    lanes = [Lane(name, "f32") for name in ("a", "b", "c")]
+    used = protocol(**changes)
+    logs = 0.03 * NOISE[kind](np.random.default_rng(3), (12, used.max_processes, len(lanes), used.max_rounds))
+
+    simulated = measure(pairs_of(logs), used, COST)
+
+    for run, found in enumerate(logs):
+        snapshots = whole_job(lanes, used, lambda n, place, r, found=found: float(found[n, place, r]))
+        rounds = [rounds for _, rounds in snapshots[:-1]]
+        units = [list(logs.values()) for logs in series(snapshots[-1][0], lanes).values()]
+        assert rounds == [count for count in simulated.rounds[run] if count]
+        assert [half_width(estimate(one)) for one in units] == pytest.approx(np.expm1(simulated.half[run]))
+        assert [estimate(one).mean for one in units] == pytest.approx(simulated.mean[run])

@@ -1,0 +1,121 @@
+"""Who is called faster, and when nothing can be said."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsebench.statistics.intervals import Estimate
+from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, MIN_PROCESSES, Compared, holm, verdicts
+
+
+def compared(ratio: float, half_width: float = 0.01, processes: int = MIN_PROCESSES) -> Compared:
+    """A ratio whose log is known to ± half_width by this many processes of four rounds."""
+    factor = {2: 12.7062, 5: 2.77645, 6: 2.57058, 12: 2.20099}[processes]
+    return Compared(Estimate(math.log(ratio), half_width / factor, processes - 1), 4 * processes)
+
+
+def kind(one: Compared, **options: float) -> str:
+    return verdicts({"one": one}, **options)["one"].kind
+
+
+def test_holm_by_hand():
+    # 0.01 × 4, 0.02 × 3, 0.03 × 2 = 0.06, and 0.04 × 1, which is raised to the one before it
+    found = holm({"c": 0.03, "a": 0.01, "d": 0.04, "b": 0.02})
+
+    assert found == {"a": pytest.approx(0.04), "b": pytest.approx(0.06), "c": pytest.approx(0.06), "d": 0.06}
+
+
+def test_holm_stops_at_1():
+    assert holm({"a": 0.9, "b": 0.5, "c": 0.6}) == {"a": 1, "b": 1, "c": 1}
+    assert holm({}) == {}
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_holm_is_between_the_p_value_and_bonferronis_and_keeps_the_order(p_values):
+    found = holm(dict(enumerate(p_values)))
+
+    for number, p in enumerate(p_values):
+        assert p <= found[number] <= min(1, p * len(p_values)) or found[number] == pytest.approx(p)
+    assert sorted(found, key=lambda key: (p_values[key], found[key])) == sorted(found, key=lambda key: p_values[key])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "half_width", "expected"),
+    [
+        (1.10, 0.02, "faster"),
+        (0.90, 0.02, "slower"),
+        (1.10, 0.11, "undecided"),
+        (1.00, 0.02, "equivalent"),
+        (1.00, 0.05, "undecided"),
+        (1.02, 0.005, "equivalent"),  # surely different, and surely not by as much as matters
+        (1.03, 0.005, "faster"),  # one end lies beyond the margin
+        (1 / 1.03, 0.005, "slower"),
+    ],
+)
+def test_verdicts(ratio, half_width, expected):
+    assert kind(compared(ratio, half_width)) == expected
+
+
+def test_the_margin_of_equivalence_is_the_same_in_both_directions():
+    edge = math.log1p(EQUIVALENT_WITHIN)
+
+    for sign in (1, -1):
+        assert kind(compared(math.exp(sign * (edge - 0.0101)), 0.01)) == "equivalent"
+        assert kind(compared(math.exp(sign * (edge - 0.0099)), 0.01)) != "equivalent"
+
+
+def test_without_a_margin_nothing_is_equivalent():
+    assert kind(compared(1.001, 0.0005), within=0) == "faster"
+    assert kind(compared(1.001, 0.002), within=0) == "undecided"
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5])
+def test_fewer_processes_than_the_minimum_decide_nothing(ratio):
+    assert kind(compared(ratio, 0.001, MIN_PROCESSES - 1)) == "undecided"
+    assert kind(compared(ratio, 0.001, MIN_PROCESSES)) != "undecided"
+
+
+def test_processes_of_several_networks_together_make_the_minimum():
+    seven_networks = Compared(Estimate(math.log(1.5), 0.001, freedom=7 * (3 - 1)), rounds=84)
+
+    assert kind(seven_networks) == "faster"
+
+
+def test_nothing_that_was_measured_is_undecided():
+    found = verdicts({"one": Compared(Estimate(math.nan, math.inf, 0), 0)})["one"]
+
+    assert (found.kind, found.low, found.high, found.p) == ("undecided", 0, math.inf, 1)
+
+
+def test_a_single_process_has_an_interval_without_ends():
+    found = verdicts({"one": Compared(Estimate(math.log(1.2), math.inf, 0), 10)})["one"]
+
+    assert (found.kind, found.low, found.high, found.half_width) == ("undecided", 0, math.inf, math.inf)
+    assert found.ratio == pytest.approx(1.2)
+
+
+def test_the_ends_are_those_of_the_ratio():
+    found = verdicts({"one": compared(1.1, 0.02)})["one"]
+
+    assert (found.ratio, found.low, found.high) == pytest.approx((1.1, 1.1 * math.exp(-0.02), 1.1 * math.exp(0.02)))
+    assert found.half_width == pytest.approx(math.exp(0.02) - 1)
+
+
+def test_the_more_are_compared_the_surer_a_difference_has_to_be():
+    alone = {"a": compared(1.10, 0.09)}
+    family = alone | {name: compared(1.0, 0.09) for name in "bcdef"}
+
+    assert verdicts(alone)["a"].kind == "faster"
+    assert verdicts(family)["a"].kind == "undecided"
+    assert verdicts(family)["a"].p == pytest.approx(6 * verdicts(alone)["a"].p)
+
+
+def test_who_is_not_sure_enough_is_undecided_though_its_own_interval_excludes_1():
+    found = verdicts({name: compared(1.10, 0.09) for name in "abc"})
+
+    assert {verdict.kind for verdict in found.values()} == {"undecided"}
+    assert all(verdict.low > 1 for verdict in found.values())
