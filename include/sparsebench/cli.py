@@ -64,6 +64,31 @@ def report(
         typer.echo(f"{opened.uri}/{reports.publish(opened, night)}")
 
 
+@app.command()
+def compare(
+    night: Annotated[list[str], typer.Option(help="A night of the store; given several times, they are pooled.")],
+    store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the numbers to.")] = None,
+) -> None:
+    """Compare the engines from the stored trials of one night, or of several together."""
+    from rich.console import Console
+
+    from sparsebench import report as reports
+    from sparsebench.settings import Settings
+    from sparsebench.store import Store
+
+    found = reports.compare(Store(store or Settings().store), night)
+    if json is not None:
+        try:
+            json.write_bytes(found.to_json())
+        except OSError as error:
+            raise BadInput(f"{json}: cannot be written: {error.strerror}") from error
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file has room for the tables
+    console.print(found.render())
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
     """Measure any ONNX classifier with all engines on this machine: sparsebench bench model.onnx"""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import get_args
 
 import pandas as pd
 
 from sparsebench import catalog
 from sparsebench.contracts import Precision, Variant
+from sparsebench.statistics.pairs import Lane
 
 UNSTATED = "unstated"
 """The lane of a CSV that has no precision column: it does not say how the engines were configured."""
@@ -46,3 +48,9 @@ def ordered(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty or not keys:
         return frame.reset_index(drop=True)
     return frame.sort_values(keys, key=rank, kind="stable").reset_index(drop=True)
+
+
+def lanes(found: Collection[Lane]) -> list[Lane]:
+    """The order in which engines are compared: the last shown against those before it, native against f32."""
+    names = [*catalog.engines(), *sorted({one.engine for one in found})]
+    return sorted(found, key=lambda one: (names.index(one.engine), LANES.index(one.precision)), reverse=True)

@@ -6,16 +6,20 @@ The same results give the same bytes, whichever store they come from and wheneve
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
 
 from sparsebench.analysis.csvfile import read_csv
-from sparsebench.analysis.results import Results, from_trials
+from sparsebench.analysis.pooling import Night
+from sparsebench.analysis.results import Results
+from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import NIGHT_PATTERN
 from sparsebench.errors import BadInput
 from sparsebench.report import terminal, words
 from sparsebench.report.assembly import Report
+from sparsebench.report.comparison import Pooled
 from sparsebench.report.page import Page
 from sparsebench.store import Store
 
@@ -31,8 +35,9 @@ def build(store: Store, night: str) -> dict[str, bytes]:
     manifest, hosts, results = store.manifest(night), store.hosts(night), _results(store, night)
     protocol = manifest.protocol
     subtitle = f"Protocol {protocol.name}. {protocol.description} {_lane(results)}"
-    report = Report(Page(f"sparsebench, night of {night}", subtitle))
+    report = Report(Page(f"sparsebench, night of {night}", subtitle), protocol)
     report.add_results(results)
+    report.add_evidence(results)
     report.add_night(results, manifest, hosts)
     return report.finished()
 
@@ -71,7 +76,23 @@ def from_csv(csv_path: Path, folder: Path) -> Path:
 def summary(store: Store, night: str) -> RenderableType:
     """A night's comparison for the terminal (rich). Raises as build."""
     _check(night)
-    return terminal.render(_results(store, night))
+    return terminal.render(_results(store, night), store.manifest(night).protocol)
+
+
+def compare(store: Store, nights: Sequence[str]) -> Pooled:
+    """The comparison of one night or of several pooled, from their stored trials; a night named twice counts once.
+
+    Raises:
+        BadInput: not a night's name, or nights that did not measure the same.
+        StoreError: a night has no manifest, or the store cannot be read.
+    """
+    for night in nights:
+        _check(night)
+    return Pooled.of([_night(store, night) for night in dict.fromkeys(nights)])
+
+
+def _night(store: Store, night: str) -> Night:
+    return Night(store.manifest(night), store.trials(night), store.hosts(night), store.collections(night))
 
 
 def _results(store: Store, night: str) -> Results:

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sparsebench import catalog
+from sparsebench.analysis.order import ordered
 from sparsebench.analysis.results import MACHINE
 from sparsebench.report import words
 from sparsebench.report.drawing import DASHES, GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours
@@ -21,8 +22,30 @@ BAR_VARIANTS = ("base", "pruned", "pruned_int8")
 FAKE_STEPS = {"base": "default", "fake85": "85 %", "fake99": "99 %"}
 
 
+WIDEST = 0.5
+"""Of the mean: a wider interval is cut there, since it would press together all that is known better."""
+
+
+def _interval(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Both ends as they are drawn: at the mean where there is no interval."""
+    mean = frame["mean_img_s"]
+    low = frame["low_img_s"].fillna(mean).clip(lower=mean * (1 - WIDEST))
+    return low, frame["high_img_s"].fillna(mean).clip(upper=mean * (1 + WIDEST))
+
+
+def _engines(frame: pd.DataFrame) -> list[str]:
+    """In the order in which they are shown, whichever of them has the first row."""
+    return list(ordered(frame[["engine"]].drop_duplicates())["engine"])
+
+
+def cut(frame: pd.DataFrame) -> int:
+    """How many intervals are drawn shorter than they are."""
+    low, high = _interval(frame)
+    return int(((low > frame["low_img_s"]) | (high < frame["high_img_s"])).sum())
+
+
 def line_graph(points: pd.DataFrame) -> Figure:
-    """Mean throughput on each machine, one line an engine; the band is the spread over the repeats.
+    """Mean throughput on each machine, one line an engine; the band is the 95 % interval.
 
     points: as of analysis.compare.line_points.
     """
@@ -30,16 +53,17 @@ def line_graph(points: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     machines = points[MACHINE].drop_duplicates()
     place = {tuple(machine): index for index, machine in enumerate(machines.itertuples(index=False))}
-    engines = list(dict.fromkeys(points["engine"]))
+    engines = _engines(points)
     colour = engine_colours(engines)
     looks = zip(engines, itertools.cycle(MARKERS), itertools.cycle(DASHES))
     for name, marker, dash in looks:
         mine = points[points["engine"] == name]
         aside = 0.04 * (engines.index(name) - (len(engines) - 1) / 2)  # points of equal height stay apart
         x = [place[tuple(machine)] + aside for machine in mine[MACHINE].itertuples(index=False)]
-        axes.fill_between(x, mine["low_img_s"], mine["high_img_s"], color=colour[name], alpha=0.22, linewidth=0)
-        # A band has no width at a single machine: a bar at each point shows the same spread.
-        axes.vlines(x, mine["low_img_s"], mine["high_img_s"], color=colour[name], alpha=0.45, linewidth=3)
+        low, high = _interval(mine)
+        axes.fill_between(x, low, high, color=colour[name], alpha=0.22, linewidth=0)
+        # A band has no width at a single machine: a bar at each point shows the same interval.
+        axes.vlines(x, low, high, color=colour[name], alpha=0.45, linewidth=3)
         axes.plot(
             x,
             mine["mean_img_s"],
@@ -66,12 +90,12 @@ def line_graph(points: pd.DataFrame) -> Figure:
 
 
 def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
-    """Throughput of every network and engine on one machine; the error bars are the spread over the repeats.
+    """Throughput of every network and engine on one machine; the error bars are 95 % intervals.
 
     cells: of one machine and lane. missing: of the same; where a bar could have been, its reason is written.
     """
     shown = cells[cells["variant"].isin(BAR_VARIANTS)]
-    engines = list(dict.fromkeys(shown["engine"]))
+    engines = _engines(shown)
     colour = engine_colours(engines)
     groups = shown[["network", "variant"]].drop_duplicates().itertuples(index=False)
     reasons = missing.set_index(["network", "variant", "engine"])["reason"].to_dict()
@@ -89,25 +113,25 @@ def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
 
     figure = Figure(figsize=(7.4, 1.1 + 0.125 * y), layout="constrained")
     axes = figure.add_subplot()
-    longest = shown["high_img_s"].max()
+    longest = _interval(shown)[1].max()
     for offset, name in enumerate(engines):
         mine = shown[shown["engine"] == name]
         where = [tops[key] + offset for key in zip(mine["network"], mine["variant"], strict=True)]
-        spread = [mine["median_img_s"] - mine["low_img_s"], mine["high_img_s"] - mine["median_img_s"]]
+        low, high = _interval(mine)
         axes.barh(
             where,
-            mine["median_img_s"],
+            mine["mean_img_s"],
             height=0.88,
             color=colour[name],
             label=words.engine(name),
-            xerr=spread,
+            xerr=[mine["mean_img_s"] - low, high - mine["mean_img_s"]],
             error_kw={"ecolor": INK, "elinewidth": 0.9},
         )
-        for row, row_y in zip(mine.itertuples(), where, strict=True):
+        for value, end, row_y in zip(mine["mean_img_s"], high, where, strict=True):
             axes.text(
-                row.high_img_s + longest * 0.008,
+                end + longest * 0.008,
                 row_y,
-                f"{row.median_img_s:.1f}",
+                f"{value:.1f}",
                 fontsize=6,
                 va="center",
                 color=MUTED,
@@ -140,7 +164,8 @@ def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
     axes.set_xlim(0, longest * 1.07)
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
-    axes.set_xlabel("throughput, img/s (median; the line is the spread over the repeats)")
+    interval = "" if shown["low_img_s"].isna().all() else " and its 95 % interval"
+    axes.set_xlabel(f"throughput, img/s: mean{interval}")
     handles, labels = axes.get_legend_handles_labels()
     _legend(figure, dict(zip(labels, handles, strict=True)), _title(cells))
     return figure
@@ -159,7 +184,7 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
 
     rows: as of fake_prune_rows, of one machine.
     """
-    engines = list(dict.fromkeys(rows["engine"]))
+    engines = _engines(rows)
     networks = list(dict.fromkeys(rows["network"]))
     colour = colours(networks, tuple(catalog.networks()))
     marker = dict(zip(networks, itertools.cycle(MARKERS)))
@@ -175,11 +200,11 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
             if line.empty:
                 continue
             x = [steps.index(variant) for variant in line["variant"]]
-            spread = [line["median_img_s"] - line["low_img_s"], line["high_img_s"] - line["median_img_s"]]
+            low, high = _interval(line)
             panel.errorbar(
                 x,
-                line["median_img_s"],
-                yerr=spread,
+                line["mean_img_s"],
+                yerr=[line["mean_img_s"] - low, high - line["mean_img_s"]],
                 color=colour[network],
                 marker=marker[network],
                 markersize=5,

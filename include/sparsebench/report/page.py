@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from math import isfinite, nan
 
 from jinja2 import Environment, StrictUndefined
 
+from sparsebench.analysis.compare import Comparison
+from sparsebench.report import words
 from sparsebench.report.drawing import DARK, GRID, INK, MUTED, PAPER
-from sparsebench.report.tables import Table
+from sparsebench.report.tables.form import Table
 
 
 @dataclass(frozen=True)
@@ -23,23 +26,48 @@ class Picture:
 
 @dataclass(frozen=True)
 class Tile:
+    """A headline: the geometric mean with what may be said of it, and the study's rule beside it, by its name."""
+
     pair: str
-    study: str
+    change: str
+    interval: str
     sentence: str
+    study: str
+    study_sentence: str
+    notes: Sequence[str]
     table: Table
+
+    @classmethod
+    def of(cls, found: Comparison, table: Table) -> Tile:
+        a, b, overall = words.engine(found.a), words.engine(found.b), found.overall
+        known = isfinite(overall.high)
+        of_all = {**found.machines.iloc[-1], "low": nan}
+        return cls(
+            pair=f"{a} against {b}",
+            change=words.percent(found.geometric, 1),
+            interval=words.changes(overall.low - 1, overall.high - 1) if known else words.verdict(of_all),
+            sentence=words.geometric(found),
+            study=words.percent(found.study),
+            study_sentence=words.study(found),
+            notes=words.emulated_machines(found),
+            table=table,
+        )
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachinePart:
+    """What is shown of one machine in one lane."""
+
     bars: Picture | None
-    table: Table
+    throughput: Table
+    ratios: Table | None
 
 
 @dataclass(frozen=True)
 class Lane:
     name: str
     words: str
-    tables: Sequence[Table]
+    machines: Sequence[MachinePart]
 
 
 @dataclass
@@ -52,9 +80,13 @@ class Page:
     empty: str = ""
     headlines: list[Tile] = field(default_factory=list)
     overview: Picture | None = None
-    machines: list[Machine] = field(default_factory=list)
+    machines: list[MachinePart] = field(default_factory=list)
     fakes: list[Picture] = field(default_factory=list)
+    native: list[Table] = field(default_factory=list)
     other_lanes: list[Lane] = field(default_factory=list)
+    executions: list[Table] = field(default_factory=list)
+    disturbance: Table | None = None
+    costs: Table | None = None
     networks: list[Table] = field(default_factory=list)
     missing: Table | None = None
     inputs: list[Table] = field(default_factory=list)
@@ -67,7 +99,11 @@ class Page:
             ("overview", "Instance types", self.overview),
             ("machines", "Networks and engines", self.machines),
             ("fake", "More sparsity", self.fakes),
+            ("native", "Own precision", self.native),
             *((f"lane-{lane.name}", f"Lane {lane.name}", True) for lane in self.other_lanes),
+            ("execution", "How engines compute", self.executions),
+            ("disturbance", "Disturbances", self.disturbance),
+            ("costs", "Load and memory", self.costs),
             ("networks", "Sizes and accuracy", self.networks),
             ("missing", "Missing", self.missing),
             ("inputs", "Hosts and inputs", self.inputs),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +71,12 @@ def test_optional_columns_give_lanes_emulation_and_repeats(tmp_path: Path) -> No
     )
     assert results.lanes == ["f32", "native"]
     (cell,) = results.lane("f32").cells.to_dict("records")
-    assert (cell["low_img_s"], cell["median_img_s"], cell["high_img_s"], cell["repeats"]) == (7.5, 8.5, 9.5, 2)
+    assert (cell["median_img_s"], cell["mean_img_s"], cell["processes"]) == (
+        8.5,
+        pytest.approx(math.sqrt(7.5 * 9.5)),
+        2,
+    )
+    assert pd.isna(cell["blocks"])
     assert cell["emulated"]
 
 

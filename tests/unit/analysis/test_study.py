@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from importlib.resources import as_file, files
 
 import pandas as pd
 import pytest
 
-from sparsebench.analysis.compare import compare, headlines, line_points
+from sparsebench.analysis.compare import Comparison, compare, headlines, line_points
 from sparsebench.analysis.csvfile import read_csv
+from sparsebench.analysis.ratios import measure
 from sparsebench.analysis.results import Results
 
 TYPES = ["t3.xlarge", "c4.xlarge", "m6a.xlarge", "m5.xlarge", "m5n.xlarge", "m7i.xlarge"]
@@ -20,9 +22,14 @@ def study() -> Results:
         return read_csv(path)
 
 
+def compared(study: Results, a: str, b: str) -> Comparison:
+    (found,) = compare(study.cells, measure(study), [(a, b)])
+    return found
+
+
 @pytest.fixture(scope="module")
 def machines(study: Results) -> pd.DataFrame:
-    return compare(study.cells, "deepsparse", "openvino").machines.set_index("instance_type")
+    return compared(study, "deepsparse", "openvino").machines.set_index("instance_type")
 
 
 def test_every_row_is_read_and_instance_types_that_share_a_cpu_stay_apart(study: Results) -> None:
@@ -32,7 +39,7 @@ def test_every_row_is_read_and_instance_types_that_share_a_cpu_stay_apart(study:
 
 
 def test_deepsparse_is_12_15_percent_faster_than_openvino_over_all_instance_types(study: Results) -> None:
-    assert compare(study.cells, "deepsparse", "openvino").study == pytest.approx(0.1215, abs=5e-5)
+    assert compared(study, "deepsparse", "openvino").study == pytest.approx(0.1215, abs=5e-5)
 
 
 def test_it_is_18_03_percent_without_m7i(machines: pd.DataFrame) -> None:
@@ -43,7 +50,7 @@ def test_on_m7i_it_is_17_27_percent_slower_which_is_openvino_20_9_percent_faster
     study: Results, machines: pd.DataFrame
 ) -> None:
     assert machines.loc["m7i.xlarge", "study"] == pytest.approx(-0.1727, abs=5e-5)
-    turned = compare(study.cells, "openvino", "deepsparse").machines.set_index("instance_type")
+    turned = compared(study, "openvino", "deepsparse").machines.set_index("instance_type")
     assert turned.loc["m7i.xlarge", "study"] == pytest.approx(0.209, abs=5e-4)
 
 
@@ -54,8 +61,15 @@ def test_geometric_mean(machines: pd.DataFrame, instance_type: str, percent: flo
     assert machines.loc[instance_type, "geometric"] * 100 == pytest.approx(percent, abs=0.05)
 
 
+def test_one_repeat_has_no_interval_and_no_verdict(study: Results, machines: pd.DataFrame) -> None:
+    assert machines["low"].isna().all()
+    assert set(machines["verdict"]) == {"undecided"}
+    overall = compared(study, "deepsparse", "openvino").overall
+    assert (overall.kind, overall.high) == ("undecided", math.inf)
+
+
 def test_all_14_files_of_each_instance_type_enter(machines: pd.DataFrame) -> None:
-    assert set(machines["cells"]) == set(machines["cells_any"]) == {14}
+    assert set(machines["cells"]) == set(machines["cells_any"]) == set(machines["entered"]) == {14}
 
 
 def test_points_of_the_line_graph_in_the_studys_order(study: Results) -> None:
@@ -66,7 +80,7 @@ def test_points_of_the_line_graph_in_the_studys_order(study: Results) -> None:
 
 
 def test_the_headlines_are_deepsparse_against_the_two_others(study: Results) -> None:
-    assert [(one.a, one.b) for one in headlines(study.cells)] == [
+    assert [(one.a, one.b) for one in headlines(study.cells, measure(study))] == [
         ("deepsparse", "openvino"),
         ("deepsparse", "onnxruntime"),
     ]

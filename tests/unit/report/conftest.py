@@ -1,5 +1,5 @@
 """A realistic night in a store: two instance types (one emulated), the seven networks, all variants, four
-engines, two lanes; some cells are invalid, absent, failed or were never begun."""
+engines, two lanes; some cells are invalid, absent, failed, disturbed, unconverged, or were never begun."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sparsebench import catalog
 from sparsebench.contracts import (
+    Block,
     Cell,
     Collection,
+    Execution,
     HostFacts,
+    Kernel,
     Manifest,
     MissingCell,
     ModelCard,
@@ -50,6 +54,22 @@ MACHINES = {"m5.xlarge": ("Intel(R) Xeon(R) Platinum 8175M CPU @ 2.50GHz", False
             "m7i.xlarge": ("AMD EPYC 9R14 96-Core Processor", True)}  # fmt: skip
 
 
+PROCESSES = 6
+UNCONVERGED = "efficientnet_b0"
+
+BF16 = Execution(
+    source="runtime model and performance counters",
+    kernels=(
+        Kernel(name="brgemm_avx512_bf16", precision="bf16", isa="avx512_bf16", count=40, time_share=0.9),
+        Kernel(name="jit_avx512_f32", precision="f32", isa="avx512", count=9, time_share=0.1),
+    ),
+)
+F32 = Execution(
+    source="profile and the types of tensors",
+    kernels=(Kernel(name="nchwc.Conv", precision="f32", isa="unknown", count=50, time_share=1.0),),
+)
+
+
 @dataclass
 class ANight:
     """What an instance and the control plane put into the store; ``write`` puts it there."""
@@ -70,11 +90,11 @@ class ANight:
             store.put_collection(f"job-{index}", collection)
 
 
-def manifest(night: str, cards: list[ModelCard], frozen_at: datetime) -> Manifest:
+def manifest(night: str, cards: list[ModelCard], frozen_at: datetime, protocol: str = "standard") -> Manifest:
     return Manifest.freeze(
         night=night,
         frozen_at=frozen_at,
-        protocol=catalog.protocols()["standard"],
+        protocol=catalog.protocols()[protocol],
         models=tuple(cards),
         payload=sha256(b"payload"),
         bench_lock=sha256(b"lock"),
@@ -89,7 +109,10 @@ def empty_night() -> ANight:
 
 @pytest.fixture(scope="session")
 def night(
-    make_host: Callable[..., HostFacts], make_trial: Callable[..., Trial], make_card: Callable[..., ModelCard]
+    make_host: Callable[..., HostFacts],
+    make_trial: Callable[..., Trial],
+    make_block: Callable[..., Block],
+    make_card: Callable[..., ModelCard],
 ) -> ANight:
     cards, trials = [], []
     for network, variant in ((name, variant) for name, of in catalog.networks().items() for variant in of.variants):
@@ -102,20 +125,31 @@ def night(
             cards.append(make_card(network, variant, size, weights=weights, accuracy=None))
         for machine, engine, lane in itertools.product(MACHINES, ENGINES, ("f32", "native")):
             if lane == "f32" or variant in ("base", "pruned"):
-                trials += [
-                    make_trial(
-                        speed,
-                        engine=engine,
-                        network=network,
-                        variant=variant,
-                        precision=lane,
-                        instance_type=machine,
-                        round=index,
-                        status=status(machine, engine, network, variant, lane),
-                        engine_facts=facts(engine, network),
+                said = status(machine, engine, network, variant, lane)
+                for generation, speed in enumerate(speeds(machine, engine, network, variant, lane)):
+                    changes: dict[str, Any] = {"engine_facts": facts(engine, network)}
+                    if said == "measured":
+                        busy = interference(machine, engine, network, variant)
+                        changes |= {
+                            "blocks": tuple(make_block(speed, round, **busy(generation, round)) for round in range(6)),
+                            "load_s": 0.5,
+                            "peak_memory_bytes": 300_000_000,
+                        }
+                        if generation == 0:
+                            changes["execution"] = BF16 if (engine, lane) == ("openvino", "native") else F32
+                    trials.append(
+                        make_trial(
+                            speed,
+                            engine=engine,
+                            network=network,
+                            variant=variant,
+                            precision=lane,
+                            instance_type=machine,
+                            generation=generation,
+                            status=said,
+                            **changes,
+                        )
                     )
-                    for index, speed in enumerate(speeds(machine, engine, network, variant, lane))
-                ]
     never = Cell(instance_type="c4.xlarge", network="vgg19", variant="base", engine="openvino", precision="f32")
     launch = MissingCell(cell=never, reason="launch", detail="InsufficientInstanceCapacity in us-east-1a")
     return ANight(
@@ -128,21 +162,34 @@ def night(
 
 
 def speeds(machine: str, engine: str, network: str, variant: str, lane: str) -> list[float]:
-    """img/s of three repeats that differ by some percent."""
+    """img/s of processes: what all of a generation have in common differs by some percent, the rest by one."""
     dense, gain = SPEED[network]
     speed = dense * ENGINES[engine] * (1.4 if machine == "m7i.xlarge" else 1.0)
     if engine.startswith("deepsparse"):
         speed *= 1 + (gain - 1) * GAIN[variant]
     if engine == "openvino" and lane == "native":
         speed *= 1.6
-    noise = np.random.default_rng(zlib.crc32(f"{machine} {engine} {network} {variant} {lane}".encode()))
-    return [round(speed * noise.uniform(0.94, 1.06), 4) for _ in range(3)]
+    common = np.random.default_rng(zlib.crc32(f"{machine} {network} {variant}".encode()))
+    own = np.random.default_rng(zlib.crc32(f"{machine} {engine} {network} {variant} {lane}".encode()))
+    spread = 0.08 if (network, machine) == (UNCONVERGED, "m5.xlarge") else 0.005
+    return [speed * common.uniform(0.94, 1.06) * own.uniform(1 - spread, 1 + spread) for _ in range(PROCESSES)]
 
 
 def facts(engine: str, network: str) -> dict[str, float]:
     if not engine.startswith("deepsparse"):
         return {}
     return {"fraction_of_supported_ops": 0.946 if network == "mobilevit_xs" else 1.0}
+
+
+def interference(machine: str, engine: str, network: str, variant: str) -> Callable[[int, int], dict[str, float]]:
+    """Of a block, by generation and round: one cell is disturbed all the time, and the whole of m7i now and then."""
+    always = (machine, engine, network, variant) == ("m5.xlarge", "onnxruntime", "resnet50", "pruned_int8")
+
+    def of(generation: int, round: int) -> dict[str, float]:
+        now_and_then = machine == "m7i.xlarge" and engine == "onnxruntime" and (generation, round) == (2, 3)
+        return {"foreign_cores": 0.9 if always or now_and_then else 0.0, "pressure": 0.01}
+
+    return of
 
 
 def status(machine: str, engine: str, network: str, variant: str, lane: str) -> str:
@@ -153,6 +200,27 @@ def status(machine: str, engine: str, network: str, variant: str, lane: str) -> 
     if (machine, engine, network, variant) == ("m7i.xlarge", "deepsparse", "vgg19", "fake99"):
         return "failed"
     return "measured"
+
+
+@pytest.fixture(scope="session")
+def two_nights(
+    tmp_path_factory: pytest.TempPathFactory, make_host: Callable[..., HostFacts], make_trial: Callable[..., Trial]
+) -> Store:
+    """Two nights of three processes each that measured the same, and a third that did not."""
+    store = Store(tmp_path_factory.mktemp("nights").as_uri())
+    for night, protocol, artifact in [
+        ("2026-11-24", "standard", "a"),
+        ("2026-11-25", "standard", "a"),
+        ("2026-11-26", "quick", "b"),
+    ]:
+        found = manifest(night, [], datetime(2026, 11, 24, tzinfo=UTC), protocol)
+        trials = [
+            make_trial(speed, engine=engine, generation=index, night=night, artifact=sha256(artifact.encode()))
+            for engine, of in {"deepsparse": (20.0, 20.4, 19.8), "openvino": (10.0, 10.0, 10.1)}.items()
+            for index, speed in enumerate(of)
+        ]
+        ANight(night, found, [make_host()], trials).write(store)
+    return store
 
 
 @pytest.fixture(scope="session")

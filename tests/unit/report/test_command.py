@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,47 @@ def test_the_studys_table_gives_the_studys_figures_and_headline(tmp_path: Path) 
         "DeepSparse is 12.15 % faster than OpenVINO on average over 6 instance types",
         "Not so on m7i.xlarge: DeepSparse is 17.27 % slower than OpenVINO there, which is: OpenVINO is 20.88 % faster",
         "84 of 84 cells",
+        "+12.3 % <small>no interval: one repeat</small>",
+        "There is no interval, so which is faster is not known.",
         "+18.03 %",
     ):
         assert said in html.replace("&#39;", "'")
     figures = sorted(path.name for path in page.parent.glob("*.svg"))
     assert len(figures) == 7
     assert "overview_graph_m7i.xlarge-Intel-Xeon-Platinum-8488C.svg" in figures
+
+
+def test_nights_are_compared_together(tmp_path: Path, two_nights: Store) -> None:
+    arguments = ["compare", "--night", "2026-11-24", "--night", "2026-11-25", "--store", two_nights.uri]
+    result = sparsebench(*arguments, "--json", tmp_path / "found.json")
+    assert result.exit_code == 0
+    assert "DeepSparse / OpenVINO" in result.stdout
+    assert "2 hosts, 12 processes, 72 blocks" in result.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    (ratio,) = found["ratios"]
+    assert (ratio["hosts"], ratio["processes"], ratio["over"], ratio["verdict"]) == (2, 6, "processes", "faster")
+    assert ratio["ratio"] == pytest.approx(2, rel=0.02)
+    assert ratio["low"] < ratio["ratio"] < ratio["high"]
+    assert [(one["engine_a"], one["verdict"]) for one in found["headlines"]] == [("deepsparse", "faster")]
+    assert (found["nights"], found["protocol"]) == (["2026-11-24", "2026-11-25"], "standard")
+    again = sparsebench(*arguments, "--night", "2026-11-24", "--json", tmp_path / "again.json")
+    assert again.stdout == result.stdout
+
+
+def test_one_night_without_a_pair_is_compared_too(tmp_path: Path, empty_night: Any) -> None:
+    store = Store(tmp_path.as_uri())
+    empty_night.write(store)
+    result = sparsebench("compare", "--night", empty_night.night, "--store", store.uri)
+    assert (result.exit_code, "nothing to compare" in result.stdout) == (0, True)
+
+
+def test_nights_that_did_not_measure_the_same_are_refused(two_nights: Store) -> None:
+    nights = ["--night", "2026-11-24", "--night", "2026-11-26"]
+    result = sparsebench("compare", *nights, "--store", two_nights.uri)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "max_processes of the protocol is 30 in 2026-11-24 and 6 in 2026-11-26" in result.stderr
+    assert "vgg19 base is artifact" in result.stderr
 
 
 def test_a_night_is_published_in_its_store_and_drawn_alike_into_a_folder(tmp_path: Path, empty_night: Any) -> None:

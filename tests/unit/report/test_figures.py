@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from sparsebench.analysis.compare import line_points
 from sparsebench.analysis.csvfile import read_csv
-from sparsebench.analysis.results import Results, from_trials
-from sparsebench.contracts import HostFacts, Trial
+from sparsebench.analysis.results import Results
+from sparsebench.analysis.trials import from_trials
+from sparsebench.contracts import Block, HostFacts, Trial
 from sparsebench.report import figures, words
 
 MakeTrial = Callable[..., Trial]
@@ -60,7 +61,7 @@ def test_every_throughput_of_the_study_is_a_bar(study: Results) -> None:
     for cells, missing in parts:
         drawn = bars(figures.bar_graph(cells, missing))
         assert {name: len(lengths) for name, lengths in drawn.items()} == dict.fromkeys(drawn, 14)
-        assert sorted(itertools.chain(*drawn.values())) == sorted(cells["median_img_s"])
+        assert sorted(itertools.chain(*drawn.values())) == sorted(cells["mean_img_s"])
 
 
 def test_a_cell_that_is_not_valid_has_no_bar_but_its_reason(make_trial: MakeTrial, make_host: MakeHost) -> None:
@@ -74,25 +75,59 @@ def test_a_cell_that_is_not_valid_has_no_bar_but_its_reason(make_trial: MakeTria
     ]
     ((cells, missing),) = from_trials(trials, [make_host()]).by_machine()
     figure = figures.bar_graph(cells, missing)
-    assert bars(figure) == {"ONNX Runtime": [30.0, 31.0], "OpenVINO": [40.0], "DeepSparse": [50.0]}
+    assert bars(figure) == {
+        "ONNX Runtime": pytest.approx([30, 31]),
+        "OpenVINO": pytest.approx([40]),
+        "DeepSparse": pytest.approx([50]),
+    }
     assert {"invalid", "absent"} <= set(texts(figure))
 
 
-def test_error_bars_are_the_spread_over_the_repeats(make_trial: MakeTrial, make_host: MakeHost) -> None:
-    trials = [make_trial(speed, round=index) for index, speed in enumerate((45.0, 50.0, 58.0))]
+def test_a_disturbed_cell_has_no_bar_but_its_reason(
+    make_trial: MakeTrial, make_block: Callable[..., Block], make_host: MakeHost
+) -> None:
+    trials = [
+        make_trial(),
+        make_trial(40.0, engine="openvino", variant="pruned"),
+        make_trial(engine="openvino", blocks=tuple(make_block(5, round, foreign_cores=1.0) for round in range(8))),
+    ]
     ((cells, missing),) = from_trials(trials, [make_host()]).by_machine()
+    figure = figures.bar_graph(cells, missing)
+    assert bars(figure) == {"OpenVINO": pytest.approx([40]), "DeepSparse": pytest.approx([50])}
+    assert "disturbed" in texts(figure)
+
+
+def drawn_interval(results: Results) -> tuple[float, float]:
+    ((cells, missing),) = results.by_machine()
     (axes,) = figures.bar_graph(cells, missing).axes
     (errors,) = [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
     ((start, end),) = errors.lines[2][0].get_segments()
-    assert (start[0], end[0]) == (45, 58)
+    return start[0], end[0]
 
 
-def test_the_line_graph_shows_the_spread_even_of_a_single_machine(make_trial: MakeTrial, make_host: MakeHost) -> None:
-    trials = [make_trial(speed, round=index) for index, speed in enumerate((45.0, 50.0, 58.0))]
-    (axes,) = figures.line_graph(line_points(from_trials(trials, [make_host()]).cells)).axes
-    (bars_of_spread,) = [one for one in axes.collections if isinstance(one, LineCollection)]
-    ((start, end),) = bars_of_spread.get_segments()
-    assert (start[1], end[1]) == (45, 58)
+def test_error_bars_are_95_percent_intervals(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(speed, generation=index) for index, speed in enumerate((49.0, 50.0, 51.0))]
+    results = from_trials(trials, [make_host()])
+    (cell,) = results.cells.to_dict("records")
+    assert figures.cut(results.cells) == 0
+    assert drawn_interval(results) == pytest.approx((cell["low_img_s"], cell["high_img_s"]))
+
+
+def test_a_very_wide_interval_is_cut_and_counted(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    results = from_trials([make_trial(40.0), make_trial(60.0, generation=1)], [make_host()])
+    (cell,) = results.cells.to_dict("records")
+    assert cell["high_img_s"] > 10 * cell["mean_img_s"]
+    assert figures.cut(results.cells) == 1
+    assert drawn_interval(results) == pytest.approx((cell["mean_img_s"] * 0.5, cell["mean_img_s"] * 1.5))
+
+
+def test_the_line_graph_shows_the_interval_even_of_a_single_machine(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(speed, generation=index) for index, speed in enumerate((49.0, 50.0, 51.0))]
+    points = line_points(from_trials(trials, [make_host()]).cells)
+    (axes,) = figures.line_graph(points).axes
+    (intervals,) = [one for one in axes.collections if isinstance(one, LineCollection)]
+    ((start, end),) = intervals.get_segments()
+    assert (start[1], end[1]) == pytest.approx((points["low_img_s"].item(), points["high_img_s"].item()))
 
 
 def test_a_dashed_line_stands_between_networks(study: Results) -> None:
@@ -118,7 +153,7 @@ def test_the_fake_prune_graph_has_a_panel_an_engine_and_a_line_a_network(results
     cells, _ = results.by_machine()[0]
     figure = figures.fake_prune_graph(figures.fake_prune_rows(cells))
     assert [axes.get_title() for axes in figure.axes] == list(map(words.engine, dict.fromkeys(cells["engine"])))
-    of = cells.set_index(["engine", "network", "variant"])["median_img_s"]
+    of = cells.set_index(["engine", "network", "variant"])["mean_img_s"]
     for axes, engine in zip(figure.axes, dict.fromkeys(cells["engine"]), strict=True):
         lines = {str(one.get_label()): one[0] for one in axes.containers}
         assert len(lines) == 7

@@ -1,0 +1,72 @@
+"""Networks and variants of one machine down, engines across."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from sparsebench.analysis import csvfile
+from sparsebench.analysis.order import UNSTATED, ordered
+from sparsebench.analysis.ratios import slower
+from sparsebench.analysis.results import FILE, Results
+from sparsebench.report import words
+from sparsebench.report.tables.form import Cell, Table, csv, network, variant
+
+TIED = "≈ "
+NBSP = "\u00a0"
+
+
+def repeats_csv(results: Results) -> bytes:
+    """Every throughput, in the form of the study's CSV: ``sparsebench report --csv`` draws it again."""
+    frame = results.repeats.rename(columns={"network": "model"})
+    given = [name for name in csvfile.COLUMNS if name != "precision" or UNSTATED not in results.lanes]
+    return csv(frame[given])
+
+
+def throughput(cells: pd.DataFrame, missing: pd.DataFrame, ratios: pd.DataFrame, csv_name: str, basis: str) -> Table:
+    """The fastest of each row is marked, and so is what is not shown to be slower than it.
+
+    cells, missing, ratios: of one machine and lane.
+    """
+    both = ordered(pd.concat([cells, missing[missing["valid_trials"] == 0]]))
+    engines = list(dict.fromkeys(ordered(both[["engine"]].drop_duplicates())["engine"]))
+    found = {(row["network"], row["variant"], row["engine"]): row for row in cells.to_dict("records")}
+    reasons = missing.set_index([*FILE, "engine"])["reason"].to_dict()
+    known = ratios["low"].notna().any()
+    rows = []
+    for of, as_ in both[FILE].drop_duplicates().itertuples(index=False, name=None):
+        mine = {engine: found[of, as_, engine] for engine in engines if (of, as_, engine) in found}
+        best = max(mine, key=lambda engine: mine[engine]["mean_img_s"], default="")
+        beaten = slower(ratios, of, as_, best)
+        row: list[Cell] = [network(of), variant(as_)]
+        for engine in engines:
+            if engine not in mine:
+                row.append((reasons.get((of, as_, engine), "not measured"), "absent"))
+            elif engine == best:
+                row.append(_cell(mine[engine], " best"))
+            else:
+                row.append(_cell(mine[engine], mark=TIED if known and engine not in beaten else ""))
+        rows.append(row)
+    marks = (
+        f"Bold: the fastest of the row by its mean. “{TIED.strip()}”: not shown to be slower than that."
+        if known
+        else "Bold: the largest number of the row. There are no intervals, so that it is the fastest is not shown."
+    )
+    return Table(
+        title=words.machine(cells.iloc[0]),
+        csv=csv_name,
+        note=f"img/s: the geometric mean over the processes (its 95 % interval). {marks} “% ops”: so much of the "
+        f"network the engine ran itself; it handed the rest to another engine. {basis}",
+        columns=("network", "variant", *map(words.engine, engines)),
+        rows=rows,
+    )
+
+
+def _cell(cell: Any, kind: str = "", mark: str = "") -> Cell:
+    shown = mark + words.rate(cell["mean_img_s"])
+    if not pd.isna(cell["low_img_s"]):
+        shown += f" ({words.rate(cell['low_img_s'])}–{words.rate(cell['high_img_s'])})"
+    if cell["supported_ops"] < 1:
+        return f"{shown.replace(' ', NBSP)} [{cell['supported_ops'] * 100:.1f} % ops]", f"number wide{kind}"
+    return shown, f"number{kind}"

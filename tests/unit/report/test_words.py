@@ -1,0 +1,64 @@
+"""Sentences claim no more than the intervals do."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pandas as pd
+import pytest
+
+from sparsebench import catalog
+from sparsebench.analysis.compare import Comparison
+from sparsebench.report import words
+from sparsebench.statistics.verdicts import Verdict
+
+
+def comparison(*machines: tuple[float, float, float, str], overall: Verdict | None = None) -> Comparison:
+    """Of machines with these ratios - 1, intervals and verdicts."""
+    rows = [
+        {"instance_type": f"m{index}", "cpu_model": "Xeon", "emulated": False, "cells": 14, "cells_any": 14,
+         "entered": 14, "study": change, "low": low, "high": high, "verdict": kind, "over": "processes"}
+        for index, (change, low, high, kind) in enumerate(machines)
+    ]  # fmt: skip
+    change, low, high, kind = machines[0]
+    ends = (1 + low, 1 + high) if low == low else (0, inf)
+    return Comparison("deepsparse", "openvino", pd.DataFrame(rows), overall or Verdict(kind, 1 + change, *ends, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        ((0.2, 0.1, 0.3, "faster"), "DeepSparse is 20.0 % faster than OpenVINO, 95 % interval +10.0 to +30.0 %, on m0"),
+        ((-0.2, -0.3, -0.1, "slower"), "DeepSparse is 20.0 % slower than OpenVINO, 95 % interval −30.0 to −10.0 %"),
+        ((0.01, 0.0, 0.02, "equivalent"), "DeepSparse and OpenVINO are equally fast within ± 3 %: +1.0 %"),
+        (
+            (0.1, -0.1, 0.3, "undecided"),
+            "Whether DeepSparse or OpenVINO is faster is undecided: +10.0 %, 95 % interval",
+        ),
+        ((0.1, float("nan"), float("nan"), "undecided"), "There is no interval, so which is faster is not known."),
+    ],
+)
+def test_a_headline_says_what_its_verdict_is(machine: tuple[float, float, float, str], said: str) -> None:
+    text = words.geometric(comparison(machine)).replace("\u00a0", " ")
+    assert said in text
+    assert ("faster than" in text or "slower than" in text) == (machine[3] in ("faster", "slower"))
+    assert "geometric mean over 14 of 14 cells" in text
+
+
+def test_a_machine_with_another_verdict_is_named() -> None:
+    overall = Verdict("faster", 1.1, 1.05, 1.15, 0.01)
+    found = comparison((0.2, 0.1, 0.3, "faster"), (-0.1, -0.2, -0.05, "slower"), overall=overall)
+    assert "On m1: DeepSparse is slower (−20.0 to −5.0 %)." in words.geometric(found)
+    assert "On m0" not in words.geometric(found)
+
+
+def test_the_scenario_is_told_with_each_engines_own_way() -> None:
+    cells = pd.DataFrame({"engine": ["openvino", "deepsparse"], "batch": [1, 16], "streams": [4, None]})
+    cells = cells.astype({"batch": "Int64", "streams": "Int64"})
+    protocols = catalog.protocols()
+    assert words.scenario(protocols["quick"], cells) == "Batch 1, one inference at a time."
+    assert words.scenario(protocols["throughput"], cells) == (
+        "Each engine as many images a second as it can, as it recommends: OpenVINO with batch 1, 4 streams; "
+        "DeepSparse with batch 16."
+    )
+    assert words.scenario(None, cells) == "The table does not state the batch."
