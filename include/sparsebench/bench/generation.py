@@ -18,8 +18,8 @@ from time import monotonic
 import psutil
 
 from sparsebench.bench.child import Child, ChildFailed
-from sparsebench.bench.worker import BlockTask, Farewell, Ready, WorkerTask
-from sparsebench.contracts import Absence, Block, Protocol
+from sparsebench.bench.worker import BlockTask, Farewell, Loaded, Warm, WarmUpTask, WorkerTask
+from sparsebench.contracts import Absence, Block, Contract, Protocol
 from sparsebench.statistics.pairs import Lane
 
 MOST_ROUNDS = 2
@@ -43,7 +43,8 @@ class Seat:
     error: str | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
-    ready: Ready | None = None
+    loaded: Loaded | None = None
+    warm: Warm | None = None
     blocks: list[Block] = field(default_factory=list)
     farewell: Farewell | None = None
     _child: Child | None = None
@@ -53,33 +54,46 @@ class Seat:
         """Whether it can time a block."""
         return self._child is not None
 
-    def load(self, task: WorkerTask, timeout_s: float, stack: ExitStack) -> None:
+    def start(self, task: WorkerTask, timeout_s: float, stack: ExitStack) -> None:
+        """Its process begins to load; ``stack`` ends it."""
         self.started_at = datetime.now(UTC)
-        child = stack.enter_context(Child("sparsebench.bench.worker", task, self.log, timeout_s))
-        try:
-            self.ready = Ready.model_validate_json(child.reply())
-        except ChildFailed as failure:
-            self._end(str(failure))
-            return
-        if self.ready.status == "measured":
-            self._child = child
-            child.pause()
-        else:
-            self._end()
+        self._child = stack.enter_context(Child("sparsebench.bench.worker", task, self.log, timeout_s))
+
+    def load(self) -> None:
+        """Wait until it has loaded."""
+        if message := self._reply():
+            self.loaded = Loaded.model_validate_json(message)
+            if self.loaded.status != "measured":
+                self._end()
+
+    def warm_up(self, task: WarmUpTask) -> None:
+        if message := self._ask(task):
+            self.warm = Warm.model_validate_json(message)
 
     def time(self, task: BlockTask) -> Block | None:
         """A block, or None when the process fails."""
+        message = self._ask(task)
+        if message is None:
+            return None
+        self.blocks.append(Block.model_validate_json(message))
+        return self.blocks[-1]
+
+    def _ask(self, message: Contract) -> bytes | None:
         assert self._child
         self._child.resume()
+        self._child.send(message)
+        return self._reply()
+
+    def _reply(self) -> bytes | None:
+        """What it answers; then it is stopped. None, and it has ended, when it fails."""
+        assert self._child
         try:
-            self._child.send(task)
-            block = Block.model_validate_json(self._child.reply())
+            message = self._child.reply()
         except ChildFailed as failure:
             self._end(str(failure))
             return None
         self._child.pause()
-        self.blocks.append(block)
-        return block
+        return message
 
     def finish(self) -> None:
         assert self._child
@@ -104,17 +118,19 @@ class Generation:
     Attributes:
         task: of a lane's process.
         rounds: undisturbed ones that are wanted.
+        side_by_side: whether all load at the same time, which is quicker, but no measurement of how long it takes.
         random: of the orders.
         seconds: after which no round begins any more.
-        before: called with a lane before its process is started.
+        tell: called with what comes next, in a few words.
     """
 
     protocol: Protocol
     task: Callable[[Lane], WorkerTask]
     rounds: int
+    side_by_side: bool
     random: Random
     seconds: float
-    before: Callable[[Lane], None]
+    tell: Callable[[str], None]
 
     def together(self, seats: Sequence[Seat]) -> None:
         """All loaded, then taking turns.
@@ -124,13 +140,16 @@ class Generation:
         """
         deadline = monotonic() + self.seconds
         with ExitStack() as stack:
-            largest, available = 0, psutil.virtual_memory().available
-            for seat in self._ordered(seats):
-                if available < SPARE_MEMORY * largest:
-                    raise TooLittleMemory
-                self._load(seat, stack)
-                before, available = available, psutil.virtual_memory().available
-                largest = max(largest, before - available)
+            if self.side_by_side:
+                self.tell(f"loading {len(seats)} processes")
+                for seat in seats:
+                    self._start(seat, stack)
+                for seat in seats:
+                    seat.load()
+            else:
+                self._load_in_turn(seats, stack)
+            self._warm_up(seats)
+            self.tell(f"{sum(seat.waiting for seat in seats)} processes take turns")
             self._rounds(seats, deadline)
             for seat in seats:
                 if seat.waiting:
@@ -141,14 +160,33 @@ class Generation:
         for seat in self._ordered(seats):
             deadline = monotonic() + self.seconds / len(seats)
             with ExitStack() as stack:
-                self._load(seat, stack)
+                self.tell(f"{seat.lane.engine} {seat.lane.precision}")
+                self._start(seat, stack)
+                seat.load()
+                self._warm_up([seat])
                 self._rounds([seat], deadline)
                 if seat.waiting:
                     seat.finish()
 
-    def _load(self, seat: Seat, stack: ExitStack) -> None:
-        self.before(seat.lane)
-        seat.load(self.task(seat.lane), self.protocol.trial_timeout_s, stack)
+    def _start(self, seat: Seat, stack: ExitStack) -> None:
+        seat.start(self.task(seat.lane), self.protocol.trial_timeout_s, stack)
+
+    def _load_in_turn(self, seats: Sequence[Seat], stack: ExitStack) -> None:
+        largest, available = 0, psutil.virtual_memory().available
+        for seat in self._ordered(seats):
+            if available < SPARE_MEMORY * largest:
+                raise TooLittleMemory
+            self.tell(f"loading {seat.lane.engine} {seat.lane.precision}")
+            self._start(seat, stack)
+            seat.load()
+            before, available = available, psutil.virtual_memory().available
+            largest = max(largest, before - available)
+
+    def _warm_up(self, seats: Sequence[Seat]) -> None:
+        task = WarmUpTask(warmup_s=self.protocol.warmup_s, max_warmup_s=self.protocol.max_warmup_s)
+        for seat in self._ordered(seats):
+            if seat.waiting:
+                seat.warm_up(task)
 
     def _rounds(self, seats: Sequence[Seat], deadline: float) -> None:
         undisturbed = 0

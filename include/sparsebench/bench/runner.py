@@ -71,13 +71,15 @@ class _Run:
         mine = self._trials_of(model)
         if next_rounds(mine, self.lanes, self.request.protocol) is None:
             return
-        self._report(f"{model.network} {model.variant}, reference")
+
+        def tell(what: str) -> None:
+            self._report(f"{model.network} {model.variant}: {what}")
+
+        tell("reference")
         with TemporaryDirectory(prefix="sparsebench-") as scratch:
             bench = _Bench(self.store, model, self.request, self.host, Path(scratch))
             while rounds := next_rounds(mine, self.lanes, self.request.protocol):
-                trials = bench.generation(
-                    mine, open_lanes(self.lanes, mine), rounds, lambda lane: self._report(_words(model, lane))
-                )
+                trials = bench.generation(mine, open_lanes(self.lanes, mine), rounds, tell)
                 for trial in trials:
                     self.store.put_trial(trial)
                     self.trials.append(trial)
@@ -111,10 +113,6 @@ class _Run:
         )
 
 
-def _words(model: ArtifactRef, lane: Lane) -> str:
-    return f"{model.network} {model.variant}, {lane.engine} {lane.precision}"
-
-
 class _Bench:
     """One network's file and its reference outputs, on this machine's disk while it is measured."""
 
@@ -142,7 +140,7 @@ class _Bench:
             self.reference_error = f"no reference output from ONNX Runtime: {error}"
 
     def generation(
-        self, before: Sequence[Trial], lanes: Sequence[Lane], rounds: int, on_lane: Callable[[Lane], None]
+        self, before: Sequence[Trial], lanes: Sequence[Lane], rounds: int, tell: Callable[[str], None]
     ) -> list[Trial]:
         """The trials of the generation after those of ``before``, in the order of the lanes."""
         number = max((trial.generation for trial in before), default=-1) + 1
@@ -151,10 +149,11 @@ class _Bench:
             protocol=self.protocol,
             task=lambda lane: self._task(lane, inspect=self._cell(lane) not in inspected),
             rounds=rounds,
+            side_by_side=bool(before),
             # The order has no secret to keep; it only has to be the same again.
             random=Random(f"{self.request.seed}/{self.model.network}/{self.model.variant}/{number}"),  # noqa: S311
             seconds=self.protocol.budget_s - machine_s(before),
-            before=on_lane,
+            tell=tell,
         )
         seats = [self._seat(lane) for lane in lanes]
         if self.together:
@@ -164,7 +163,8 @@ class _Bench:
                 self.together, seats = False, [self._seat(lane) for lane in lanes]
         if not self.together:
             generation.apart([seat for seat in seats if not seat.ended_at])
-        return [self._trial(seat, number) for seat in seats]
+        alone = not (self.together and before)
+        return [self._trial(seat, number, alone) for seat in seats]
 
     def _seat(self, lane: Lane) -> Seat:
         """For a process to come; ended where it is known before that there can be none."""
@@ -185,8 +185,6 @@ class _Bench:
             reference=self.reference,
             int8=self.model.parent is not None,
             threads=self.host.physical_cores,
-            warmup_s=self.protocol.warmup_s,
-            max_warmup_s=self.protocol.max_warmup_s,
             inspect=inspect,
         )
 
@@ -199,17 +197,19 @@ class _Bench:
             precision=lane.precision,
         )
 
-    def _trial(self, seat: Seat, generation: int) -> Trial:
+    def _trial(self, seat: Seat, generation: int, loaded_alone: bool) -> Trial:
         evidence: dict[str, object]
         if seat.absence:
             evidence = {"status": "absent", "absence": seat.absence}
         elif seat.error:
             evidence = {"status": "failed", "error": seat.error}
         else:
-            assert seat.ready
-            evidence = dict(seat.ready) | dict(seat.farewell or {})
-            if seat.ready.status == "measured":
+            assert seat.loaded
+            evidence = dict(seat.loaded) | dict(seat.warm or {}) | dict(seat.farewell or {})
+            if seat.loaded.status == "measured":
                 evidence["blocks"] = tuple(seat.blocks)
+            if not loaded_alone:
+                evidence["load_s"] = None
         return Trial.model_validate(
             {
                 "cell": self._cell(seat.lane),

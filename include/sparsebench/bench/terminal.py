@@ -128,12 +128,13 @@ def _numbers(trials: list[Trial], rate: float | None, shared: list[list[float]],
         return [""] * 6
     blocks = [block for trial in measured for block in trial.blocks if not block.disturbed]
     latencies = [ms for block in blocks for ms in block.latencies_ms]
+    loads = [trial.load_s for trial in measured if trial.load_s is not None]
     return [
         f"{rate:.1f}" if rate < 1000 else f"{rate:.0f}",
         "1" if first else _ratio(shared),
         f"{median(latencies):.2f}",
         f"{quantiles(latencies, n=100, method='inclusive')[-1]:.2f}" if len(latencies) > 1 else "",
-        f"{fmean(trial.load_s or 0 for trial in measured):.2f}",
+        f"{fmean(loads):.2f}" if loads else "",
         f"{max(trial.parity.relative or 0 for trial in measured if trial.parity):.0e}",
     ]
 

@@ -1,13 +1,14 @@
 """One process of one engine: it loads a network, checks its outputs, warms up, and times a block when it is told to.
 
-``python -m sparsebench.bench.worker`` takes a WorkerTask on stdin and answers Ready; for each BlockTask it answers a
-Block; when stdin ends it answers Farewell.
+``python -m sparsebench.bench.worker`` takes a WorkerTask on stdin and answers Loaded; for a WarmUpTask it answers Warm;
+for each BlockTask a Block; when stdin ends it answers Farewell.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import UnsupportedNetwork
 from sparsebench.bench.interference import Watch
 from sparsebench.bench.parity import compare, fixed_images
-from sparsebench.bench.timing import warm_up
+from sparsebench.bench.timing import Timed, warm_up
 from sparsebench.contracts import Absence, Block, Contract, Execution, Name, Parity, Precision, Scenario
 
 
@@ -34,23 +35,31 @@ class WorkerTask(Contract):
     reference: Path
     int8: bool
     threads: int
-    warmup_s: float
-    max_warmup_s: float
     inspect: bool
     """Whether to read from the engine, at the end, how it computes."""
 
 
-class Ready(Contract):
+class Loaded(Contract):
     """What the process adds to a Trial before anything is timed; the fields are a Trial's."""
 
     status: Literal["measured", "invalid", "absent"]
     batch: int = 1
     load_s: float | None = None
-    warmup_s: float | None = None
-    steady: bool | None = None
     parity: Parity | None = None
     absence: Absence | None = None
     engine_facts: dict[str, str | float | int | bool] = {}
+
+
+class WarmUpTask(Contract):
+    warmup_s: float
+    max_warmup_s: float
+
+
+class Warm(Contract):
+    """What the process adds to a Trial when it is warm; the fields are a Trial's."""
+
+    warmup_s: float
+    steady: bool | None
 
 
 class BlockTask(Contract):
@@ -82,47 +91,47 @@ def main() -> None:
     try:
         session = engine.load(task.model, task.input_shape, task.threads, task.precision, task.scenario)
     except UnsupportedNetwork as refusal:
-        answer(Ready(status="absent", absence=Absence(reason="unsupported_network", detail=str(refusal))))
+        answer(Loaded(status="absent", absence=Absence(reason="unsupported_network", detail=str(refusal))))
         return
     load_s = perf_counter() - start
     outputs = np.concatenate([session.run(np.repeat(image[None], session.batch, 0))[:1] for image in images])
     parity = compare(outputs, np.load(task.reference), task.precision, task.int8)
-    if not parity.agrees:
-        answer(Ready(status="invalid", batch=session.batch, load_s=load_s, parity=parity, engine_facts=session.facts))
-        return
-    time = partial(session.time, np.repeat(images[:1], session.batch, 0))
-    warmup_s, steady = warm_up(time, task.warmup_s, task.max_warmup_s) if task.max_warmup_s else (0.0, None)
     answer(
-        Ready(
-            status="measured",
+        Loaded(
+            status="measured" if parity.agrees else "invalid",
             batch=session.batch,
             load_s=load_s,
-            warmup_s=warmup_s,
-            steady=steady,
             parity=parity,
             engine_facts=session.facts,
         )
     )
+    if not parity.agrees:
+        return
+    time = partial(session.time, np.repeat(images[:1], session.batch, 0))
+    warmth = WarmUpTask.model_validate_json(sys.stdin.buffer.readline())
+    warmup_s, steady = warm_up(time, warmth.warmup_s, warmth.max_warmup_s) if warmth.max_warmup_s else (0.0, None)
+    answer(Warm(warmup_s=warmup_s, steady=steady))
     for line in sys.stdin.buffer:
-        block = BlockTask.model_validate_json(line)
-        if block.settle_s:  # caches and clocks, after the others' turns
-            time(block.settle_s)
-        watch, started_at = Watch(), datetime.now(UTC)
-        timed = time(block.block_s)
-        answer(
-            Block(
-                round=block.round,
-                position=block.position,
-                started_at=started_at,
-                images=timed.images,
-                seconds=timed.seconds,
-                latencies_ms=timed.latencies_ms,
-                interference=watch.stop(),
-            )
-        )
-    peak = peak_memory_bytes()
+        answer(_block(time, BlockTask.model_validate_json(line)))
+    peak = peak_memory_bytes()  # before it is loaded a second time
     arguments = (task.model, task.input_shape, task.threads, task.precision)
     answer(Farewell(peak_memory_bytes=peak, execution=engine.execution(*arguments) if task.inspect else None))
+
+
+def _block(time: Callable[[float], Timed], task: BlockTask) -> Block:
+    if task.settle_s:  # caches and clocks, after the others' turns
+        time(task.settle_s)
+    watch, started_at = Watch(), datetime.now(UTC)
+    timed = time(task.block_s)
+    return Block(
+        round=task.round,
+        position=task.position,
+        started_at=started_at,
+        images=timed.images,
+        seconds=timed.seconds,
+        latencies_ms=timed.latencies_ms,
+        interference=watch.stop(),
+    )
 
 
 def peak_memory_bytes() -> int:
