@@ -418,9 +418,7 @@ class Trial(Contract):
     started_at: datetime
     ended_at: datetime
     blocks: tuple[Block, ...] = ()
-    load_s: float | None = Field(
-        default=None, ge=0, description="load and compile; None: beside others"
-    )
+    load_s: float | None = Field(default=None, ge=0, description="load and compile; None: beside others")
     warmup_s: float | None = Field(default=None, ge=0, description="that was discarded before the first block")
     steady: bool | None = Field(default=None, description="whether it had stopped getting faster after that")
     peak_memory_bytes: int | None = None

@@ -120,7 +120,7 @@ class _Bench:
         self.model, self.request, self.host, self.scratch = model, request, host, scratch
         self.protocol = request.protocol
         self.together = request.protocol.interleaved
-        self.file, self.reference = scratch / "model.onnx", scratch / "reference.npy"
+        self.file, self.reference = scratch / "model.onnx", scratch / "reference.npz"
         self.reference_error: str | None = None
         data = store.artifact(model.artifact)
         self.header: OnnxHeader = read_header(data, store.artifact_path(model.artifact))
@@ -130,7 +130,11 @@ class _Bench:
             parent = scratch / "parent.onnx"
             store.fetch_artifact(model.parent, parent)
         task = ReferenceTask(
-            model=parent, input_shape=model.input_shape, threads=host.physical_cores, output=self.reference
+            model=parent,
+            rounding="native" in self.protocol.precisions and model.parent is None,
+            input_shape=model.input_shape,
+            threads=host.physical_cores,
+            output=self.reference,
         )
         try:
             log = scratch / "reference.log"

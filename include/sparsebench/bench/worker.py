@@ -21,7 +21,7 @@ from sparsebench.bench.child import die_with_parent, take_stdout
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import UnsupportedNetwork
 from sparsebench.bench.interference import Watch
-from sparsebench.bench.parity import compare, fixed_images
+from sparsebench.bench.parity import compare, fixed_images, read_reference
 from sparsebench.bench.timing import Timed, warm_up
 from sparsebench.contracts import Absence, Block, Contract, Execution, Name, Parity, Precision, Scenario
 
@@ -95,7 +95,8 @@ def main() -> None:
         return
     load_s = perf_counter() - start
     outputs = np.concatenate([session.run(np.repeat(image[None], session.batch, 0))[:1] for image in images])
-    parity = compare(outputs, np.load(task.reference), task.precision, task.int8)
+    references, rounding = read_reference(task.reference)
+    parity = compare(outputs, references, task.precision, task.int8, rounding)
     answer(
         Loaded(
             status="measured" if parity.agrees else "invalid",

@@ -12,6 +12,7 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, t
 from timm.layers import set_fused_attn
 from torch import nn
 
+from sparsebench.bench.parity import photographs
 from sparsebench.catalog import Network
 from sparsebench.contracts import Weights
 from sparsebench.errors import BadInput
@@ -22,8 +23,9 @@ WEIGHTS_FILE = "model.safetensors"
 NORM_BIAS_STD = 0.1
 """Of the biases of random networks, relative to activations of about 1."""
 
-CALIBRATION_BATCHES = 4
-CALIBRATION_BATCH = 8
+CALIBRATION_BATCHES = 8
+CALIBRATION_NOISE = 4
+"""Images of noise in each batch, beside the photographs."""
 
 MIN_VARIANCE_KEPT = 0.1
 """A channel that pruning has silenced keeps this share of its variance: else its rounding errors would be
@@ -113,7 +115,8 @@ def _create(network: Network, **options: object) -> nn.Module:
 
 
 def calibrate_batch_norms(model: nn.Module, network: Network) -> None:
-    """Let the batch norms of a random network see some (seeded) noise: after it is made, and again when it is pruned.
+    """Let the batch norms of a random network see some (seeded) noise, and the photographs that the engines' outputs
+    are compared on: after it is made, and again when it is pruned.
 
     Without that, activations of random weights grow or fade from layer to layer, until the output says nothing
     of the input, or numbers are denormal, which are slow and would pass for a property of the engine.
@@ -127,11 +130,13 @@ def calibrate_batch_norms(model: nn.Module, network: Network) -> None:
         norm.momentum = None  # the plain mean over all batches
         norm.train()
     noise = torch.Generator().manual_seed(0)
+    # With noise alone, activations of a photograph would grow from layer to layer, and rounding errors with them.
+    real = torch.from_numpy(photographs(network.input_shape))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the order of the sums, and so the file's digest, does not depend on the machine
     with torch.no_grad():
         for _ in range(CALIBRATION_BATCHES):
-            model(torch.randn(CALIBRATION_BATCH, *network.input_shape, generator=noise))
+            model(torch.cat([torch.randn(CALIBRATION_NOISE, *network.input_shape, generator=noise), real]))
     torch.set_num_threads(threads)
     for norm, (momentum, variance) in zip(norms, before, strict=True):
         norm.momentum = momentum

@@ -168,3 +168,11 @@ def test_the_photographs_and_their_origin_travel_in_the_wheel():
     names = zipfile.ZipFile(io.BytesIO(wheel())).namelist()
 
     assert {"sparsebench/bench/photographs.npz", "sparsebench/bench/photographs.txt"} <= set(names)
+
+
+def test_in_native_an_engine_may_be_as_far_off_as_rounded_weights_make_a_network():
+    outputs = off_by(0.2, at=-1)
+
+    assert not compare(outputs, REFERENCES, "native", int8=False, rounding=0.01).agrees
+    assert compare(outputs, REFERENCES, "native", int8=False, rounding=0.1).agrees
+    assert not compare(outputs, REFERENCES, "f32", int8=False, rounding=0.1).agrees
