@@ -68,7 +68,7 @@ def test_nights_that_did_not_measure_the_same_are_refused(two_nights: Store) -> 
     result = sparsebench("compare", *nights, "--store", two_nights.uri)
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
-    assert "max_processes of the protocol is 30 in 2026-11-24 and 6 in 2026-11-26" in result.stderr
+    assert "name of the protocol is standard in 2026-11-24 and quick in 2026-11-26" in result.stderr
     assert "vgg19 base is artifact" in result.stderr
 
 
