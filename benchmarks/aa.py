@@ -26,6 +26,7 @@ def main(
     store: Annotated[str, typer.Option(help="of the models")] = Path(".sparsebench/store").resolve().as_uri(),
     networks_: Annotated[str, typer.Option("--networks", help="names, with commas; default: all in the store")] = "",
     protocol: str = "quick",
+    budget: Annotated[float, typer.Option(help="machine seconds of a network: six processes measure in turns")] = 120,
     pairs: Annotated[int, typer.Option(help="at least so many pairs of twins")] = 42,
     quick: Annotated[bool, typer.Option("--quick", help="three pairs of one network")] = False,
     seed: int = 0,
@@ -35,13 +36,14 @@ def main(
     found = networks(Store(store), [name for name in networks_.split(",") if name], ("base", "pruned"))
     if quick:
         found, pairs = found[:1], len(ENGINES)
+    chosen = protocols()[protocol].model_copy(update={"budget_s": budget})
     engines = [name for engine in ENGINES for name in (engine, f"{engine}.twin")]
     rows: list[dict[str, Any]] = []
     for number in range(ceil(pairs / len(ENGINES))):
         network = found[number % len(found)]
         CONSOLE.print(f"{len(rows)} of {pairs} pairs, next {network.name}", highlight=False)
         with TemporaryDirectory() as folder:
-            blocks = by_lane(measure(Path(folder), network, engines, protocols()[protocol], seed + number))
+            blocks = by_lane(measure(Path(folder), network, engines, chosen, seed + number))
         compared = {}
         for engine in ENGINES:
             shared = list(log_ratios(blocks[Lane(engine, "f32")], blocks[Lane(f"{engine}.twin", "f32")]).values())
