@@ -68,10 +68,10 @@ class Child:
             self._process.stdin.close()
 
     def reply(self) -> bytes:
-        """Its next message; empty when it has ended well without one.
+        """Its next message.
 
         Raises:
-            ChildFailed: it ended with another exit code than 0, or said nothing in time.
+            ChildFailed: it ended, or said nothing in time.
         """
         assert self._process.stdout
         deadline = monotonic() + self._timeout_s
@@ -81,11 +81,28 @@ class Child:
                 raise ChildFailed(f"said nothing for {self._timeout_s:g} s{self._tail()}")
             chunk = os.read(self._process.stdout.fileno(), 1 << 20)
             if not chunk:
-                self._wait(deadline)
-                return b""
+                self.wait()
+                raise ChildFailed(f"ended without an answer{self._tail()}")
             self._received += chunk
         message, _, self._received = self._received.partition(b"\n")
         return message
+
+    def wait(self) -> None:
+        """Until it has ended.
+
+        Raises:
+            ChildFailed: it ended with another exit code than 0, or not in time.
+        """
+        try:
+            code = self._process.wait(self._timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ChildFailed(f"did not end in {self._timeout_s:g} s{self._tail()}") from None
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            raise ChildFailed(f"killed by {name}{hint}{self._tail()}")
+        if code:
+            raise ChildFailed(f"exit code {code}{self._tail()}")
 
     def pause(self) -> None:
         """Stop it where it is, so that its idle threads take no CPU from the others."""
@@ -97,18 +114,6 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-
-    def _wait(self, deadline: float) -> None:
-        try:
-            code = self._process.wait(max(0.0, deadline - monotonic()))
-        except subprocess.TimeoutExpired:
-            raise ChildFailed(f"did not end in {self._timeout_s:g} s{self._tail()}") from None
-        if code < 0:
-            name = signal.Signals(-code).name
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
-            raise ChildFailed(f"killed by {name}{hint}{self._tail()}")
-        if code:
-            raise ChildFailed(f"exit code {code}{self._tail()}")
 
     def _tail(self) -> str:
         text = self._log.read_text("utf-8", errors="replace").strip()

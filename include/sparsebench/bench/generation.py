@@ -19,7 +19,7 @@ import psutil
 
 from sparsebench.bench.child import Child, ChildFailed
 from sparsebench.bench.worker import BlockTask, Farewell, Loaded, Warm, WarmUpTask, WorkerTask
-from sparsebench.contracts import Absence, Block, Contract, Protocol
+from sparsebench.contracts import Absence, Block, Contract, Execution, Protocol
 from sparsebench.statistics.pairs import Lane
 
 MOST_ROUNDS = 2
@@ -96,16 +96,17 @@ class Seat:
         return message
 
     def finish(self) -> None:
+        """Let it end. What it has timed stands, though it should fail where it tells how it computes."""
         assert self._child
         self._child.resume()
+        self._child.end()
         try:
-            self._child.end()
             self.farewell = Farewell.model_validate_json(self._child.reply())
-            self._child.reply()
+            self._child.wait()
         except ChildFailed as failure:
-            self._end(str(failure))
-        else:
-            self._end()
+            reason = str(failure).partition("\n")[0]
+            self.farewell = self.farewell or Farewell(execution=Execution(source=f"not told: {reason}", kernels=()))
+        self._end()
 
     def _end(self, error: str | None = None) -> None:
         self._child, self.error, self.ended_at = None, error, datetime.now(UTC)

@@ -139,7 +139,7 @@ class _Bench:
         try:
             log = scratch / "reference.log"
             with Child("sparsebench.bench.parity", task, log, self.protocol.trial_timeout_s) as child:
-                child.reply()
+                child.wait()
         except ChildFailed as error:
             self.reference_error = f"no reference output from ONNX Runtime: {error}"
 

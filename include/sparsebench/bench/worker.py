@@ -72,7 +72,7 @@ class BlockTask(Contract):
 class Farewell(Contract):
     """What the process adds to a Trial when it ends; the fields are a Trial's."""
 
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None = None
     execution: Execution | None = None
 
 

@@ -140,6 +140,22 @@ def test_an_engine_that_dies_while_others_take_turns_fails_alone(bench, network,
     assert len(trials["onnxruntime"].blocks) >= 5
 
 
+def test_an_engine_that_ends_without_an_answer_has_failed(bench, network, store):
+    done = bench.run(bench.request(network, ("quitting",)))
+
+    assert done.returncode == 0, done.stderr
+    assert only_trial(store).error.startswith("ended without an answer")
+
+
+def test_what_was_timed_stands_though_the_engine_crashes_when_asked_how_it_computes(bench, network, store):
+    done = bench.run(bench.request(network, ("secretive",)))
+
+    assert done.returncode == 0, done.stderr
+    trial = only_trial(store)
+    assert trial.status == "measured"
+    assert trial.execution.source.startswith("not told: killed by SIGABRT")
+
+
 def test_engines_take_turns_in_random_order_and_the_seed_says_which(bench, network, store):
     engines = ("onnxruntime", "openvino", "wrong")
     assert bench.run(bench.request(network, engines, min_rounds=12, max_rounds=12)).returncode == 0

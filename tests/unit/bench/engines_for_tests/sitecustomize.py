@@ -17,7 +17,7 @@ import psutil
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import Array, Engine, Session, UnsupportedNetwork
 from sparsebench.bench.timing import Timed
-from sparsebench.contracts import Precision, Scenario
+from sparsebench.contracts import Execution, Precision, Scenario
 
 
 class EngineForTests(Engine):
@@ -118,7 +118,34 @@ class Dying(EngineForTests):
         return DyingSession(model, input_shape)
 
 
-ENGINES.update({engine.name: engine() for engine in (Wrong, Crashing, Hanging, NotInstalled, Refusing, Dying)})
+class Quitting(EngineForTests):
+    """Ends well, without an answer."""
+
+    name = "quitting"
+
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
+        os._exit(0)
+
+
+class Secretive(EngineForTests):
+    """Crashes when it is asked how it computes."""
+
+    name = "secretive"
+
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
+        return RightSession(model, input_shape)
+
+    def execution(self, *_: object) -> Execution:
+        os.abort()
+
+
+ENGINES.update(
+    {engine.name: engine() for engine in (Wrong, Crashing, Hanging, NotInstalled, Refusing, Dying, Quitting, Secretive)}
+)
 
 if "AVAILABLE_MEMORY" in os.environ:
     readings = iter(os.environ["AVAILABLE_MEMORY"].split())
