@@ -29,7 +29,7 @@ $(UV): $(LOCKS)/uv.txt
 	$(UV) pip sync --python .envs/$* --require-hashes $(LOCKS)/$*.txt
 	@touch $@
 
-demo: setup ## Run the main job on this machine (NETWORKS=all: all seven; DEMO_ONCE=1: stop at the end)
+demo: setup ## Run the main job on this machine (NETWORKS=all: every one; DEMO_ONCE=1: stop at the end)
 	.venv/bin/sparsebench demo
 
 up: .venv/.ready ## Start Airflow and the emulated cloud in the background
@@ -39,7 +39,8 @@ down: .venv/.ready ## End what `make up` has started
 	.venv/bin/sparsebench down
 
 test: setup system lint ## Lint, types and all tests
-	.venv/bin/pytest
+	.venv/bin/pytest tests/unit/bench  # by itself: it measures
+	.venv/bin/pytest --numprocesses 3 --no-loadscope-reorder --ignore=tests/unit/bench
 
 system: ## Install what tests need of Debian: a browser, Postgres, Redis (done by `make test` when missing)
 	@if ! command -v chromium >/dev/null || ! command -v redis-server >/dev/null || ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \

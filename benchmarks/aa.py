@@ -41,7 +41,7 @@ def main(
     rows: list[dict[str, Any]] = []
     for number in range(ceil(pairs / len(ENGINES))):
         network = found[number % len(found)]
-        CONSOLE.print(f"{len(rows)} of {pairs} pairs, next {network.name}", highlight=False)
+        CONSOLE.print(f"{len(rows)} of {pairs} pairs: {_counted(rows)}; next {network.name}", highlight=False)
         with TemporaryDirectory() as folder:
             blocks = by_lane(measure(Path(folder), network, engines, chosen, seed + number))
         compared = {}
@@ -62,14 +62,14 @@ def main(
                     "verdict": verdict.kind,
                 }
             )
+    show(f"{len(rows)} pairs of twins by `{protocol}`: {_counted(rows)}", rows, json)
+
+
+def _counted(rows: list[dict[str, Any]]) -> str:
     wrong = sum(row["verdict"] in ("faster", "slower") for row in rows)
     excluded = sum(row["interval excludes 1"] for row in rows)
     equivalent = sum(row["verdict"] == "equivalent" for row in rows)
-    title = (
-        f"{len(rows)} pairs of twins by `{protocol}`: {wrong} false verdicts, {excluded} intervals of 95 % without 1, "
-        f"{equivalent} called equivalent"
-    )
-    show(title, rows, json)
+    return f"{wrong} false verdicts, {excluded} intervals of 95 % without 1, {equivalent} called equivalent"
 
 
 if __name__ == "__main__":

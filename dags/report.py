@@ -13,6 +13,7 @@ from __future__ import annotations
 from airflow.sdk import Param, PartitionedAssetTimetable, dag, get_current_context, task
 
 from fleet.assets import RESULTS
+from fleet.on_instance import RETRIED
 from sparsebench.errors import BadInput
 from sparsebench.report import publish
 from sparsebench.settings import Settings
@@ -37,7 +38,7 @@ settings = Settings()
     },
 )
 def report() -> None:
-    @task
+    @task(**RETRIED)
     def draw() -> str:
         context = get_current_context()
         store = Store(settings.store)

@@ -6,25 +6,30 @@
 3. **An instance is left over**: `reap_instances` ends it within the hour.
 
 ### What it does
-Builds networks with timm and prunes them with SparseML, each network on an instance of its own: `base`,
-`pruned` (to the catalog's sparsities), `fake85` and `fake99`. It exports them to ONNX, measures their sparsity
-and size, and registers them in the store, where `benchmark_sweep` finds them.
+Each network on an instance of its own: finds its weights, trains it where that is asked for, analyses how sensitive
+its layers are, prunes it with SparseML by a recipe (gradually, or in one shot), quantises it, exports it to ONNX,
+evaluates what is exported, and registers it in the store, where `benchmark_sweep` finds it.
+
+What the store has already, by a digest of all that it depends on, is not done again: an instance that is lost costs
+one epoch at most.
+
+Variants: `base`, `pruned`, `pruned_int8` (ResNet-50), and `fake85` and `fake99`, which are pruned in one shot always.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from airflow.sdk import Param, dag, get_current_context, task
 
 from fleet.assets import MODELS
-from fleet.image import resolve_image
-from fleet.on_instance import on_instance
-from fleet.params import choice, instance_type
+from fleet.on_instance import RETRIED, on_instance
+from fleet.params import budget, choice, instance_type
+from fleet.terms import run_of
 from sparsebench import catalog
-from sparsebench.fleet.plan import Run, plan_sparsify
+from sparsebench.contracts import Analysed, DatasetRef, Variant
+from sparsebench.fleet.plan import plan_sparsify
 from sparsebench.settings import Settings
-from sparsebench.sparsify.check import BUILDABLE
 from sparsebench.store import Store
 
 settings = Settings()
@@ -38,27 +43,91 @@ settings = Settings()
     tags=["sparsebench"],
     params={
         "networks": choice(catalog.networks(), catalog.networks(), "Networks", "What to build."),
-        "variants": choice(("base", "pruned"), BUILDABLE, "Variants", "What to make of each."),
-        "instance_type": instance_type("localhost"),
-        "seed": Param(0, type="integer", minimum=0, title="Seed", description="Of random weights and calibration."),
+        "variants": choice(
+            ("base", "pruned"), get_args(Variant), "Variants", "What to make of each, as far as it has them."
+        ),
+        "instance_type": instance_type("localhost", catalog.instance_types()),
+        "weights": Param(
+            "hub",
+            type="string",
+            minLength=1,
+            title="Weights",
+            description="hub; package; random; or a file: a path, file://, store:PATH, https:// or gdrive:ID; "
+            "#sha256=DIGEST at its end is checked.",
+        ),
+        "dataset": Param(
+            None,
+            type=["null", "string"],
+            title="Labelled images",
+            description="Empty: nothing is trained or evaluated. builtin:digits, with random weights: small networks "
+            "for a small real task. Or a folder like ImageNet's: a path, file://, s3:// or store:PREFIX.",
+        ),
+        "dense_epochs": Param(
+            0,
+            type="integer",
+            minimum=0,
+            maximum=1000,
+            title="Epochs of dense training",
+            description="Before anything is pruned; 0 for weights that are trained.",
+        ),
+        "epochs": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1000,
+            title="Epochs of gradual pruning",
+            description="Stabilise, prune, fine-tune; the study's were 50. Empty: pruned in one shot.",
+        ),
+        "batch": Param(64, type="integer", minimum=2, maximum=4096, title="Images a step of training"),
+        "sensitivity": Param(
+            "none",
+            type="string",
+            enum=list(get_args(Analysed)),
+            title="Analyse sensitivity",
+            description="How much accuracy a layer costs when it alone is pruned: of the ten largest, or of all.",
+        ),
+        "budget_points": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            maximum=100,
+            title="Accuracy that a layer may cost (points)",
+            description="The targets are then those of the sensitivity analysis. Empty: the catalog's.",
+        ),
+        "recipe": Param(
+            "",
+            type="string",
+            format="multiline",
+            title="Recipe",
+            description="SparseML's YAML, for one network, instead of targets and epochs.",
+        ),
+        "seed": Param(0, type="integer", minimum=0, title="Seed", description="Of weights, masks and images' order."),
+        "hours": Param(
+            4,
+            type="integer",
+            minimum=1,
+            maximum=48,
+            title="Hours",
+            description="After which an instance ends itself. A training goes on from there when triggered again.",
+        ),
+        "budget_usd": budget(settings),
     },
 )
 def sparsify() -> None:
-    @task
+    @task(**RETRIED)
     def plan() -> list[dict[str, Any]]:
         context = get_current_context()
-        params, run = context["params"], context["dag_run"]
+        params = dict(context["params"])
+        uri = params.pop("dataset")
         jobs = plan_sparsify(
             Store(settings.store),
-            networks=tuple(params["networks"]),
-            variants=tuple(params["variants"]),
-            instance_type=params["instance_type"],
-            seed=params["seed"],
-            run=Run(run.dag_id, run.run_id, resolve_image()),
+            run=run_of(context, [params["instance_type"]]),
+            dataset=DatasetRef.at(uri) if uri else None,
+            **{name: value for name, value in params.items() if name != "budget_usd"},
         )
         return [job.model_dump(mode="json") for job in jobs]
 
-    @task(outlets=[MODELS])
+    @task(outlets=[MODELS], **RETRIED)
     def publish() -> list[str]:
         """The models that the store has now."""
         return [f"{card.network}/{card.variant} {card.sparsity:.1%}" for card in Store(settings.store).model_cards()]

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-# ---------------------------------------------------------------------------------------- localcloud
 import urllib.request
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from sparsebench.localcloud import LocalCloud, running
+
+LONGEST = ("end_to_end", "with_celery", "sparsify")
+"""Folders whose tests are to begin first."""
+
+hypothesis.settings.register_profile("tests", deadline=None)  # three processes share the machine
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
+class ByFolder(LoadScopeScheduling):
+    """Tests of a folder share what is slow to start, so one process runs them; other folders' run beside them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::")[0].rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    return ByFolder(config, log)
 
 
 @pytest.fixture(scope="session")

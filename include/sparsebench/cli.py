@@ -5,7 +5,7 @@ in every environment.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -92,6 +92,34 @@ def compare(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
     """Measure any ONNX classifier with all engines on this machine: sparsebench bench model.onnx"""
+    _in_bench("sparsebench.bench", "model", *context.args)
+
+
+@app.command("import")
+def import_(
+    network: Annotated[str, typer.Argument(help="Name in the catalog.")],
+    variant: Annotated[str, typer.Argument(help="Which of its variants the file is.")],
+    source: Annotated[str, typer.Argument(help="The ONNX file: a path, https://…, gdrive:<id> or store:<path>.")],
+    store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Digest that the file must have.")] = None,
+) -> None:
+    """Make a ready ONNX file a network's variant, when every engine on this machine really runs it."""
+    from sparsebench.settings import Settings
+
+    if Path(source).is_file():
+        source = str(Path(source).absolute())
+    if sha256 is not None:
+        source = f"{source}#sha256={sha256}"
+    where = store or Settings().store
+    _in_bench("sparsebench.importing", "model", "--store", where, "--", network, variant, source)
+
+
+def _in_bench(module: str, *arguments: str) -> NoReturn:
+    """Go on as a module of the bench environment.
+
+    Raises:
+        BadInput: it is not installed.
+    """
     import os
     import sys
 
@@ -101,9 +129,8 @@ def bench(context: typer.Context) -> None:
     if not python.exists():
         raise BadInput(f"the bench environment {python.parents[1]} is not there: run `make setup` first")
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT / "include")}
-    command = [str(python), "-m", "sparsebench.bench", "model", *context.args]
     sys.stdout.flush()
-    os.execve(python, command, environment)  # noqa: S606
+    os.execve(python, [str(python), "-m", module, *arguments], environment)  # noqa: S606
 
 
 @app.command()

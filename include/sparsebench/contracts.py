@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from sparsebench.errors import BadInput
 
 Precision = Literal["f32", "native"]
 """The lane of a measurement: every engine held to fp32, or each engine's own choice."""
@@ -24,8 +27,17 @@ Scenario = Literal["latency", "throughput"]
 
 Variant = Literal["base", "pruned", "pruned_int8", "fake85", "fake99"]
 
+Analysed = Literal["none", "largest", "all"]
+"""Layers whose sensitivity is analysed: `largest` are the ten that the study had."""
+
+Market = Literal["on_demand", "spot"]
+"""How an instance is bought: for as long as it is wanted, or cheaper and with two minutes' notice of its end."""
+
 Environment = Literal["bench", "sparsify"]
 """The environments that an instance installs; each has a lock of that name."""
+
+Module = Literal["bench", "sparsify", "importing"]
+"""Those of ours that an instance runs: ``python -m sparsebench.<module> run``."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -48,6 +60,20 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def checked(cls, **fields: Any) -> Self:
+        """Of what a person gave.
+
+        Raises:
+            BadInput: names the field, the value and what is wrong.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BadInput(f"{where} is {first['input']!r}: {first['msg']}") from error
+
     def to_json(self) -> bytes:
         """UTF-8 JSON with sorted keys: the same content is the same bytes."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode() + b"\n"
@@ -64,11 +90,32 @@ class LayerSparsity(Contract):
     sparsity: Fraction
 
 
-class Weights(Contract):
-    """Where a network's weights come from. Random weights have no accuracy, and are named as such."""
+class DatasetRef(Contract):
+    """Labelled images that a network is trained with or evaluated on."""
 
-    kind: Literal["pretrained", "random"]
-    origin: str = Field(description="the hub's name of the weights, or the reason why they are random")
+    name: Name
+    uri: str = Field(min_length=1, description="builtin:digits, or of an ImageNet folder: a path, file:// or s3://")
+
+    @classmethod
+    def at(cls, uri: str) -> Self:
+        """Named by the last part of its URI."""
+        last = re.split(r"[/:]", uri.rstrip("/"))[-1]
+        return cls(name=re.sub(r"[^A-Za-z0-9._-]|^[._-]+", "", last)[:64] or "dataset", uri=uri)
+
+
+DIGITS = DatasetRef(name="digits", uri="builtin:digits")
+"""Handwritten digits of 8 × 8 pixels, which scikit-learn has with it: a real task that is small."""
+
+
+class Weights(Contract):
+    """Where a network's weights come from. Random weights have no accuracy, and are named as such.
+
+    ``pretrained``: found ready. ``trained``: by the pipeline, from random ones. ``random``: not trained at all.
+    """
+
+    kind: Literal["pretrained", "trained", "random"]
+    origin: str = Field(description="where they were found, what they were trained on, or why they are random")
+    digest: Sha256 | None = Field(default=None, description="of the file that they were found in")
     seed: int | None = None
 
 
@@ -85,6 +132,9 @@ class ModelCard(Contract):
     network: Name
     variant: Variant
     artifact: Sha256 = Field(description="artifacts/<sha256>.onnx")
+    encodings: dict[Name, Sha256] = Field(
+        default_factory=dict, description="by engine: the artifact of those that need another encoding of the network"
+    )
     artifact_bytes: int = Field(gt=0)
     gzip_bytes: int = Field(gt=0, description="size after gzip -9")
     input_shape: tuple[int, int, int] = Field(description="channels, height, width; the batch is dynamic")
@@ -94,6 +144,12 @@ class ModelCard(Contract):
     recipe: str = Field(description="the SparseML recipe (YAML) that was carried out; empty for base")
     weights: Weights
     accuracy: Accuracy | None = None
+    parent: Sha256 | None = Field(default=None, description="of an INT8 network: the fp32 file that it was made from")
+    same_top1: Fraction | None = Field(
+        default=None, description="of an INT8 network: images of the dataset whose top class is its fp32 parent's"
+    )
+    training: Sha256 | None = Field(default=None, description="key of its training in the store")
+    sensitivity: Sha256 | None = Field(default=None, description="key of its analysis in the store")
     versions: dict[str, str] = Field(description="of the packages that made it")
 
 
@@ -152,6 +208,7 @@ class Manifest(Contract):
     frozen_at: datetime
     protocol: Protocol
     models: tuple[ModelCard, ...]
+    image: str = Field(description="AMI id of its instances: the public parameters that name one move")
     payload: Sha256 = Field(description="payloads/<sha256>.whl")
     bench_lock: Sha256 = Field(description="locks/<sha256>.txt")
     digest: Sha256
@@ -181,6 +238,7 @@ class ArtifactRef(Contract):
     network: Name
     variant: Variant
     artifact: Sha256
+    encodings: dict[Name, Sha256] = Field(default_factory=dict, description="as of the model card")
     input_shape: tuple[int, int, int]
     parent: Sha256 | None = Field(default=None, description="of an INT8 network: the fp32 file that it was made from")
 
@@ -203,12 +261,40 @@ class BenchRequest(Contract):
 
 
 class SparsifyRequest(Contract):
-    """requests/<job>.json: which variants of one network are to be built."""
+    """requests/<job>.json: which variants of one network are to be built, and how."""
 
     job: Name
     network: Name
     variants: tuple[Variant, ...] = Field(min_length=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, description="of random weights, the order of images and random masks")
+    weights: str = Field(
+        default="hub",
+        min_length=1,
+        description="hub, package, random; or a file: a path, file://, store:<path>, https:// or gdrive:<id>",
+    )
+    dataset: DatasetRef | None = Field(default=None, description="None: nothing is trained, and nothing evaluated")
+    dense_epochs: int = Field(default=0, ge=0, le=1000, description="that the dense network is trained for, first")
+    epochs: int | None = Field(
+        default=None, ge=1, le=1000, description="of gradual pruning; None: the variant is pruned in one shot"
+    )
+    batch: int = Field(default=64, ge=2, le=4096, description="images a step of training")
+    recipe: str = Field(default="", description="SparseML's YAML for `pruned`, instead of the catalog's targets")
+    sensitivity: Analysed = Field(default="none", description="layers that are pruned alone, to see what each costs")
+    budget_points: float | None = Field(
+        default=None, ge=0, le=100, description="of accuracy that a layer may cost: targets come from the analysis"
+    )
+
+
+class ImportRequest(Contract):
+    """requests/<job>.json: a ready ONNX file that is to be a variant of a network."""
+
+    job: Name
+    network: Name
+    variant: Variant
+    source: str = Field(
+        min_length=1,
+        description="a path, file://, store:<path>, https:// or gdrive:<id>; #sha256=<hex> may follow",
+    )
 
 
 class Job(Contract):
@@ -219,12 +305,52 @@ class Job(Contract):
     run_id: str = Field(max_length=256, description="of the run that launches it; a tag holds 256 characters")
     label: str = Field(description="what the UI shows for it")
     instance_type: Name
-    image: str = Field(description="AMI id, resolved once for the run")
-    environment: Environment
+    image: str = Field(description="AMI id: the night's, or for another pipeline the run's")
+    module: Module
     lock: Sha256
     payload: Sha256
     request: str = Field(description="path of the request in the store")
     max_minutes: int = Field(ge=1, le=2880, description="the instance ends itself after this")
+    market: Market = "on_demand"
+    usd_per_hour: float | None = Field(default=0, ge=0, description="on demand; None: the catalog has no price")
+    budget_usd: float | None = Field(default=None, ge=0, description="of its whole run; None: without limit")
+    max_live: int = Field(default=64, ge=1, description="of the project's instances at a time")
+
+    @property
+    def environment(self) -> Environment:
+        """What the module runs in: importing tries a file in the engines."""
+        return "sparsify" if self.module == "sparsify" else "bench"
+
+    @property
+    def run_key(self) -> str:
+        """Of the run, safe as one component of a path."""
+        return run_key(self.dag_id, self.run_id)
+
+
+def run_key(dag_id: str, run_id: str) -> str:
+    """A short name of a run: its own may hold any character."""
+    return sha256(f"{dag_id}/{run_id}".encode())[:16]
+
+
+class Launch(Contract):
+    """launches/<run key>/<instance_id>.json: an instance that is paid for, from its launch until its end is known."""
+
+    instance_id: str
+    instance_type: Name
+    job: Name
+    zone: str
+    market: Market
+    usd_per_hour: float | None = Field(ge=0, description="on demand, which a spot instance never exceeds")
+    launched_at: datetime
+    ends_by: datetime = Field(description="it ends itself by then")
+    ended_at: datetime | None = None
+    lost: bool = Field(default=False, description="it ended before its job, or was given up")
+    credits_left: float | None = Field(default=None, description="of a burstable type: CPU credits at its end")
+
+    def cost_usd(self, now: datetime) -> float:
+        """What it has cost, at most. (EC2 bills by the second, for a minute at least.)"""
+        seconds = ((self.ended_at or now) - self.launched_at).total_seconds()
+        return (self.usd_per_hour or 0) * max(60.0, seconds) / 3600
 
 
 class Progress(Contract):
@@ -238,6 +364,8 @@ class Progress(Contract):
     updated_at: datetime
     failed: int = Field(default=0, ge=0)
     finished: bool = False
+    left_s: float | None = Field(default=None, ge=0, description="that it will take, as far as can be said")
+    tail: tuple[str, ...] = Field(default=(), description="the last lines of its output")
 
 
 # ---------------------------------------------------------------------------------------------- hosts
@@ -283,7 +411,8 @@ class Cell(Contract):
 class Parity(Contract):
     """An engine's outputs on the fixed images against the reference, before anything is timed.
 
-    The reference is ONNX Runtime's output of the same file in fp32; of an INT8 network, that of its fp32 parent.
+    The reference is ONNX Runtime's output of the same file in fp32; of an INT8 network, that of its fp32 parent; and of
+    ONNX Runtime itself, once, when the file was exported, torch's.
     """
 
     images: int = Field(gt=0, description="that were compared")
@@ -438,14 +567,42 @@ class Trial(Contract):
         return self
 
 
+FailureReason = Literal["quota", "capacity", "unsupported", "over_budget", "interrupted", "failed"]
+"""Why an instance did not do its job: the account's quota of vCPUs; no zone had one; no zone offers the type; the
+run's budget; it was taken away, again and again; anything else."""
+
+
+Step = Literal["launch", "agent", "prepare", "work"]
+"""What a job goes through: it has an instance, which takes commands, and has the environment, and did the work."""
+
+
+class Failure(Contract):
+    """failures/<job>.json: why the last attempt of a job's step failed."""
+
+    job: Name
+    step: Step
+    reason: FailureReason
+    detail: str
+    at: datetime
+
+
 class MissingCell(Contract):
     """A cell that a run was to measure and that has no valid number."""
 
     cell: Cell
-    reason: Literal["absent", "invalid", "failed", "launch", "agent", "prepare", "work"] = Field(
-        description="of the trial, or the step of the instance that failed before it could be measured"
+    reason: Literal["absent", "invalid", FailureReason] = Field(
+        description="of the trial, or of the failure of its instance before it could be measured"
     )
     detail: str
+
+
+class Took(Contract):
+    """How long a network's variant was measured on an instance type, from its first process to its last."""
+
+    instance_type: Name
+    network: Name
+    variant: Variant
+    machine_s: float = Field(ge=0)
 
 
 class Collection(Contract):
@@ -456,3 +613,5 @@ class Collection(Contract):
     planned: int = Field(ge=0)
     measured: int = Field(ge=0)
     missing: tuple[MissingCell, ...]
+    took: tuple[Took, ...] = ()
+    cost_usd: float | None = Field(default=None, ge=0, description="of its instances, at most; None: not known")

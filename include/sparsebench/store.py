@@ -1,13 +1,16 @@
 """The store: one folder tree behind a URI, ``file://…`` on one machine and ``s3://…`` on AWS.
 
 This module alone knows the layout. Objects are immutable, content-addressed where they can be, and
-every write is atomic: a reader sees the whole object or none. Only ``progress/`` is replaced as it goes
-on, and a night's ``report/`` is drawn again.
+every write is atomic: a reader sees the whole object or none. Only what tells how a job goes is replaced as it goes
+on (``progress/``, ``outputs/``, ``launches/``, ``failures/``), and a night's ``report/`` is drawn again.
 
     artifacts/<sha256>.onnx                                    what is measured
     payloads/<sha256>.whl  locks/<sha256>.txt                  what an instance installs
     models/<network>/<variant>.json                            the newest model card of each variant
-    requests/<job>.json                                        what an instance is to build
+    requests/<job>.json                                        what an instance is to build or import
+    checkpoints/<key>.pt                                       how far a training has come; the key is of its inputs
+    checkpoints/<key>.json                                     how far an analysis of sensitivity has come
+    trainings/<key>.json  sensitivities/<key>.json             what a training, an analysis found; of its inputs too
     nights/<night>/manifest.json                               the night's frozen inputs
     nights/<night>/jobs/<job>.json                             what an instance is to measure
     nights/<night>/trials/<instance_type>/<cell>/<trial>.json  one object a trial
@@ -15,6 +18,9 @@ on, and a night's ``report/`` is drawn again.
     nights/<night>/collections/<job>.json                      what a run measured, and what is missing
     nights/<night>/report/…                                    index.html, figures, tables as CSV
     progress/<job>.json                                        how far a job has come
+    outputs/<job>.txt                                          what it printed, whole, when it has ended
+    launches/<run key>/<instance_id>.json                      what a run launched: times and prices
+    failures/<job>.json                                        why the last attempt of a job failed
 """
 
 from __future__ import annotations
@@ -36,7 +42,10 @@ from sparsebench.contracts import (
     BenchRequest,
     Collection,
     Contract,
+    Failure,
     HostFacts,
+    ImportRequest,
+    Launch,
     Manifest,
     ModelCard,
     Progress,
@@ -45,8 +54,18 @@ from sparsebench.contracts import (
     sha256,
 )
 from sparsebench.errors import IntegrityError, StoreError
+from sparsebench.sparsify.results import Sensitivity, TrainingRecord
 
 C = TypeVar("C", bound=Contract)
+
+
+_S3 = {
+    # Other processes write while we read.
+    "use_listings_cache": False,
+    "skip_instance_cache": True,
+    # botocore signs URLs by version 2 in some regions, which S3 refuses for buckets of after June 2020.
+    "config_kwargs": {"signature_version": "s3v4"},
+}
 
 
 class Store:
@@ -60,9 +79,7 @@ class Store:
     def __init__(self, uri: str):
         self.uri = uri.rstrip("/")
         try:
-            # No listing cache: other processes write while we read.
-            options = {"use_listings_cache": False, "skip_instance_cache": True} if uri.startswith("s3://") else {}
-            self._fs, self._root = fsspec.core.url_to_fs(self.uri, **options)
+            self._fs, self._root = fsspec.core.url_to_fs(self.uri, **(_S3 if uri.startswith("s3://") else {}))
         except (ValueError, ImportError) as error:
             raise StoreError(f"store {uri!r}: {error}; expected file:///folder or s3://bucket/prefix") from error
 
@@ -221,6 +238,31 @@ class Store:
     def model_cards(self) -> list[ModelCard]:
         return self._load_all(ModelCard, "models")
 
+    @staticmethod
+    def checkpoint_path(key: str) -> str:
+        return f"checkpoints/{key}.pt"
+
+    def put_training(self, key: str, training: TrainingRecord) -> None:
+        self.write(f"trainings/{key}.json", training.to_json())
+
+    def training(self, key: str) -> TrainingRecord:
+        return self._load(TrainingRecord, f"trainings/{key}.json")
+
+    def put_sensitivity(self, key: str, sensitivity: Sensitivity) -> None:
+        self.write(f"sensitivities/{key}.json", sensitivity.to_json())
+
+    def sensitivity(self, key: str) -> Sensitivity | None:
+        path = f"sensitivities/{key}.json"
+        return self._load(Sensitivity, path) if self.exists(path) else None
+
+    def put_sensitivity_so_far(self, key: str, sensitivity: Sensitivity) -> None:
+        self.write(f"checkpoints/{key}.json", sensitivity.to_json())
+
+    def sensitivity_so_far(self, key: str) -> Sensitivity | None:
+        """Of an analysis that may be under way: the layers that were tried whole."""
+        path = f"checkpoints/{key}.json"
+        return self._load(Sensitivity, path) if self.exists(path) else None
+
     # Nights.
 
     def nights(self) -> list[str]:
@@ -247,8 +289,12 @@ class Store:
             self._write(f"nights/{manifest.night}/manifest.json", manifest.to_json(), exclusive=True)
         return self.manifest(manifest.night)
 
+    @staticmethod
+    def bench_request_path(request: BenchRequest) -> str:
+        return f"nights/{request.night}/jobs/{request.job}.json"
+
     def put_bench_request(self, request: BenchRequest) -> str:
-        path = f"nights/{request.night}/jobs/{request.job}.json"
+        path = self.bench_request_path(request)
         self.write_once(path, request.to_json())
         return path
 
@@ -262,6 +308,14 @@ class Store:
 
     def sparsify_request(self, path: str) -> SparsifyRequest:
         return self._load(SparsifyRequest, path)
+
+    def put_import_request(self, request: ImportRequest) -> str:
+        path = f"requests/{request.job}.json"
+        self.write_once(path, request.to_json())
+        return path
+
+    def import_request(self, path: str) -> ImportRequest:
+        return self._load(ImportRequest, path)
 
     def put_trial(self, trial: Trial) -> None:
         cell = trial.cell
@@ -303,3 +357,23 @@ class Store:
     def progress(self, job: str) -> Progress | None:
         path = f"progress/{job}.json"
         return self._load(Progress, path) if self.exists(path) else None
+
+    @staticmethod
+    def output_path(job: str) -> str:
+        return f"outputs/{job}.txt"
+
+    # What became of instances.
+
+    def put_launch(self, run_key: str, launch: Launch) -> None:
+        self.write(f"launches/{run_key}/{launch.instance_id}.json", launch.to_json())
+
+    def launches(self, run_key: str) -> list[Launch]:
+        """All instances of a run, the first one first."""
+        return sorted(self._load_all(Launch, f"launches/{run_key}"), key=lambda launch: launch.launched_at)
+
+    def put_failure(self, failure: Failure) -> None:
+        self.write(f"failures/{failure.job}.json", failure.to_json())
+
+    def failure(self, job: str) -> Failure | None:
+        path = f"failures/{job}.json"
+        return self._load(Failure, path) if self.exists(path) else None

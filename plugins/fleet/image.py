@@ -9,13 +9,13 @@ from sparsebench.errors import BadInput
 from sparsebench.settings import Settings
 
 
-def resolve_image() -> str:
-    """The AMI id of ``Settings.image``, resolved once for a run: public parameters move.
+def resolve_image(gpu: bool = False) -> str:
+    """The AMI id of ``Settings.image`` or ``Settings.gpu_image``, resolved once for a run: public parameters move.
 
     Raises:
         BadInput: there is no region, no credentials or no such parameter, or AWS refuses or does not answer.
     """
-    image = Settings().image
+    name, image = ("SPARSEBENCH_GPU_IMAGE", Settings().gpu_image) if gpu else ("SPARSEBENCH_IMAGE", Settings().image)
     if image.startswith("ami-"):
         return image
     try:
@@ -27,4 +27,4 @@ def resolve_image() -> str:
     except NoRegionError as error:
         raise BadInput("AWS_DEFAULT_REGION: not set; set it to the region to launch in, such as us-east-1") from error
     except (BotoCoreError, ClientError) as error:
-        raise BadInput(f"SPARSEBENCH_IMAGE is {image!r}: {error}") from error
+        raise BadInput(f"{name} is {image!r}: {error}") from error

@@ -5,15 +5,35 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import WeightRule, task_group
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, WeightRule, task_group
 
-from fleet.agent import AgentOnlineSensor
-from fleet.command import RunOnInstanceOperator
-from fleet.launch import LaunchInstanceOperator
+from fleet.step import STEPS, InstanceStepOperator
 from fleet.terminate import TerminateInstancesOperator
+from sparsebench.errors import BadInput, IntegrityError
+from sparsebench.fleet.failures import (
+    InstanceLost,
+    LostTooOften,
+    NoCapacity,
+    NoRoom,
+    NotOffered,
+    OverBudget,
+    QuotaReached,
+)
 
-RETRY = {"retries": 2, "retry_delay": timedelta(seconds=30)}
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule([NotOffered, OverBudget, LostTooOften, BadInput, IntegrityError], RetryAction.FAIL),
+        RetryRule([NoRoom, QuotaReached], RetryAction.FAIL, reason="it has waited for hours"),
+        RetryRule(HITLRejectException, RetryAction.FAIL, reason="a person has said no"),
+        RetryRule(NoCapacity, RetryAction.RETRY, timedelta(minutes=5), "a zone may have one later"),
+        RetryRule(InstanceLost, RetryAction.RETRY, timedelta(seconds=15), "another instance goes on"),
+    ]
+)
+
+RETRIED: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=30), "retry_policy": RETRY_POLICY}
+"""Of every task that can be done again: its worker may die, AWS and the store may not answer."""
 
 
 @task_group(
@@ -30,15 +50,21 @@ def on_instance(job: Any) -> None:
     skip the teardown. The teardown finds instances by tag.
     """
     scope = EmptyOperator(task_id="scope")
-    launch = LaunchInstanceOperator(task_id="launch", job=job, **RETRY)
-    agent = AgentOnlineSensor(task_id="agent", instance_id=launch.output, timeout=900, **RETRY)
-    prepare = RunOnInstanceOperator(task_id="prepare", job=job, instance_id=launch.output, step="prepare", **RETRY)
-    work = RunOnInstanceOperator(task_id="work", job=job, instance_id=launch.output, step="work", **RETRY)
-    terminate = TerminateInstancesOperator(
-        task_id="terminate", job=job, retries=5, retry_delay=timedelta(seconds=20)
-    ).as_teardown(setups=scope, on_failure_fail_dagrun=True)
-    scope >> launch >> agent >> prepare >> work >> terminate
-
-
-STEPS = ("launch", "agent", "prepare", "work")
-"""The group's steps, in order, by task id."""
+    steps = [
+        InstanceStepOperator(
+            task_id=step,
+            job=job,
+            step=step,
+            **RETRIED,
+            # One launch at a time, those that wait for room included, so that none overtakes the count of the others.
+            max_active_tis_per_dag=1 if step == "launch" else None,
+        )
+        for step in STEPS
+    ]
+    terminate = TerminateInstancesOperator(task_id="terminate", job=job, **RETRIED).as_teardown(
+        setups=scope, on_failure_fail_dagrun=True
+    )
+    before: Any = scope
+    for step in [*steps, terminate]:
+        before >> step
+        before = step

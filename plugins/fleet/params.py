@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from sparsebench import catalog
+from sparsebench.settings import Settings
 
 
 def choice(default: Iterable[str] | None, known: Iterable[str], title: str, description: str) -> Any:
@@ -28,6 +28,16 @@ def choice(default: Iterable[str] | None, known: Iterable[str], title: str, desc
     )
 
 
-def instance_type(default: str) -> Any:
-    known = list(catalog.instance_types())
-    return Param(default, type="string", enum=known, title="Instance type", description="Where the work is done.")
+def instance_type(default: str, known: Iterable[str]) -> Any:
+    return Param(default, type="string", enum=list(known), title="Instance type", description="Where the work is done.")
+
+
+def budget(settings: Settings) -> Any:
+    return Param(
+        settings.budget_usd,
+        type=["null", "number"],
+        minimum=0,
+        title="Budget (USD)",
+        description="What the run's instances may cost. It does not start if it is expected to cost more. "
+        "Empty: without limit.",
+    )

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.operators.ec2 import EC2TerminateInstanceOperator
 from airflow.sdk import Context
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sparsebench.contracts import Job
+from fleet.aws import PATIENT, ec2_client
+from sparsebench.contracts import Job, Launch
 from sparsebench.fleet import instances
+from sparsebench.fleet.spending import spent_usd
+from sparsebench.settings import Settings
+from sparsebench.store import Store
 
 
 class TerminateInstancesOperator(EC2TerminateInstanceOperator):
@@ -26,9 +33,44 @@ class TerminateInstancesOperator(EC2TerminateInstanceOperator):
 
     def execute(self, context: Context) -> list[str]:
         job = Job.model_validate(self.job)
-        self.instance_ids = [instance.instance_id for instance in instances.find(self.hook.conn, job.job)]
+        ec2 = ec2_client(self.aws_conn_id, self.region_name)
+        self.instance_ids = [instance.instance_id for instance in instances.find(ec2, job.job)]
         if self.instance_ids:
             super().execute(context)
         else:
             self.log.info("Job %s has no instance", job.job)
+        self._note(job)
         return self.instance_ids
+
+    def _note(self, job: Job) -> None:
+        """That the job's instances have ended, and what the run has cost."""
+        store, now = Store(Settings().store), datetime.now(UTC)
+        for launch in store.launches(job.run_key):
+            if launch.job == job.job and launch.ended_at is None:
+                ended = {"ended_at": now, "credits_left": self._credits_left(launch, now)}
+                store.put_launch(job.run_key, launch.model_copy(update=ended))
+        spent, budget = spent_usd(store.launches(job.run_key), now), job.budget_usd
+        self.log.info("The run has cost %.2f USD so far%s", spent, "" if budget is None else f" of {budget:.2f}")
+
+    def _credits_left(self, launch: Launch, now: datetime) -> float | None:
+        """CPU credits of a burstable instance, which EC2 reports every five minutes; None where it has not."""
+        if not instances.is_burstable(launch.instance_type):
+            return None
+        metrics: Any = AwsBaseHook(
+            self.aws_conn_id, region_name=self.region_name, client_type="cloudwatch", config=PATIENT
+        ).conn
+        try:
+            answer = metrics.get_metric_statistics(
+                Namespace="AWS/EC2",
+                MetricName="CPUCreditBalance",
+                Dimensions=[{"Name": "InstanceId", "Value": launch.instance_id}],
+                StartTime=now - timedelta(minutes=15),
+                EndTime=now,
+                Period=300,
+                Statistics=["Minimum"],
+            )
+        except (BotoCoreError, ClientError) as error:
+            self.log.warning("CPU credits of %s: %s", launch.instance_id, error)
+            return None
+        points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
+        return points[-1]["Minimum"] if points else None

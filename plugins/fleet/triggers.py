@@ -5,29 +5,54 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.ec2 import EC2Hook
-from airflow.providers.amazon.aws.hooks.ssm import SsmHook
+import aiohttp
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fleet.aws import ec2_hook, ssm_hook
+from sparsebench.contracts import Progress
+from sparsebench.errors import StoreError
+from sparsebench.fleet.spending import spent_usd
+from sparsebench.settings import Settings
+from sparsebench.store import Store
 
 POLL_S = 12
 """Not faster: a task that is resumed seconds after it deferred can overtake the executor's event of its
 first leg on a slow scheduler, which then fails it."""
 
+COST_S = 60
+"""Between two times that the run's cost is looked up."""
+
 GONE = ("shutting-down", "terminated", "stopping", "stopped")
+
+PASSING = (
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "Unavailable",
+)
+"""Error codes that say nothing of what is asked."""
 
 
 class InstanceTrigger(BaseTrigger):
-    """Polls until ``check`` has an answer, or the instance is gone.
+    """Polls until ``check`` has an answer, the instance is gone, or it is too late.
 
-    The event is a dictionary with ``status`` and what belongs to it; ``gone`` is the instance's end.
+    The event is a dictionary with ``status``, ``instance_id`` and what belongs to them: ``gone`` is the instance's
+    end, ``silent`` that nothing had happened by ``until``. An AWS that does not answer is waited for.
     """
 
-    def __init__(self, instance_id: str, aws_conn_id: str | None, region_name: str | None):
+    def __init__(self, instance_id: str, until: datetime, aws_conn_id: str | None, region_name: str | None):
         super().__init__()
         self.instance_id = instance_id
+        self.until = until
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
 
@@ -35,47 +60,71 @@ class InstanceTrigger(BaseTrigger):
         kind = type(self)
         return f"{kind.__module__}.{kind.__qualname__}", {
             "instance_id": self.instance_id,
+            "until": self.until,
             "aws_conn_id": self.aws_conn_id,
             "region_name": self.region_name,
         }
+
+    @property
+    @abstractmethod
+    def what(self) -> str:
+        """What is waited for, in words."""
 
     @abstractmethod
     async def check(self, ssm: Any) -> dict[str, Any] | None:
         """An event's payload, or None to go on waiting."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        ssm_hook = SsmHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
-        ec2_hook = EC2Hook(aws_conn_id=self.aws_conn_id, region_name=self.region_name, api_type="client_type")
-        async with await ssm_hook.get_async_conn() as ssm, await ec2_hook.get_async_conn() as ec2:
+        yield TriggerEvent({"instance_id": self.instance_id, **await self._wait()})
+
+    async def _wait(self) -> dict[str, Any]:
+        async with (
+            await ssm_hook(self.aws_conn_id, self.region_name).get_async_conn() as ssm,
+            await ec2_hook(self.aws_conn_id, self.region_name).get_async_conn() as ec2,
+        ):
             while True:
                 await asyncio.sleep(POLL_S)
                 try:
-                    if event := await self.check(ssm):
-                        yield TriggerEvent(event)
-                        return
-                    state = await self._state(ec2)
+                    if event := await self.check(ssm) or await self._end(ec2, ssm):
+                        return event
                 except ClientError as error:
-                    if error.response["Error"]["Code"] not in ("ThrottlingException", "RequestLimitExceeded"):
+                    if error.response["Error"]["Code"] not in PASSING:
                         raise
-                    self.log.warning("throttled: %s", error)
-                    continue
-                if state in GONE:
-                    # Its command may have ended in the moment before.
-                    yield TriggerEvent(await self.check(ssm) or {"status": "gone", "state": state})
-                    return
+                    self.log.warning("AWS: %s", error)
+                except (BotoCoreError, aiohttp.ClientError, StoreError, OSError) as error:
+                    self.log.warning("AWS does not answer: %s", error)
+                if datetime.now(UTC) > self.until:
+                    return {"status": "silent", "what": self.what}
 
-    async def _state(self, ec2: Any) -> str:
+    async def _end(self, ec2: Any, ssm: Any) -> dict[str, Any] | None:
+        """The instance's end, if it has come."""
+        state, why = await self._state(ec2)
+        if state not in GONE:
+            return None
+        # Its command may have ended in the moment before.
+        return await self.check(ssm) or {"status": "gone", "state": state, "why": why}
+
+    async def _state(self, ec2: Any) -> tuple[str, str]:
+        """Of the instance, and the reason for it."""
         try:
             answer = await ec2.describe_instances(InstanceIds=[self.instance_id])
-            return answer["Reservations"][0]["Instances"][0]["State"]["Name"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "InvalidInstanceID.NotFound":
-                return "terminated"
+                return "terminated", "EC2 does not know it any more"
             raise
+        instance = answer["Reservations"][0]["Instances"][0]
+        return instance["State"]["Name"], instance.get("StateReason", {}).get("Message", "")
 
 
 class AgentOnlineTrigger(InstanceTrigger):
-    """Fires when the instance's SSM agent takes commands."""
+    """Fires when the instance's SSM agent takes commands.
+
+    The state ``running`` is not enough: commands that are sent before the agent is online are refused.
+    """
+
+    @property
+    def what(self) -> str:
+        return "that its agent is online"
 
     async def check(self, ssm: Any) -> dict[str, Any] | None:
         answer = await ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [self.instance_id]}])
@@ -86,18 +135,40 @@ class AgentOnlineTrigger(InstanceTrigger):
 class CommandTrigger(InstanceTrigger):
     """Fires when a command on an instance has ended; cancels it when a person ends the task.
 
-    Unlike the provider's trigger it ends with the instance, and an empty list of invocations is no success.
+    Meanwhile the task's log follows the job. Unlike the provider's trigger it ends with the instance, and an empty
+    list of invocations is no success. Where SSM does not report the end, the store does.
     """
 
-    def __init__(self, command_id: str, instance_id: str, aws_conn_id: str | None, region_name: str | None):
-        super().__init__(instance_id, aws_conn_id, region_name)
+    def __init__(
+        self,
+        command_id: str,
+        step: str,
+        job: str,
+        run_key: str,
+        instance_id: str,
+        until: datetime,
+        aws_conn_id: str | None,
+        region_name: str | None,
+    ):
+        super().__init__(instance_id, until, aws_conn_id, region_name)
         self.command_id = command_id
+        self.step = step
+        self.job = job
+        self.run_key = run_key
+        self.told: Progress | None = None
+        self.cost_told_at = datetime.min.replace(tzinfo=UTC)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         path, arguments = super().serialize()
-        return path, {**arguments, "command_id": self.command_id}
+        mine = {"command_id": self.command_id, "step": self.step, "job": self.job, "run_key": self.run_key}
+        return path, {**arguments, **mine}
+
+    @property
+    def what(self) -> str:
+        return f"what became of its command {self.command_id} ({self.step})"
 
     async def check(self, ssm: Any) -> dict[str, Any] | None:
+        progress = await asyncio.to_thread(self._tell) if self.step == "work" else None
         try:
             invocation = await ssm.get_command_invocation(CommandId=self.command_id, InstanceId=self.instance_id)
         except ClientError as error:
@@ -105,15 +176,37 @@ class CommandTrigger(InstanceTrigger):
                 return None  # sent, but not on the instance yet
             raise
         if invocation["Status"] in ("Pending", "InProgress", "Delayed", "Cancelling"):
+            unreported_s = (datetime.now(UTC) - progress.updated_at).total_seconds() if progress else 0
+            if progress and progress.finished and unreported_s > 5 * POLL_S:
+                return {"status": "finished", "step": self.step}
             return None
         return {
             "status": invocation["Status"],
+            "step": self.step,
             "exit_code": invocation["ResponseCode"],
             "stdout": invocation["StandardOutputContent"],
             "stderr": invocation["StandardErrorContent"],
         }
 
+    def _tell(self) -> Progress | None:
+        """Log how far the job has come, where that is news."""
+        store = Store(Settings().store)
+        progress = store.progress(self.job)
+        if progress is None or (self.told and progress.updated_at == self.told.updated_at):
+            return progress
+        left = "" if progress.left_s is None else f", about {progress.left_s / 60:.0f} min left"
+        self.log.info("%d of %d trials%s: %s", progress.done, progress.total, left, progress.what)
+        before = self.told.tail if self.told else ()
+        for line in progress.tail:
+            if line not in before:
+                self.log.info("  | %s", line)
+        self.told = progress
+        now = datetime.now(UTC)
+        if (now - self.cost_told_at).total_seconds() > COST_S:
+            self.log.info("the run has cost %.2f USD so far", spent_usd(store.launches(self.run_key), now))
+            self.cost_told_at = now
+        return progress
+
     async def on_kill(self) -> None:
-        hook = SsmHook(aws_conn_id=self.aws_conn_id, region_name=self.region_name)
-        async with await hook.get_async_conn() as ssm:
+        async with await ssm_hook(self.aws_conn_id, self.region_name).get_async_conn() as ssm:
             await ssm.cancel_command(CommandId=self.command_id, InstanceIds=[self.instance_id])

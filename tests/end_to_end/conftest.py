@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
+from benchmarks.tiny import register, tiny_network
 
-from sparsebench.contracts import ModelCard, Weights
 from sparsebench.local.api import FINISHED, AirflowApi
 from sparsebench.local.stack import USER, Stack
 from sparsebench.store import Store
@@ -44,6 +45,32 @@ class System:
                 return runs
             time.sleep(1)
 
+    def wait(self, dag_id: str, run_id: str, task_id: str, states: set[str], map_index: int = -1) -> None:
+        """Until a task is in one of these states."""
+        while True:
+            self.stack.check()
+            for task in self.api.task_instances(dag_id, run_id):
+                if (task["task_id"], task["map_index"]) == (task_id, map_index) and task["state"] in states:
+                    return
+            time.sleep(1)
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task with those downstream of it, as a person does in the UI."""
+        wanted = {
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "include_downstream": True,
+            "only_failed": False,
+            "dry_run": False,
+        }
+        self.api.call("POST", f"/dags/{dag_id}/clearTaskInstances", json=wanted)
+
+    def faults(self, *wanted: dict[str, Any]) -> None:
+        """Have localcloud do these faults, in place of those before."""
+        address = f"{self.stack.cloud_url}/localcloud/faults"
+        httpx.delete(address).raise_for_status()
+        httpx.post(address, json=list(wanted)).raise_for_status()
+
     def airflow(self, *arguments: str) -> str:
         """An ``airflow`` command beside the running system."""
         command = [str(ROOT / ".venv/bin/airflow"), *arguments]
@@ -52,41 +79,18 @@ class System:
         return done.stdout
 
 
-def register(store: Store, network: bytes) -> None:
-    """Put a network into the store as mobilenetv1, base and pruned."""
-    for variant in ("base", "pruned"):
-        store.put_model_card(
-            ModelCard(
-                network="mobilenetv1",
-                variant=variant,  # type: ignore[arg-type]
-                artifact=store.put_artifact(network),
-                artifact_bytes=len(network),
-                gzip_bytes=len(network),
-                input_shape=(3, 224, 224),
-                parameters=592,
-                sparsity=0,
-                layers=(),
-                recipe="",
-                weights=Weights(kind="random", origin="made for a test", seed=1),
-                versions={},
-            )
-        )
+@pytest.fixture(scope="session", name="network")
+def _network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return tiny_network(tmp_path_factory.mktemp("network"))
 
 
 @pytest.fixture(scope="session")
-def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    file = tmp_path_factory.mktemp("network") / "tiny.onnx"
-    maker = ROOT / "tests/unit/bench/make_network.py"
-    subprocess.run([ROOT / ".envs/bench/bin/python", maker, file, "--input", "batch,3,224,224"], check=True)
-    return file.read_bytes()
-
-
-@pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory, tiny_network: bytes) -> Iterator[System]:
+def system(tmp_path_factory: pytest.TempPathFactory, network: bytes) -> Iterator[System]:
     home = tmp_path_factory.mktemp("system")
     soon = datetime.now(UTC) + timedelta(seconds=100)
     environment = {
         "SPARSEBENCH_STORE": STORE,
+        "SPARSEBENCH_ASK_ABOVE_USD": "0.5",
         "SPARSEBENCH_NIGHTLY_SCHEDULE": f"{soon.minute} {soon.hour} * * *",
     }
     with pytest.MonkeyPatch.context() as patch, Stack(home=home, environment=environment) as stack:
@@ -94,8 +98,8 @@ def system(tmp_path_factory: pytest.TempPathFactory, tiny_network: bytes) -> Ite
             patch.setenv(name, stack.env[name])
         boto3.client("s3").create_bucket(Bucket="sparsebench-tests")
         store = Store(STORE)
-        register(store, tiny_network)
+        register(store, network, "base", "pruned")
         api = AirflowApi(stack.url, USER, stack.password)
-        api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances"})
+        api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances", "nothing_left_over"})
         api.unpause("report")
         yield System(stack, api, store)

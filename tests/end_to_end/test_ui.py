@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from .conftest import System
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 QUIET = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -26,6 +26,7 @@ def page(system: System) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
         page.goto(system.stack.url)
         page.locator("input[name=username]").fill("admin")
         page.locator("input[name=password]").fill(system.stack.password)
@@ -48,6 +49,8 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     dialog.locator("#element_networks").locator("input").first.fill("vgg19")
     page.get_by_text("vgg19", exact=True).click()
     dialog.get_by_label("Remove vgg19").click()
+    dialog.locator("#element_engines").locator("input").first.fill("onnxruntime")
+    page.get_by_text("onnxruntime", exact=True).click()
     dialog.get_by_role("button", name="Trigger").last.click()
     runs = system.finished_runs(
         "benchmark_sweep", lambda runs: any(r["run_type"] == "manual" and r["dag_run_id"] not in known for r in runs)
@@ -56,6 +59,7 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     assert run["state"] == "success"
     assert "m7i.xlarge" in run["conf"]["instance_types"]
     assert not run["conf"]["networks"]
+    assert run["conf"]["engines"] == ["onnxruntime"]
     page.goto(f"{system.stack.url}/dags/benchmark_sweep/runs/{run['dag_run_id']}")
     expect(page.get_by_text("Success").first).to_be_visible()
     night = system.api.xcom("benchmark_sweep", run["dag_run_id"], "collect")["night"]

@@ -140,7 +140,7 @@ def make_job(**changes: Any) -> Job:
         "label": "m5.xlarge",
         "instance_type": "m5.xlarge",
         "image": "ami-1",
-        "environment": "bench",
+        "module": "bench",
         "lock": "0" * 64,
         "payload": "1" * 64,
         "request": "nights/2026-11-24/jobs/x.json",

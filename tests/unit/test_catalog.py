@@ -20,12 +20,14 @@ GOOD = """\
 """
 
 
+STUDY = {"vgg19", "resnet50", "mobilevit_xs", "mobilenetv1", "inception_v3", "efficientnet_b0", "efficientnet_b2"}
+
+
 def test_the_studys_networks_instance_types_and_engines_are_there() -> None:
-    assert set(catalog.networks()) == {
-        *("vgg19", "resnet50", "mobilevit_xs", "mobilenetv1", "inception_v3", "efficientnet_b0", "efficientnet_b2")
-    }
+    assert set(catalog.networks()) == STUDY | {"efficientnet_lite0"}
     types = {f"{family}.xlarge" for family in ("t3", "c4", "m6a", "m5", "m5n", "m7i")}
-    assert set(catalog.instance_types()) == types | {"localhost"}
+    assert set(catalog.cpu_instance_types()) == types | {"localhost"}
+    assert set(catalog.instance_types()) - set(catalog.cpu_instance_types()) == {"g4dn.xlarge"}
     assert set(catalog.engines()) == {"onnxruntime", "openvino", "deepsparse", "deepsparse.benchmark"}
     assert set(catalog.protocols()) == {"quick", "standard", "study", "throughput"}
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from sparsebench import catalog
 from sparsebench.analysis.order import ordered
-from sparsebench.contracts import ModelCard
+from sparsebench.contracts import Accuracy, ModelCard
+from sparsebench.sparsify.results import Score
 
 MB = 1e6
 """Sizes are shown in MB of 10^6 bytes, as the study has them."""
@@ -34,32 +36,67 @@ def sizes(cards: Sequence[ModelCard]) -> pd.DataFrame:
 
 
 def mean_ratio(table: pd.DataFrame) -> float | None:
-    """Arithmetic mean of the ratios that come of pruning alone (an INT8 network is smaller for another reason).
+    """Arithmetic mean of the ratios that come of pruning alone: an INT8 network is smaller for another reason. Networks
+    of digits, which have other classifiers, do not count.
 
     None where there is no such network.
     """
-    pruned = table.loc[table["variant"] == "pruned", "ratio"]
+    counted = (table["variant"] == "pruned") & table["network"].isin(list(catalog.networks()))
+    pruned = table.loc[counted, "ratio"]
     return float(pruned.mean()) if len(pruned) else None
 
 
 def sparsities(cards: Sequence[ModelCard]) -> pd.DataFrame:
-    """One row a network and variant: network, variant, weights (pretrained or random), origin, parameters,
-    sparsity (achieved), top1 and top5 (fractions; NaN where not measured), dataset, images."""
+    """One row a network and variant: network, variant, parameters, sparsity (achieved), top1 with its 95 % interval
+    (low, high) and top5 (fractions), change (top1 minus base's, of the same images), same_top1 (of INT8: images whose
+    class is its fp32 parent's), dataset, images; weights (kind), origin, digest. NaN where nothing was measured."""
+    base = {card.network: card.accuracy for card in cards if card.variant == "base"}
     rows = [
         {
             "network": card.network,
             "variant": card.variant,
-            "weights": card.weights.kind,
-            "origin": card.weights.origin,
             "parameters": card.parameters,
             "sparsity": card.sparsity,
-            "top1": card.accuracy.top1 if card.accuracy else None,
-            "top5": card.accuracy.top5 if card.accuracy else None,
-            "dataset": card.accuracy.dataset if card.accuracy else None,
-            "images": card.accuracy.images if card.accuracy else None,
+            **_accuracy(card.accuracy),
+            "change": None if card.variant == "base" else _change(card.accuracy, base.get(card.network)),
+            "same_top1": card.same_top1,
+            "weights": card.weights.kind,
+            "origin": card.weights.origin,
+            "digest": card.weights.digest,
         }
         for card in cards
     ]
-    columns = ["network", "variant", "weights", "origin", "parameters", "sparsity", "top1", "top5", "dataset", "images"]
-    typed = pd.DataFrame(rows, columns=columns).astype({"top1": "float64", "top5": "float64", "images": "Int64"})
-    return ordered(typed)
+    columns = ["network", "variant", "parameters", "sparsity", *_accuracy(None), "change", "same_top1"]
+    typed = dict.fromkeys(("top1", "low", "high", "top5", "change", "same_top1"), "float64") | {"images": "Int64"}
+    return ordered(pd.DataFrame(rows, columns=[*columns, "weights", "origin", "digest"]).astype(typed))
+
+
+def _accuracy(found: Accuracy | None) -> dict[str, float | int | str | None]:
+    if found is None:
+        return dict.fromkeys(("top1", "low", "high", "top5", "dataset", "images"))
+    low, high = Score(images=found.images, top1=round(found.top1 * found.images), top5=None).interval
+    measured = {"top1": found.top1, "low": low, "high": high, "top5": found.top5}
+    return {**measured, "dataset": found.dataset, "images": found.images}
+
+
+def _change(found: Accuracy | None, base: Accuracy | None) -> float | None:
+    if found is None or base is None or (found.dataset, found.images) != (base.dataset, base.images):
+        return None
+    return found.top1 - base.top1
+
+
+def encodings(cards: Sequence[ModelCard], engines: Sequence[str]) -> pd.DataFrame:
+    """One row an INT8 network and engine: network, variant, engine, encoding (QDQ, or the engine's own), artifact."""
+    rows = [
+        {
+            "network": card.network,
+            "variant": card.variant,
+            "engine": engine,
+            "encoding": "own" if engine in card.encodings else "QDQ",
+            "artifact": card.encodings.get(engine, card.artifact),
+        }
+        for card in cards
+        if card.parent or card.encodings
+        for engine in engines
+    ]
+    return ordered(pd.DataFrame(rows, columns=["network", "variant", "engine", "encoding", "artifact"]))

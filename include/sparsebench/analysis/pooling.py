@@ -28,9 +28,10 @@ class Night:
         return self.manifest.night
 
     @property
-    def artifacts(self) -> dict[tuple[str, str], str]:
-        """The digest of what was measured, by network and variant."""
-        return {(trial.cell.network, trial.cell.variant): trial.artifact for trial in self.trials}
+    def artifacts(self) -> dict[tuple[str, str, str], str]:
+        """The digest of what was measured, by network, variant and engine: some have an encoding of their own."""
+        cells = ((trial.cell, trial.artifact) for trial in self.trials)
+        return {(cell.network, cell.variant, cell.engine): artifact for cell, artifact in cells}
 
 
 def pooled(nights: Sequence[Night]) -> Results:
@@ -62,7 +63,7 @@ def _differences(one: Night, other: Night) -> list[str]:
     ]
     artifacts = [
         f"{network} {variant} is artifact {digest[:12]} in {one.name} and {found[:12]} in {other.name}"
-        for (network, variant), digest in one.artifacts.items()
-        if (found := other.artifacts.get((network, variant), digest)) != digest
+        for (network, variant, engine), digest in one.artifacts.items()
+        if (found := other.artifacts.get((network, variant, engine), digest)) != digest
     ]
-    return fields + artifacts
+    return fields + list(dict.fromkeys(artifacts))

@@ -99,11 +99,12 @@ REASONS: dict[str, str] = {
     "disturbed": "something else took the CPU or the disk while it was timed, so it says nothing about the engine",
     "unchecked": "its output was not compared with ONNX Runtime's",
     "unidentified": "the store has no facts of the host, so its CPU is unknown",
-    "failed": "the trial crashed or ran out of time",
-    "launch": "the instance could not be launched",
-    "agent": "the instance's agent did not come online",
-    "prepare": "the instance could not be prepared",
-    "work": "the work on the instance ended before it",
+    "failed": "the trial, or a step of its instance, failed or ran out of time",
+    "quota": "the account's quota had no room for the instance",
+    "capacity": "no zone had such an instance",
+    "unsupported": "no zone offers the instance type",
+    "over_budget": "the run's budget did not pay for it",
+    "interrupted": "its instances were taken away before it, again and again",
 }
 
 

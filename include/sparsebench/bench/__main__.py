@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,37 +17,34 @@ from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.host import host_facts
 from sparsebench.bench.onnx_header import read_header
 from sparsebench.bench.runner import run as run_request
+from sparsebench.bench.runner import silence_s
 from sparsebench.bench.terminal import live, table
 from sparsebench.catalog import check, protocols
 from sparsebench.contracts import ArtifactRef, BenchRequest, Trial
-from sparsebench.errors import BadInput, SparsebenchError
+from sparsebench.errors import BadInput
+from sparsebench.instance.attend import attend
+from sparsebench.instance.exits import exit_codes
+from sparsebench.instance.switch import MOMENT, UNTIL
 from sparsebench.store import Store
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except SparsebenchError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.command()
 def run(
     store: Annotated[str, typer.Option(help="URI of the store: file:///folder or s3://bucket/prefix")],
     request: Annotated[str, typer.Option(help="path of the request in the store")],
+    until: Annotated[datetime | None, typer.Option(formats=[MOMENT], help=UNTIL)] = None,
 ) -> None:
     """Carry out a request. Started again, it measures only what is missing.
 
-    Exits with 0 when every trial is in the store, whatever its result, and with 1 when the runner could not do
-    its work.
+    Exits with 0 when every trial is in the store, whatever its result; with 1 when the runner could not do its work;
+    with 75 when EC2 takes the instance away before all is measured.
     """
-    with _one_line_errors(), live(Console()) as audience:
+    with exit_codes(1), live(Console()) as audience:
         opened = Store(store)
-        run_request(opened, opened.bench_request(request), host_facts(), audience)
+        what = opened.bench_request(request)
+        run_request(opened, what, host_facts(), audience, attend(until, silence_s(what)))
 
 
 @app.command()
@@ -61,7 +56,7 @@ def model(
 ) -> None:
     """Measure any ONNX classifier with all engines on this machine."""
     console = Console()
-    with _one_line_errors(), TemporaryDirectory(prefix="sparsebench-") as folder:
+    with exit_codes(1), TemporaryDirectory(prefix="sparsebench-") as folder:
         host = host_facts()
         store = Store(Path(folder).as_uri())
         request = _request_for(file, protocol, engines, precisions, host.instance_type, store)

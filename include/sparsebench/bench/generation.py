@@ -50,9 +50,18 @@ class Seat:
     _child: Child | None = None
 
     @property
+    def name(self) -> str:
+        return " ".join(self.lane)
+
+    @property
     def waiting(self) -> bool:
         """Whether it can time a block."""
         return self._child is not None
+
+    @property
+    def told(self) -> bool:
+        """Whether there is something to record: one that was interrupted may not have come to timing."""
+        return bool(self.absence or self.error or self.blocks or (self.loaded and self.loaded.status != "measured"))
 
     def start(self, task: WorkerTask, timeout_s: float, stack: ExitStack) -> None:
         """Its process begins to load; ``stack`` ends it."""
@@ -122,7 +131,8 @@ class Generation:
         side_by_side: whether all load at the same time, which is quicker, but no measurement of how long it takes.
         random: of the orders.
         seconds: after which no round begins any more.
-        tell: called with what comes next, in a few words.
+        tell: called with what comes next, in a few words, whenever nothing is timed: before each step that a process
+            may take ``trial_timeout_s`` for, and before each round. What it raises ends the generation there.
     """
 
     protocol: Protocol
@@ -142,32 +152,28 @@ class Generation:
         deadline = monotonic() + self.seconds
         with ExitStack() as stack:
             if self.side_by_side:
-                self.tell(f"loading {len(seats)} processes")
                 for seat in seats:
                     self._start(seat, stack)
                 for seat in seats:
+                    self.tell(f"loading {len(seats)} processes")
                     seat.load()
             else:
                 self._load_in_turn(seats, stack)
             self._warm_up(seats)
-            self.tell(f"{sum(seat.waiting for seat in seats)} processes take turns")
             self._rounds(seats, deadline)
-            for seat in seats:
-                if seat.waiting:
-                    seat.finish()
+            self._finish(seats)
 
     def apart(self, seats: Sequence[Seat]) -> None:
         """One after the other, each with all its rounds."""
         for seat in self._ordered(seats):
             deadline = monotonic() + self.seconds / len(seats)
             with ExitStack() as stack:
-                self.tell(f"{seat.lane.engine} {seat.lane.precision}")
+                self.tell(f"loading {seat.name}")
                 self._start(seat, stack)
                 seat.load()
                 self._warm_up([seat])
                 self._rounds([seat], deadline)
-                if seat.waiting:
-                    seat.finish()
+                self._finish([seat])
 
     def _start(self, seat: Seat, stack: ExitStack) -> None:
         seat.start(self.task(seat.lane), self.protocol.trial_timeout_s, stack)
@@ -177,7 +183,7 @@ class Generation:
         for seat in self._ordered(seats):
             if available < SPARE_MEMORY * largest:
                 raise TooLittleMemory
-            self.tell(f"loading {seat.lane.engine} {seat.lane.precision}")
+            self.tell(f"loading {seat.name}")
             self._start(seat, stack)
             seat.load()
             before, available = available, psutil.virtual_memory().available
@@ -187,21 +193,34 @@ class Generation:
         task = WarmUpTask(warmup_s=self.protocol.warmup_s, max_warmup_s=self.protocol.max_warmup_s)
         for seat in self._ordered(seats):
             if seat.waiting:
+                self.tell(f"warming up {seat.name}")
                 seat.warm_up(task)
 
     def _rounds(self, seats: Sequence[Seat], deadline: float) -> None:
         undisturbed = 0
-        for round_ in range(MOST_ROUNDS * self.rounds):
+        # The study knew of no disturbance, and nor does its procedure.
+        for round_ in range(MOST_ROUNDS * self.rounds if self.protocol.interleaved else self.rounds):
             waiting = [seat for seat in self._ordered(seats) if seat.waiting]
             if not waiting or undisturbed >= self.rounds or (round_ and monotonic() >= deadline):
                 return
-            blocks = [seat.time(self._block(round_, position)) for position, seat in enumerate(waiting)]
+            who = waiting[0].name if len(waiting) == 1 else f"{len(waiting)} processes"
+            self.tell(f"{who}: round {round_ + 1}")
+            blocks = [self._time(seat, round_, position) for position, seat in enumerate(waiting)]
             undisturbed += not any(block is None or block.disturbed for block in blocks)
 
-    def _block(self, round_: int, position: int) -> BlockTask:
-        return BlockTask(
-            round=round_, position=position, settle_s=self.protocol.settle_s, block_s=self.protocol.block_s
+    def _time(self, seat: Seat, round_: int, position: int) -> Block | None:
+        block = seat.time(
+            BlockTask(round=round_, position=position, settle_s=self.protocol.settle_s, block_s=self.protocol.block_s)
         )
+        if block is None:  # which may have taken trial_timeout_s; and the round is spoilt already
+            self.tell(f"{seat.name} has failed")
+        return block
+
+    def _finish(self, seats: Sequence[Seat]) -> None:
+        for seat in seats:
+            if seat.waiting:
+                self.tell(f"ending {seat.name}")
+                seat.finish()
 
     def _ordered(self, seats: Sequence[Seat]) -> list[Seat]:
         if self.protocol.order == "fixed":

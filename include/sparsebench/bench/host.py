@@ -10,15 +10,13 @@ import socket
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from urllib.request import ProxyHandler, Request, build_opener
 
 import psutil
 
 from sparsebench.contracts import HostFacts
+from sparsebench.instance.imds import metadata
 
 PACKAGES = ("deepsparse", "onnxruntime", "openvino", "onnx", "numpy")
-METADATA = "http://169.254.169.254"
-METADATA_TIMEOUT_S = 1
 
 
 @dataclass(frozen=True)
@@ -57,20 +55,10 @@ def identity() -> Identity:
 
     localcloud's instances get their metadata from it, and there it says that they are emulated.
     """
-    endpoint = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", METADATA).rstrip("/")
-    # A proxy would answer for another machine.
-    opener = build_opener(ProxyHandler({}))
-
-    def ask(method: str, path: str, headers: dict[str, str]) -> bytes:
-        request = Request(f"{endpoint}/latest/{path}", method=method, headers=headers)  # noqa: S310
-        with opener.open(request, timeout=METADATA_TIMEOUT_S) as response:
-            return response.read()
-
     try:
-        token = ask("PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}).decode()
-        document = json.loads(ask("GET", "dynamic/instance-identity/document", {"X-aws-ec2-metadata-token": token}))
+        document = json.loads(metadata("dynamic/instance-identity/document") or "")
         return Identity(document["instanceId"], document["instanceType"], document.get("emulated", False))
-    except (OSError, ValueError, LookupError, TypeError):  # nobody there, or something else than the service
+    except (ValueError, LookupError, TypeError):  # nobody there, or something else than the service
         return Identity(socket.gethostname(), "localhost", emulated=False)
 
 

@@ -17,6 +17,7 @@ from rich.text import Text
 from sparsebench.bench.runner import Audience
 from sparsebench.bench.stopping import widest
 from sparsebench.contracts import BenchRequest, Trial
+from sparsebench.instance.tail import Tail
 from sparsebench.statistics.intervals import estimate, half_width
 from sparsebench.statistics.pairs import Lane, by_lane, lane, log_ratios, logs
 
@@ -40,6 +41,11 @@ def live(console: Console) -> Iterator[Audience]:
 class _Screen:
     def __init__(self, console: Console, bar: Progress, task: TaskID):
         self.console, self.bar, self.task = console, bar, task
+        self._tail = Tail()
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        return self._tail.lines
 
     def on_trial(self, trial: Trial, done: int, total: int) -> None:
         width = len(str(total))
@@ -51,6 +57,7 @@ class _Screen:
         self._print(f"{cell.network} {cell.variant}: {convergence(trials, request)}", "bold")
 
     def _print(self, text: str, style: str) -> None:
+        self._tail.add(text)
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 

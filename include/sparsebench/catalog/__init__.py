@@ -16,7 +16,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from sparsebench.bench.engines import ENGINES
-from sparsebench.contracts import Contract, Name, Protocol, Variant
+from sparsebench.contracts import DIGITS, Contract, Name, Protocol, Sha256, Variant
 from sparsebench.errors import BadInput
 
 
@@ -38,6 +38,14 @@ class LayerGroup(Contract):
     sparsity: float = Field(gt=0, lt=1)
 
 
+class PackagedWeights(Contract):
+    """A file that a Python package of the sparsify lock ships: one state dict of torch's, in the order of timm's."""
+
+    package: str = Field(description="its name, as in the lock")
+    file: str = Field(description="path within it")
+    sha256: Sha256
+
+
 class Network(Contract):
     name: Name
     label: str
@@ -47,7 +55,25 @@ class Network(Contract):
     variants: tuple[Variant, ...] = Field(min_length=1)
     pruned: tuple[LayerGroup, ...] = Field(description="the layers' targets; layers of no group stay dense")
     study_sparsity: float | None = Field(default=None, gt=0, lt=1, description="that the study achieved")
+    least_size: int = Field(default=32, ge=16, description="pixels below which it computes nothing")
+    package: PackagedWeights | None = Field(default=None, description="that ships trained weights of it")
     source: str = Field(description="where the targets come from")
+
+    @property
+    def on_digits(self) -> Network:
+        """The same architecture for the built-in digits: ten classes, images as small as it takes.
+
+        It has a name of its own, so that it is never taken for the network of ImageNet.
+        """
+        return self.model_copy(
+            update={
+                "name": f"{self.name}-{DIGITS.name}",
+                "label": f"{self.label} ({DIGITS.name})",
+                "input_size": self.least_size,
+                "classes": 10,
+                "study_sparsity": None,
+            }
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -66,6 +92,7 @@ class InstanceType(Contract):
     vcpus: int | None = Field(ge=1, description="None: this machine's")
     memory_gib: float | None = Field(gt=0, description="None: this machine's")
     prices: tuple[Price, ...]
+    gpu: bool = Field(default=False, description="NVIDIA's: for training; no sweep measures on it")
     note: str = ""
 
 
@@ -127,8 +154,20 @@ def networks() -> dict[str, Network]:
 
 
 @cache
+def digits_networks() -> dict[str, Network]:
+    """Those of ``networks`` for the built-in digits. A sweep measures them only where they are named."""
+    return {network.on_digits.name: network.on_digits for network in networks().values()}
+
+
+@cache
 def instance_types() -> dict[str, InstanceType]:
     return _file("instance_types.yaml", InstanceType)
+
+
+@cache
+def cpu_instance_types() -> dict[str, InstanceType]:
+    """Those that a sweep measures on. A GPU type needs an image of its own, and a night has one image for all."""
+    return {name: entry for name, entry in instance_types().items() if not entry.gpu}
 
 
 @cache

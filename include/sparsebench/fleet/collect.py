@@ -3,50 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import count
 
-from sparsebench.contracts import Cell, Collection, Job, MissingCell, Trial
+from sparsebench.bench.stopping import machine_s
+from sparsebench.contracts import BenchRequest, Cell, Collection, Job, MissingCell, Took, Trial
 from sparsebench.fleet.plan import cells
+from sparsebench.fleet.spending import spent_usd
 from sparsebench.store import Store
 
 
-def collect(store: Store, jobs: Sequence[Job], failed_steps: Mapping[str, str]) -> Collection:
+def collect(store: Store, jobs: Sequence[Job], failed_steps: Mapping[str, str], now: datetime) -> Collection:
     """Compare a run's plan with the trials in the store, and keep the result there.
 
     Args:
         failed_steps: by job, the step of its instance that did not succeed (launch, agent, prepare, work).
     """
-    measured, missing, planned = 0, [], 0
+    measured, missing, planned, took = 0, [], 0, list[Took]()
     requests = [store.bench_request(job.request) for job in jobs]
     for request in requests:
         trials: dict[Cell, list[Trial]] = {}
-        for trial in store.trials(request.night, request.instance_type, request.job):
-            trials.setdefault(trial.cell, []).append(trial)
+        for mine in _passes(store, request):
+            took += _took(request, mine)
+            for trial in mine:
+                trials.setdefault(trial.cell, []).append(trial)
         for cell in cells(request):
             planned += 1
             found = trials.get(cell, [])
             if any(trial.status == "measured" for trial in found):
                 measured += 1
+            elif found:
+                missing.append(_without_number(cell, found[-1]))
             else:
-                missing.append(_missing(cell, found, failed_steps.get(request.job)))
+                missing.append(_never_begun(store, cell, request.job, failed_steps.get(request.job, "work")))
     collection = Collection(
-        run_id=jobs[0].run_id, night=requests[0].night, planned=planned, measured=measured, missing=tuple(missing)
+        run_id=jobs[0].run_id,
+        night=requests[0].night,
+        planned=planned,
+        measured=measured,
+        missing=tuple(missing),
+        took=tuple(took),
+        cost_usd=spent_usd(store.launches(jobs[0].run_key), now),
     )
     store.put_collection(jobs[0].job, collection)
     return collection
 
 
-def _missing(cell: Cell, trials: list[Trial], failed_step: str | None) -> MissingCell:
-    if trials:
-        last = trials[-1]
-        if last.absence:
-            detail = last.absence.detail
-        elif last.error:
-            detail = last.error.strip().rpartition("\n")[2]
-        else:
-            detail = f"relative difference {last.parity and last.parity.relative} from ONNX Runtime's output"
-        return MissingCell(cell=cell, reason=last.status, detail=detail)  # type: ignore[arg-type]
-    step = failed_step or "work"
-    return MissingCell(cell=cell, reason=step, detail=f"the step {step} of {cell.instance_type} failed")  # type: ignore[arg-type]
+def _passes(store: Store, request: BenchRequest) -> list[list[Trial]]:
+    """The job's trials, and those of each time that it was done again."""
+    found = [store.trials(request.night, request.instance_type, request.job)]
+    for number in count(2):
+        name = f"{request.job}.{number}"
+        if not store.exists(store.bench_request_path(request.model_copy(update={"job": name}))):
+            return found
+        found.append(store.trials(request.night, request.instance_type, name))
+    raise AssertionError
+
+
+def _took(request: BenchRequest, trials: Sequence[Trial]) -> list[Took]:
+    by_file: dict[tuple[str, str], list[Trial]] = {}
+    for trial in trials:
+        by_file.setdefault((trial.cell.network, trial.cell.variant), []).append(trial)
+    return [
+        Took(instance_type=request.instance_type, network=network, variant=variant, machine_s=machine_s(mine))  # type: ignore[arg-type]
+        for (network, variant), mine in by_file.items()
+    ]
+
+
+def _without_number(cell: Cell, last: Trial) -> MissingCell:
+    if last.absence:
+        detail = last.absence.detail
+    elif last.error:
+        detail = last.error.strip().rpartition("\n")[2]
+    else:
+        detail = f"relative difference {last.parity and last.parity.relative} from ONNX Runtime's output"
+    return MissingCell(cell=cell, reason=last.status, detail=detail)  # type: ignore[arg-type]
+
+
+def _never_begun(store: Store, cell: Cell, job: str, step: str) -> MissingCell:
+    failure = store.failure(job)
+    if failure:
+        return MissingCell(cell=cell, reason=failure.reason, detail=f"{failure.step}: {failure.detail}")
+    if step == "ask":
+        return MissingCell(cell=cell, reason="over_budget", detail="nobody approved of what the run may cost")
+    return MissingCell(cell=cell, reason="failed", detail=f"the step {step} of {cell.instance_type} did not succeed")
 
 
 def unexpected(collection: Collection) -> list[MissingCell]:

@@ -6,21 +6,47 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sparsebench.contracts import Job
+from sparsebench import catalog
+from sparsebench.contracts import Job, Market
 from sparsebench.fleet import tags
+from sparsebench.instance.switch import ARMED_MINUTES
 from sparsebench.settings import Settings
 
-DISK_GIB = {"bench": 30, "sparsify": 80}
-"""Root volume: the sparsify environment alone is more than 5 GB."""
+DISK_GIB = {"bench": 30, "sparsify": 100}
+"""Root volume: the sparsify environment alone is more than 5 GB, and an image with NVIDIA's driver 75 GiB."""
 
 
 @dataclass(frozen=True)
 class Instance:
     instance_id: str
+    state: str
+    zone: str
+    market: Market
+    launched_at: datetime
     dag_id: str
     run_id: str
     job: str
     expires: datetime | None
+
+    @classmethod
+    def of(cls, described: dict[str, Any]) -> Instance:
+        """As EC2 describes it."""
+        tag = {item["Key"]: item["Value"] for item in described.get("Tags", [])}
+        return cls(
+            instance_id=described["InstanceId"],
+            state=described["State"]["Name"],
+            zone=described["Placement"]["AvailabilityZone"],
+            market="spot" if described.get("InstanceLifecycle") == "spot" else "on_demand",
+            launched_at=described["LaunchTime"],
+            dag_id=tag.get(tags.PROJECT, ""),
+            run_id=tag.get(tags.RUN, ""),
+            job=tag.get(tags.JOB, ""),
+            expires=_moment(tag.get(tags.EXPIRES)),
+        )
+
+    @property
+    def usable(self) -> bool:
+        return self.state in ("pending", "running")
 
     def has_expired(self, now: datetime) -> bool:
         """Also when the tag is missing: such an instance was not launched as it should have been."""
@@ -29,21 +55,22 @@ class Instance:
 
 def find(ec2: Any, job: str | None = None) -> list[Instance]:
     """Instances that are not terminated (or about to be), of one job or of the project, by their tags."""
-    found = []
-    for page in ec2.get_paginator("describe_instances").paginate(Filters=tags.filters(job)):
-        for reservation in page["Reservations"]:
-            for instance in reservation["Instances"]:
-                tag = {item["Key"]: item["Value"] for item in instance.get("Tags", [])}
-                found.append(
-                    Instance(
-                        instance_id=instance["InstanceId"],
-                        dag_id=tag.get(tags.PROJECT, ""),
-                        run_id=tag.get(tags.RUN, ""),
-                        job=tag.get(tags.JOB, ""),
-                        expires=_moment(tag.get(tags.EXPIRES)),
-                    )
-                )
-    return found
+    return _described(ec2, tags.filters(job))
+
+
+def by_token(ec2: Any, token: str) -> Instance | None:
+    """The instance that was launched with a ClientToken, in whatever state."""
+    return next(iter(_described(ec2, [{"Name": "client-token", "Values": [token]}])), None)
+
+
+def _described(ec2: Any, filters: Any) -> list[Instance]:
+    pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
+    return [
+        Instance.of(described)
+        for page in pages
+        for reservation in page["Reservations"]
+        for described in reservation["Instances"]
+    ]
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -53,20 +80,21 @@ def _moment(text: str | None) -> datetime | None:
         return None
 
 
-def launch_config(job: Job, settings: Settings, attempt: int, now: datetime) -> dict[str, Any]:
-    """Parameters of RunInstances for a job, beside ImageId and the counts.
+def launch_config(
+    job: Job, settings: Settings, market: Market, zone: str, subnet: str | None, token: str, now: datetime
+) -> dict[str, Any]:
+    """Parameters of RunInstances for a job in a zone, beside ImageId and the counts.
 
-    The ClientToken is ours, since botocore would make a new one for each call: a repeated request of the
-    same attempt gives the same instance. The instance ends itself after ``job.max_minutes``, whatever
-    becomes of Airflow: shutting down terminates it.
+    The ClientToken is ours, since botocore would make a new one for each call. The instance ends itself, whatever
+    becomes of Airflow: shutting down terminates it, and user data plans that before anything else runs.
     """
     named = [{"Key": key, "Value": value} for key, value in tags.of(job, now).items()]
     config: dict[str, Any] = {
         "InstanceType": job.instance_type,
-        "ClientToken": f"{job.job}-{attempt}"[:64],
+        "ClientToken": token,
         "InstanceInitiatedShutdownBehavior": "terminate",
         "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
-        "UserData": f"#!/bin/bash\nshutdown -h +{job.max_minutes}\n",
+        "UserData": f"#!/bin/bash\nshutdown -h +{min(ARMED_MINUTES, job.max_minutes)}\n",
         "BlockDeviceMappings": [
             {
                 "DeviceName": "/dev/xvda",
@@ -80,13 +108,30 @@ def launch_config(job: Job, settings: Settings, attempt: int, now: datetime) -> 
         ],
         "TagSpecifications": [{"ResourceType": kind, "Tags": named} for kind in ("instance", "volume")],
     }
-    if job.instance_type.startswith("t"):
+    if market == "spot":
+        config["InstanceMarketOptions"] = {
+            "MarketType": "spot",
+            "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
+        }
+    if is_burstable(job.instance_type):
         # Without credits a burstable type is throttled in the middle of a measurement.
         config["CreditSpecification"] = {"CpuCredits": "unlimited"}
+    vcpus = catalog.instance_types()[job.instance_type].vcpus
+    if settings.one_thread_per_core and vcpus:
+        config["CpuOptions"] = {"CoreCount": max(1, vcpus // 2), "ThreadsPerCore": 1}
+    if settings.launch_template:
+        config["LaunchTemplate"] = {"LaunchTemplateId": settings.launch_template, "Version": "$Latest"}
     if settings.instance_profile:
         config["IamInstanceProfile"] = {"Name": settings.instance_profile}
-    if settings.subnet:
-        config["SubnetId"] = settings.subnet
     if settings.security_group:
         config["SecurityGroupIds"] = [settings.security_group]
+    if subnet:
+        config["SubnetId"] = subnet
+    else:
+        config["Placement"] = {"AvailabilityZone": zone}
     return config
+
+
+def is_burstable(instance_type: str) -> bool:
+    """Whether it runs on CPU credits."""
+    return instance_type.startswith(("t2.", "t3.", "t3a."))

@@ -14,7 +14,8 @@ from sparsebench.store import Store
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep is asked to measure. Empty networks, variants: all that the night has; engines: all.
+    """What a sweep is asked to measure. Empty variants: all that the night has; engines: all; networks: all that the
+    night has, except those of digits, which would mix with the real ones.
 
     Raises:
         BadInput: a value that the catalog does not have.
@@ -30,8 +31,8 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.instance_types:
             raise BadInput("instance_types: none was chosen; choose at least one")
-        catalog.check("instance_types", self.instance_types, catalog.instance_types())
-        catalog.check("networks", self.networks, catalog.networks())
+        catalog.check("instance_types", self.instance_types, catalog.cpu_instance_types())
+        catalog.check("networks", self.networks, catalog.networks() | catalog.digits_networks())
         catalog.check("engines", self.engines, catalog.engines())
         if self.protocol is not None:
             catalog.check("protocol", [self.protocol], catalog.protocols())
@@ -45,12 +46,12 @@ class Sweep:
         chosen = [
             card
             for card in manifest.models
-            if (not self.networks or card.network in self.networks)
+            if card.network in (self.networks or catalog.networks())
             and (not self.variants or card.variant in self.variants)
         ]
         for network in self.networks:
             has = [card.variant for card in chosen if card.network == network]
-            applies = catalog.networks()[network].variants
+            applies = (catalog.networks() | catalog.digits_networks())[network].variants
             wanted = [variant for variant in self.variants or ("base",) if variant in applies]
             missing = [variant for variant in wanted if variant not in has]
             if missing:
@@ -62,7 +63,9 @@ class Sweep:
         return chosen
 
 
-def manifest_for(store: Store, sweep: Sweep, key: str | None, now: datetime, default_protocol: str) -> Manifest:
+def manifest_for(
+    store: Store, sweep: Sweep, key: str | None, image: str, now: datetime, default_protocol: str
+) -> Manifest:
     """The manifest of the night that a sweep belongs to: read where it is frozen, made where it is not.
 
     With a key, that night and no other: a past night's numbers are only compared on its own inputs. A run
@@ -71,6 +74,9 @@ def manifest_for(store: Store, sweep: Sweep, key: str | None, now: datetime, def
 
     Nothing is written: see ``freeze``.
 
+    Args:
+        image: the AMI id that a night gets which is not frozen yet. A night that is keeps its own.
+
     Raises:
         BadInput: the night was frozen with another protocol, or without a model that is asked for.
         IntegrityError: the night's manifest was edited.
@@ -78,18 +84,18 @@ def manifest_for(store: Store, sweep: Sweep, key: str | None, now: datetime, def
     if key is not None:
         if store.has_manifest(key):
             return fitting(store.manifest(key), sweep)
-        return _new(store, sweep, key, now, default_protocol)
+        return _new(store, sweep, key, image, now, default_protocol)
     today = now.date().isoformat()
     night, number = today, 1
     while store.has_manifest(night):
         frozen = store.manifest(night)
         if sweep.protocol in (None, frozen.protocol.name) and _measures_the_same(
-            sweep, frozen, _current(store, night, now, frozen.protocol)
+            sweep, frozen, _current(store, night, frozen.image, now, frozen.protocol)
         ):
             return frozen
         number += 1
         night = f"{today}.{number}"
-    return _new(store, sweep, night, now, default_protocol)
+    return _new(store, sweep, night, image, now, default_protocol)
 
 
 def fitting(manifest: Manifest, sweep: Sweep) -> Manifest:
@@ -115,20 +121,22 @@ def freeze(store: Store, manifest: Manifest) -> Manifest:
     return store.freeze(manifest)
 
 
-def _current(store: Store, night: str, now: datetime, protocol: Protocol) -> Manifest:
+def _current(store: Store, night: str, image: str, now: datetime, protocol: Protocol) -> Manifest:
     """What would be frozen now."""
     return Manifest.freeze(
         night=night,
         frozen_at=now,
         protocol=protocol,
         models=tuple(store.model_cards()),
+        image=image,
         payload=sha256(payload.wheel()),
         bench_lock=sha256(payload.lock("bench")),
     )
 
 
-def _new(store: Store, sweep: Sweep, night: str, now: datetime, default_protocol: str) -> Manifest:
-    return fitting(_current(store, night, now, catalog.protocols()[sweep.protocol or default_protocol]), sweep)
+def _new(store: Store, sweep: Sweep, night: str, image: str, now: datetime, default_protocol: str) -> Manifest:
+    protocol = catalog.protocols()[sweep.protocol or default_protocol]
+    return fitting(_current(store, night, image, now, protocol), sweep)
 
 
 def _measures_the_same(sweep: Sweep, one: Manifest, other: Manifest) -> bool:
@@ -136,7 +144,11 @@ def _measures_the_same(sweep: Sweep, one: Manifest, other: Manifest) -> bool:
     if (one.payload, one.bench_lock) != (other.payload, other.bench_lock):
         return False
     try:
-        files = [{(c.network, c.variant, c.artifact) for c in sweep.of(manifest)} for manifest in (one, other)]
+        files = [{_files(card) for card in sweep.of(manifest)} for manifest in (one, other)]
     except BadInput:
         return False
     return files[0] == files[1]
+
+
+def _files(card: ModelCard) -> tuple[object, ...]:
+    return card.network, card.variant, card.artifact, frozenset(card.encodings.items()), card.parent

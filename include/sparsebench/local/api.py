@@ -22,7 +22,12 @@ class AirflowApi:
     def __post_init__(self) -> None:
         self._client = httpx.Client(base_url=self.url, timeout=60)
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> Any:
+    def call(self, method: str, path: str, **kwargs: Any) -> Any:
+        """The JSON that Airflow answers to a request below ``/api/v2``.
+
+        Raises:
+            SparsebenchError: it refuses.
+        """
         if "Authorization" not in self._client.headers:
             self._log_in()
         answer = self._client.request(method, f"/api/v2{path}", **kwargs)
@@ -45,8 +50,8 @@ class AirflowApi:
             SparsebenchError: a DAG file has an error, or they are not there in time.
         """
         deadline = time.monotonic() + timeout_s
-        while missing := dags - {dag["dag_id"] for dag in self._call("GET", "/dags", params={"limit": 100})["dags"]}:
-            errors = self._call("GET", "/importErrors")["import_errors"]
+        while missing := dags - {dag["dag_id"] for dag in self.call("GET", "/dags", params={"limit": 100})["dags"]}:
+            errors = self.call("GET", "/importErrors")["import_errors"]
             if errors:
                 raise SparsebenchError(f"{errors[0]['filename']}: {errors[0]['stack_trace']}")
             if time.monotonic() > deadline:
@@ -54,25 +59,25 @@ class AirflowApi:
             time.sleep(1)
 
     def unpause(self, dag_id: str) -> None:
-        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Start a run by hand, as the UI does; its id."""
-        return self._call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})["dag_run_id"]
+        return self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})["dag_run_id"]
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        return self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
+        return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Newest first."""
-        return self._call("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 100})["dag_runs"]
+        return self.call("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after", "limit": 100})["dag_runs"]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 500})[
+        return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 500})[
             "task_instances"
         ]
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        return self._call("GET", path, params={"deserialize": True})["value"]
+        return self.call("GET", path, params={"deserialize": True})["value"]

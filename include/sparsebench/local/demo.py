@@ -33,9 +33,9 @@ def demo(networks: tuple[str, ...], once: bool) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=120)
     with Stack(say=lambda line: console.print(f"… {line}")) as stack:
         api = AirflowApi(stack.url, USER, stack.password)
-        api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances"})
+        api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances", "nothing_left_over"})
         console.print(f"Airflow is up: {stack.url}  login {USER} / {stack.password}")
-        for dag_id in ("sparsify", "benchmark_sweep", "report", "reap_instances"):
+        for dag_id in ("sparsify", "benchmark_sweep", "report", "reap_instances", "nothing_left_over"):
             api.unpause(dag_id)
         store = Store(stack.store)
         have = {(card.network, card.variant) for card in store.model_cards()}

@@ -34,6 +34,8 @@ class Stack:
     home: Path = field(default_factory=lambda: Path.cwd() / ".sparsebench")
     port: int = 0
     """Of Airflow's UI; 0: SPARSEBENCH_PORT or 8080, or any that is free."""
+    cloud_port: int = 0
+    """Of localcloud; 0: 5055, or any that is free."""
     components: tuple[str, ...] = COMPONENTS
     """Commands of ``airflow``; with a CeleryExecutor in the environment also ``celery worker``."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -43,7 +45,7 @@ class Stack:
     def __post_init__(self) -> None:
         self.home = self.home.resolve()
         self.port = self.port or _free_port(int(os.environ.get("SPARSEBENCH_PORT", "8080")))
-        self.cloud_port = _free_port(5055)
+        self.cloud_port = self.cloud_port or _free_port(5055)
         self._processes: list[Process] = []
 
     @property
@@ -86,6 +88,8 @@ class Stack:
             "AWS_ACCESS_KEY_ID": "localcloud",
             "AWS_SECRET_ACCESS_KEY": "localcloud",
             "AWS_DEFAULT_REGION": "us-east-1",
+            # localcloud has no image with NVIDIA's driver.
+            "SPARSEBENCH_GPU_IMAGE": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
             "AIRFLOW_HOME": str(airflow_home),
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
             "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_ROOT / "dags"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal
 
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import StateReason
 
 from sparsebench.errors import BadInput
 from sparsebench.localcloud.config import Config
+from sparsebench.localcloud.faults import AgentOffline, Armed, Faults, InstanceKilled, LostCommand, SpotNotice
 from sparsebench.localcloud.instance import Instance, remove_leftovers
 
 
@@ -30,10 +34,12 @@ class Cloud:
         BadInput: another server works in the root folder.
     """
 
-    def __init__(self, config: Config, url: str) -> None:
+    def __init__(self, config: Config, url: str, faults: Faults) -> None:
         self._config = config
         self._url = url
-        self._lock = threading.Lock()
+        self._faults = faults
+        self.launching = threading.Lock()
+        """Held while moto makes instances: one that is half made must not be taken for what it is."""
         self._instances: dict[str, Instance] = {}
         config.root.mkdir(parents=True, exist_ok=True)
         self._hold = (config.root / "lock").open("w")
@@ -55,24 +61,72 @@ class Cloud:
 
     def follow(self) -> None:
         """Make every instance what moto says that it is, however it came to be so."""
-        for region, record in _records():
-            with self._lock:
-                instance = self._instances.get(record.id)
-                if instance is None:
-                    instance = self._instances[record.id] = Instance(record, region, self._config, self._url)
+        with self.launching:
+            for region, record in _records():
+                if record.id not in self._instances:
+                    self._take_up(Instance(record, region, self._config, self._url))
+        for instance in self.instances():
             instance.follow()
 
     def shut_down(self, instance: Instance) -> None:
         """What an instance's own shutdown does: stop or terminate it, as it was launched to."""
+        record = instance.record
+        terminates = record.instance_initiated_shutdown_behavior == "terminate"
+        end = record.terminate if terminates else record.stop
+        self._end(instance, end, "Client.InstanceInitiatedShutdown", "Instance initiated shutdown")
+
+    @staticmethod
+    def _end(instance: Instance, end: Callable[[], object], code: str, message: str) -> None:
+        """End an instance that still runs, for a reason other than a call of EC2."""
         if not instance.running:
             return
-        if instance.record.instance_initiated_shutdown_behavior == "terminate":
-            instance.record.terminate()
-        else:
-            instance.record.stop()
-        reason = "Client.InstanceInitiatedShutdown"
-        instance.record.state_reason = StateReason(f"{reason}: Instance initiated shutdown", reason)
+        end()
+        instance.record.state_reason = StateReason(f"{code}: {message}", code)
+        instance.record._reason = code
         instance.follow()
+
+    # ---------------------------------------------------------------------------------------- faults
+
+    def _take_up(self, instance: Instance) -> None:
+        """Start an instance that was launched, and arm the faults that are meant for it."""
+        target = instance.target()
+        if late := self._faults.take(AgentOffline, target):
+            instance.agent_delay_s = math.inf if late.online_after_s is None else late.online_after_s
+        self._instances[instance.id] = instance
+        instance.follow()
+        for notice in self._faults.of(SpotNotice, target):
+            instance.after(notice.fault.after_s, partial(self._give_notice, instance, notice))
+        self._arm_kills(instance, "launch")
+
+    def command_sent(self, instance: Instance, comment: str) -> Literal["Pending", "InProgress"] | None:
+        """The status in which the command is lost, if it is."""
+        lost = self._faults.take(LostCommand, instance.target(comment))
+        return lost.stays if lost else None
+
+    def command_started(self, instance: Instance, comment: str) -> None:
+        self._arm_kills(instance, "command", comment)
+
+    def _arm_kills(self, instance: Instance, since: Literal["launch", "command"], comment: str = "") -> None:
+        for kill in self._faults.of(InstanceKilled, instance.target(comment)):
+            if kill.fault.since == since:
+                instance.after(kill.fault.after_s, partial(self._kill, instance, kill))
+
+    def _kill(self, instance: Instance, kill: Armed[InstanceKilled]) -> None:
+        if instance.running and kill.strikes():
+            instance.grace_s = 0  # nobody asks a machine that breaks down
+            self._end(instance, instance.record.terminate, "Server.InternalError", "Internal error")
+
+    def _give_notice(self, instance: Instance, notice: Armed[SpotNotice]) -> None:
+        if instance.running and not instance.interruption_at and notice.strikes():
+            notice_s = notice.fault.notice_s
+            instance.interruption_at = datetime.now(UTC) + timedelta(seconds=notice_s)
+            instance.after(notice_s, partial(self._interrupt, instance))
+
+    def _interrupt(self, instance: Instance) -> None:
+        end = instance.record.terminate
+        self._end(instance, end, "Server.SpotInstanceTermination", "Spot instance termination")
+
+    # ------------------------------------------------------------------------------------------ the end
 
     def end(self) -> None:
         """Terminate every instance, and forget it."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from sparsebench.localcloud import processes
+from sparsebench.localcloud.cloud import Cloud
 from sparsebench.localcloud.instance import Instance, PoweredOff
 
 Status = Literal["Pending", "InProgress", "Success", "Failed", "TimedOut", "Cancelled"]
@@ -43,12 +46,15 @@ class Invocation:
     """A command on one instance.
 
     An instance that ends takes its agent with it, so nobody reports how its commands ended: as on EC2, they
-    stay Pending or InProgress until their time is up.
+    stay Pending or InProgress until their time is up. So does a command that is ``lost`` in that status.
     """
 
-    def __init__(self, command: Command, instance: Instance) -> None:
+    def __init__(
+        self, command: Command, instance: Instance, lost: Literal["Pending", "InProgress"] | None = None
+    ) -> None:
         self.command = command
         self.instance = instance
+        self.lost = lost
         self._lock = threading.Lock()
         self._report = Report()
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +64,8 @@ class Invocation:
     def report(self) -> Report:
         with self._lock:
             report = self._report
-            if not report.over and not self.instance.running and self._waited_s() >= self._patience_s():
+            unheard_of = not self.instance.running or self.lost == report.status
+            if not report.over and unheard_of and self._waited_s() >= self._patience_s():
                 details = "ExecutionTimedOut" if report.started_at else "DeliveryTimedOut"
                 self._report = replace(report, status="TimedOut", details=details, ended_at=datetime.now(UTC))
             return self._report
@@ -71,8 +78,8 @@ class Invocation:
         started = self._report.started_at is not None
         return self.command.execution_timeout_s if started else self.command.delivery_timeout_s
 
-    def run(self) -> None:
-        """Run it to its end. Called when a slot is free."""
+    def run(self, started: Callable[[], None]) -> None:
+        """Run it to its end. Called when a slot is free; calls ``started`` when it has begun."""
         with self._lock:
             if self._cancelled:
                 return
@@ -86,6 +93,7 @@ class Invocation:
                 self._end("Failed", 1)
                 return
             self._report = Report("InProgress", "InProgress", started_at=datetime.now(UTC))
+        started()
         timed_out = False
         try:
             self._process.wait(self.command.execution_timeout_s)
@@ -96,8 +104,8 @@ class Invocation:
         with self._lock:
             if self._cancelled:
                 self._end("Cancelled", _KILLED)
-            elif not self.instance.running:
-                return  # it went down with its agent
+            elif not self.instance.running or self.lost:
+                return  # it went down with its agent, or nobody is to know
             elif timed_out:
                 self._end("TimedOut", _KILLED, "ExecutionTimedOut")
             else:
@@ -109,7 +117,7 @@ class Invocation:
             if self._report.over:
                 return
             self._cancelled = True
-            if self._process is None or not self.instance.running:
+            if self._process is None or self._process.returncode is not None or not self.instance.running:
                 self._report = replace(
                     self._report, status="Cancelled", details="Cancelled", ended_at=datetime.now(UTC)
                 )
@@ -165,15 +173,18 @@ class Command:
 class Commands:
     """Every command that was sent, oldest first. ``slots`` of them run at a time; the others wait their turn."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, cloud: Cloud) -> None:
+        self._cloud = cloud
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="command")
         self._commands: dict[str, Command] = {}
 
     def send(self, command: Command, instances: list[Instance]) -> None:
-        command.invocations = [Invocation(command, instance) for instance in instances]
+        cloud, comment = self._cloud, command.comment
+        command.invocations = [Invocation(command, one, cloud.command_sent(one, comment)) for one in instances]
         self._commands[command.id] = command
         for invocation in command.invocations:
-            self._pool.submit(invocation.run)
+            if invocation.lost != "Pending":
+                self._pool.submit(invocation.run, partial(cloud.command_started, invocation.instance, comment))
 
     def get(self, command_id: str, region: str) -> Command | None:
         found = self._commands.get(command_id)

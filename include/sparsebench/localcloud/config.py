@@ -41,6 +41,12 @@ class Config:
     agent_delay_s: float = 1.0
     """From an instance's launch until its SSM agent is online, in seconds."""
 
+    vcpu_quota: int = 64
+    """vCPUs of a region's running instances, of each market, that a launch may not exceed."""
+
+    enforce_iam: bool = False
+    """Whether calls are checked against the policies of who makes them."""
+
     uv: Path | None = field(default_factory=_uv)
     """The uv that instances find on their PATH; None: they bring their own."""
 
@@ -51,5 +57,7 @@ class Config:
             raise BadInput(f"slots: {self.slots} would let no command run; give 1 or more")
         if not 0 <= self.agent_delay_s <= 3600:
             raise BadInput(f"agent_delay_s: {self.agent_delay_s} is not between 0 and 3600 seconds")
+        if self.vcpu_quota < 0:
+            raise BadInput(f"vcpu_quota: {self.vcpu_quota} is less than nothing; give 0 or more vCPUs")
         if self.uv is not None and not os.access(self.uv, os.X_OK):
             raise BadInput(f"uv: {self.uv} is not a program that can be run")

@@ -6,13 +6,13 @@ import json
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sts.models import sts_backends
 from werkzeug import Request, Response
 
 from sparsebench.localcloud.cloud import Cloud
+from sparsebench.localcloud.iam.principals import ec2_may_assume, role_of
 from sparsebench.localcloud.instance import Instance
 
 _MAX_TTL_S = 21_600
@@ -54,7 +54,7 @@ class Imds:
 
 def _metadata(instance: Instance, path: str) -> str | None:
     record = instance.record
-    role = _role(record)
+    role = _role(instance)
     match path:
         case "latest/meta-data/instance-id":
             return instance.id
@@ -62,6 +62,10 @@ def _metadata(instance: Instance, path: str) -> str | None:
             return str(record.instance_type)
         case "latest/meta-data/placement/availability-zone":
             return str(record.availability_zone)
+        case "latest/meta-data/instance-life-cycle":
+            return instance.market
+        case "latest/meta-data/spot/instance-action" if at := instance.interruption_at:
+            return json.dumps({"action": "terminate", "time": f"{at:%Y-%m-%dT%H:%M:%SZ}"})
         case "latest/dynamic/instance-identity/document":
             return json.dumps(
                 {
@@ -76,19 +80,22 @@ def _metadata(instance: Instance, path: str) -> str | None:
             )
         case "latest/meta-data/iam/security-credentials" | "latest/meta-data/iam/security-credentials/":
             return role
-        case _ if path == f"latest/meta-data/iam/security-credentials/{role}":
+        case _ if role and path == f"latest/meta-data/iam/security-credentials/{role}":
             return json.dumps(_credentials(instance, role))
     return None
 
 
-def _role(record: Any) -> str:
-    association = record.ec2_backend.iam_instance_profile_associations.get(record.id)
-    roles = association.iam_instance_profile.roles if association else []
-    return str(roles[0].name) if roles else _DEFAULT_ROLE
+def _role(instance: Instance) -> str | None:
+    role = role_of(instance.record)
+    if role is None:
+        return None if instance.enforce_iam else _DEFAULT_ROLE
+    return str(role.name)
 
 
 def _credentials(instance: Instance, role: str) -> dict[str, str]:
     """Of a session of the role, which moto knows: sts get-caller-identity names it."""
+    if instance.enforce_iam and not ec2_may_assume(role_of(instance.record)):
+        return {"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role"}
     session = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assume_role(
         region_name=instance.region,
         role_session_name=instance.id,

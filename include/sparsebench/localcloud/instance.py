@@ -14,8 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from moto.core.utils import utcnow
+
 from sparsebench.localcloud import processes, sandbox
 from sparsebench.localcloud.config import Config
+from sparsebench.localcloud.faults import Market, Target
+from sparsebench.localcloud.iam.principals import agent_may_register
 
 PingStatus = Literal["Online", "ConnectionLost"]
 
@@ -33,10 +37,17 @@ class Instance:
         self.region = region
         self.home = config.root / "instances" / self.id
         self.logs = config.root / "logs" / self.id
-        self._agent_delay_s = config.agent_delay_s
+        self.agent_delay_s = config.agent_delay_s
+        """From its start until its agent is online; infinite: never."""
+        self.enforce_iam = config.enforce_iam
+        self.grace_s = processes.GRACE_S
+        """That its processes have to end by themselves when it goes down."""
+        self.interruption_at: datetime | None = None
+        """When EC2 will take a spot instance back, once it has given notice."""
         self._lock = threading.RLock()
         self._state: Literal["new", "running", "stopped", "terminated"] = "new"
         self._running_since = 0.0
+        self._timers: list[threading.Timer] = []
         self._shutdown: threading.Timer | None = None
         self.shutdown_at: datetime | None = None
         sandbox.build(self.home, config.uv)
@@ -49,11 +60,20 @@ class Instance:
         return self._state == "running"
 
     @property
+    def market(self) -> Market:
+        return "spot" if self.record.lifecycle == "spot" else "on-demand"
+
+    def target(self, comment: str = "") -> Target:
+        """What faults see of it, or of a command on it."""
+        return Target(self.record.instance_type, self.record.availability_zone, self.market, comment=comment)
+
+    @property
     def agent(self) -> PingStatus | None:
         """What Systems Manager says of the instance; None: it does not know it (yet, or any more)."""
         if self._state == "stopped":
             return "ConnectionLost"
-        online = self.running and time.monotonic() - self._running_since >= self._agent_delay_s
+        online = self.running and time.monotonic() - self._running_since >= self.agent_delay_s
+        online = online and (not self.enforce_iam or agent_may_register(self.record))
         return "Online" if online else None
 
     # ------------------------------------------------------------------------------------- its states
@@ -75,7 +95,9 @@ class Instance:
                 return
             self._state = "running"
             self._running_since = time.monotonic()
-        if first and self.record.user_data:
+        if not first:
+            self.record.launch_time = utcnow()  # EC2's is that of the last start
+        elif self.record.user_data:
             self._run_user_data(self.record.user_data.decode())
 
     def _power_off(self, state: Literal["stopped", "terminated"]) -> None:
@@ -84,7 +106,10 @@ class Instance:
                 return
             self._state = state
             self.cancel_shutdown()
-        processes.end(self.id)
+            for timer in self._timers:
+                timer.cancel()
+            self._timers.clear()
+        processes.end(self.id, self.grace_s)
         if state == "terminated":
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -133,7 +158,17 @@ class Instance:
             process = self.start("user-data", user_data)
             threading.Thread(target=process.wait, name=f"user-data of {self.id}", daemon=True).start()
 
-    # ----------------------------------------------------------------------------- its planned shutdown
+    # ----------------------------------------------------------------------------- what comes later
+
+    def after(self, seconds: float, act: Callable[[], object]) -> threading.Timer:
+        """Call ``act`` after so many seconds, unless the instance is stopped or terminated before."""
+        timer = threading.Timer(seconds, act)
+        timer.daemon = True
+        with self._lock:
+            if self._state in ("new", "running"):
+                self._timers.append(timer)
+                timer.start()
+        return timer
 
     def schedule_shutdown(self, after_s: float, act: Callable[[], object]) -> None:
         """Call ``act`` after so many seconds, in place of what was planned before."""
@@ -141,9 +176,7 @@ class Instance:
             self.cancel_shutdown()
             if self.running:
                 self.shutdown_at = datetime.now(UTC) + timedelta(seconds=after_s)
-                self._shutdown = threading.Timer(after_s, act)
-                self._shutdown.daemon = True
-                self._shutdown.start()
+                self._shutdown = self.after(after_s, act)
 
     def cancel_shutdown(self) -> None:
         with self._lock:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,7 +25,8 @@ from sparsebench.localcloud import ec2, ssm
 from sparsebench.localcloud.cloud import Cloud
 from sparsebench.localcloud.commands import Commands
 from sparsebench.localcloud.config import HOST, READY, Config
-from sparsebench.localcloud.faults import FAULTS, Faults
+from sparsebench.localcloud.faults import FAULTS, Faults, Target, s3_error, s3_target
+from sparsebench.localcloud.iam.enforcement import refused
 from sparsebench.localcloud.imds import Imds
 from sparsebench.localcloud.instance import Instance
 
@@ -48,11 +49,12 @@ class Application:
     def __init__(self, config: Config, url: str) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._faults = Faults()
-        self._cloud = Cloud(config, url)
-        self._commands = Commands(config.slots)
-        self._ec2 = ec2.Ec2(self._cloud, self._faults)
+        self._cloud = Cloud(config, url, self._faults)
+        self._commands = Commands(config.slots, self._cloud)
+        self._ec2 = ec2.Ec2(self._cloud, config.vcpu_quota)
         self._ssm = ssm.Ssm(self._cloud, self._commands)
         self._imds = Imds(self._cloud)
+        self._enforce_iam = config.enforce_iam
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answer = self._answer(Request(environ)) or self._moto
@@ -64,7 +66,7 @@ class Application:
         self._commands.close()
         self._cloud.release()
 
-    def _answer(self, request: Request) -> Response | None:
+    def _answer(self, request: Request) -> WSGIApplication | None:
         """The layer's answer, or None where it is moto's to give."""
         if "Origin" in request.headers or not _LOCAL_NAME.fullmatch(request.host):
             # The server runs what it is sent: no page in a browser may send it anything.
@@ -74,13 +76,17 @@ class Application:
         if request.path == "/moto-api/reset" and request.method == "POST":
             self._reset()
             return None
+        if self._enforce_iam and (refusal := refused(request)):
+            return refusal
         scope = _SCOPE.search(request.headers.get("Authorization", ""))
-        if scope is None:
-            return None
+        if scope is None or scope["service"] == "s3":
+            return self._s3_call(request)  # moto, too, takes what is signed in its URL for S3's
         region, service = scope["region"], scope["service"]
         target = request.headers.get("X-Amz-Target", "")
         if target.startswith("AmazonSSM."):
             return self._ssm_call(target.removeprefix("AmazonSSM."), request, region)
+        if target == "ServiceQuotasV20190624.GetServiceQuota":
+            return self._quota_call(request, region)
         if service in _FOLLOWED and request.mimetype == "application/x-www-form-urlencoded":
             return self._ec2_call(request, region)
         return None
@@ -88,19 +94,38 @@ class Application:
     def _forward(self, request: Request, body: bytes) -> Response:
         return Response.from_app(self._moto, request.environ | {"wsgi.input": io.BytesIO(body)}, buffered=True)
 
-    def _ssm_call(self, action: str, request: Request, region: str) -> Response:
-        fault = self._faults.take(action, _invocation(request))
-        if fault is not None:
-            return ssm.error_response(fault.code, fault.message, fault.status)
-        body = request.get_data()
-        if action in self._ssm.actions:
-            return self._ssm.call(action, json.loads(body), region)
-        return self._forward(request, body)
+    def _s3_call(self, request: Request) -> WSGIApplication | None:
+        def carry_out() -> Response:
+            return self._forward(request, request.get_data())
 
-    def _ec2_call(self, request: Request, region: str) -> Response:
+        return self._faults.answer(s3_target(request), _invocation(request), carry_out, s3_error)
+
+    def _ssm_call(self, action: str, request: Request, region: str) -> WSGIApplication:
+        body = request.get_data()
+
+        def carry_out() -> Response:
+            if action in self._ssm.actions:
+                return self._ssm.call(action, json.loads(body), region)
+            return self._forward(request, body)
+
+        target = Target(service="ssm", action=action)
+        return self._faults.answer(target, _invocation(request), carry_out, ssm.error_response) or carry_out()
+
+    def _quota_call(self, request: Request, region: str) -> WSGIApplication:
+        body = request.get_data()
+
+        def carry_out() -> Response:
+            return self._ec2.quota(json.loads(body), region) or self._forward(request, body)
+
+        target = Target(service="servicequotas", action="GetServiceQuota")
+        return self._faults.answer(target, _invocation(request), carry_out, ssm.error_response) or carry_out()
+
+    def _ec2_call(self, request: Request, region: str) -> WSGIApplication:
         body = request.get_data()
         form = Request({**request.environ, "wsgi.input": io.BytesIO(body)}).form.to_dict()
-        return self._ec2.call(form, region, _invocation(request), partial(self._forward, request, body))
+        carry_out = partial(self._ec2.call, form, region, partial(self._forward, request, body))
+        target = ec2.target(form, region)
+        return self._faults.answer(target, _invocation(request), carry_out, ec2.error_response) or carry_out()
 
     def _reset(self) -> None:
         self._cloud.end()
@@ -132,7 +157,7 @@ class Application:
                     return Response(str(error), HTTPStatus.BAD_REQUEST)
             case "DELETE":
                 self._faults.clear()
-        return _json([fault.model_dump() for fault in self._faults.in_force()])
+        return _json(self._faults.report())
 
     def _own_shutdown(self, instance: Instance, request: Request) -> Response:
         match request.method:

@@ -6,22 +6,29 @@ The same results give the same bytes, whichever store they come from and wheneve
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
+import pandas as pd
 from rich.console import RenderableType
 
 from sparsebench.analysis.csvfile import read_csv
+from sparsebench.analysis.order import ordered
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.results import Results
 from sparsebench.analysis.trials import from_trials
-from sparsebench.contracts import NIGHT_PATTERN
-from sparsebench.errors import BadInput
+from sparsebench.contracts import NIGHT_PATTERN, ModelCard
+from sparsebench.errors import BadInput, StoreError
 from sparsebench.report import terminal, words
 from sparsebench.report.assembly import Report
 from sparsebench.report.comparison import Pooled
 from sparsebench.report.page import Page
+from sparsebench.sparsify.results import Sensitivity, TrainingRecord
 from sparsebench.store import Store
+
+T = TypeVar("T")
 
 
 def build(store: Store, night: str) -> dict[str, bytes]:
@@ -32,13 +39,15 @@ def build(store: Store, night: str) -> dict[str, bytes]:
         StoreError: the night has no manifest, or the store cannot be read.
     """
     _check(night)
-    manifest, hosts, results = store.manifest(night), store.hosts(night), _results(store, night)
+    manifest, hosts, runs = store.manifest(night), store.hosts(night), store.collections(night)
+    results = from_trials(store.trials(night), hosts, runs)
     protocol = manifest.protocol
     subtitle = f"Protocol {protocol.name}. {protocol.description} {_lane(results)}"
     report = Report(Page(f"sparsebench, night of {night}", subtitle), protocol)
     report.add_results(results)
     report.add_evidence(results)
-    report.add_night(results, manifest, hosts)
+    report.add_night(results, manifest, hosts, runs)
+    report.add_training(*_studied(store, manifest.models))
     return report.finished()
 
 
@@ -97,6 +106,22 @@ def _night(store: Store, night: str) -> Night:
 
 def _results(store: Store, night: str) -> Results:
     return from_trials(store.trials(night), store.hosts(night), store.collections(night))
+
+
+def _studied(store: Store, cards: Sequence[ModelCard]) -> tuple[list[TrainingRecord], list[Sensitivity]]:
+    """What the cards' trainings and analyses found, each once. What is not in the store any more is left out: it adds
+    to the report, which does not stand on it."""
+    named = [(card.network, card.variant, card.training, card.sensitivity) for card in cards]
+    frame = ordered(pd.DataFrame(named, columns=["network", "variant", "training", "sensitivity"]))
+    return _found(store.training, frame["training"]), _found(store.sensitivity, frame["sensitivity"])
+
+
+def _found(load: Callable[[str], T | None], keys: Iterable[str | None]) -> list[T]:
+    found = []
+    for key in dict.fromkeys(filter(None, keys)):
+        with suppress(StoreError):
+            found.append(load(key))
+    return list(filter(None, found))
 
 
 def _check(night: str) -> None:

@@ -11,14 +11,15 @@ from itertools import groupby
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sparsebench.analysis import disturbance, execution, models
+from sparsebench import catalog
+from sparsebench.analysis import disturbance, execution, models, training
 from sparsebench.analysis.compare import COMPARED_VARIANTS, headlines, line_points
 from sparsebench.analysis.ratios import Pair, Ratio, measure, ratios
 from sparsebench.analysis.results import MACHINE, Results, grouped, on_machine
-from sparsebench.contracts import HostFacts, Manifest, Protocol
-from sparsebench.report import drawing, figures, words
+from sparsebench.contracts import Collection, HostFacts, Manifest, Protocol
+from sparsebench.report import drawing, figures, training_figures, words
 from sparsebench.report.basis import Basis
-from sparsebench.report.page import Lane, MachinePart, Page, Picture, Tile, render
+from sparsebench.report.page import Analysed, Lane, MachinePart, Page, Picture, Tile, render
 from sparsebench.report.tables import execution as execution_tables
 from sparsebench.report.tables import inputs, networks
 from sparsebench.report.tables import ratios as ratio_tables
@@ -27,6 +28,7 @@ from sparsebench.report.tables.form import Table, csv
 from sparsebench.report.tables.headline import headline, headline_frame
 from sparsebench.report.tables.missing import missing as missing_table
 from sparsebench.report.tables.throughput import repeats_csv, throughput
+from sparsebench.sparsify.results import Sensitivity, TrainingRecord
 
 
 def study_models() -> pd.DataFrame:
@@ -53,12 +55,16 @@ class Report:
         return self.protocol.target if self.protocol else None
 
     def draw(self, name: str, caption: str, rows: pd.DataFrame, figure: Callable[[], Figure]) -> Picture:
-        """Add a figure as SVG, PNG and CSV. rows: with the means and intervals that are drawn."""
+        """Add a figure of throughputs. rows: with the means and intervals that are drawn."""
+        return self.picture(name, f"{caption} {_intervals(rows)}", rows, figure)
+
+    def picture(self, name: str, caption: str, rows: pd.DataFrame, figure: Callable[[], Figure]) -> Picture:
+        """Add a figure as SVG, PNG and CSV."""
         while f"{name}.svg" in self.files:  # names differ in what a file's name cannot show
             name += "_"
         svg, png = drawing.render(figure)
         self.files |= {f"{name}.svg": svg, f"{name}.png": png, f"{name}.csv": csv(rows)}
-        return Picture(name, f"{caption} {_intervals(rows)}", drawing.inline(svg, prefix=f"figure{len(self.files)}"))
+        return Picture(name, caption, drawing.inline(svg, prefix=f"figure{len(self.files)}"))
 
     def add_results(self, results: Results) -> None:
         """The comparison, the figures and the tables of throughput."""
@@ -169,24 +175,54 @@ class Report:
             "costs.csv": csv(costs),
         }
 
-    def add_night(self, results: Results, manifest: Manifest, hosts: Sequence[HostFacts]) -> None:
-        """What is missing, the networks, the hosts and the night's frozen inputs."""
+    def add_night(
+        self, results: Results, manifest: Manifest, hosts: Sequence[HostFacts], runs: Sequence[Collection]
+    ) -> None:
+        """What is missing, the networks, the runs, the hosts and the night's frozen inputs."""
         if manifest.frozen_late:
             self.page.warnings.append(f"The inputs of this night were frozen late: {inputs.frozen_late(manifest)}.")
         study = study_models()
         sizes, sparsities = models.sizes(manifest.models), models.sparsities(manifest.models)
-        self.page.networks = [networks.sizes(sizes, study), networks.sparsities(sparsities, study)]
+        encodings = models.encodings(manifest.models, catalog.engines())
+        self.page.networks = [networks.sizes(sizes, study)]
+        if len(encodings):
+            self.page.networks.append(networks.encodings(encodings))
+            self.files["encodings.csv"] = csv(encodings)
+        self.page.networks += [networks.sparsities(sparsities, study), networks.origins(sparsities)]
         self.page.missing = missing_table(results)
         self.page.inputs = [inputs.inputs(manifest)]
         if hosts:
             self.page.inputs.insert(0, inputs.hosts(hosts))
             self.files["hosts.csv"] = csv(inputs.hosts_frame(hosts))
+        if runs:
+            frame = inputs.runs_frame(runs)
+            self.page.inputs.insert(0, inputs.runs(frame))
+            self.files["runs.csv"] = csv(frame)
         self.files |= {
             "sizes.csv": csv(sizes),
             "sparsity.csv": csv(sparsities),
             "missing.csv": csv(results.missing),
             "inputs.csv": csv(inputs.inputs_frame(manifest)),
         }
+
+    def add_training(self, trainings: Sequence[TrainingRecord], sensitivities: Sequence[Sensitivity]) -> None:
+        """How the networks came to be: learning curves, and how sensitive their layers are."""
+        self.page.trainings = [self._learning_curve(record) for record in trainings]
+        self.page.sensitivities = [self._sensitivity(found) for found in sensitivities if found.points]
+
+    def _learning_curve(self, record: TrainingRecord) -> Picture:
+        rows, phases = training.curve(record), training.phases(record)
+        name, caption = f"learning_curve_{record.network}_{record.variant}", training_figures.of_training(record)
+        return self.picture(name, caption, rows, lambda: training_figures.learning_curve(rows, phases))
+
+    def _sensitivity(self, found: Sensitivity) -> Analysed:
+        name, caption = f"sensitivity_{found.network}", training_figures.of_analysis(found)
+        rows = training.points(found)
+        picture = self.picture(name, caption, rows, lambda: training_figures.sensitivity(found))
+        ranking = training.ranking(found)
+        csv_name = f"{picture.name}_ranking.csv"
+        self.files[csv_name] = csv(ranking)
+        return Analysed(picture, networks.ranking(ranking, csv_name))
 
     def finished(self) -> dict[str, bytes]:
         """File name -> content; index.html is the last."""

@@ -70,6 +70,14 @@ class Lane:
     machines: Sequence[MachinePart]
 
 
+@dataclass(frozen=True)
+class Analysed:
+    """How sensitive the layers of a network are."""
+
+    curves: Picture
+    ranking: Table
+
+
 @dataclass
 class Page:
     """What the template shows, top to bottom; what is empty is left out."""
@@ -88,6 +96,8 @@ class Page:
     disturbance: Table | None = None
     costs: Table | None = None
     networks: list[Table] = field(default_factory=list)
+    trainings: list[Picture] = field(default_factory=list)
+    sensitivities: list[Analysed] = field(default_factory=list)
     missing: Table | None = None
     inputs: list[Table] = field(default_factory=list)
 
@@ -105,8 +115,10 @@ class Page:
             ("disturbance", "Disturbances", self.disturbance),
             ("costs", "Load and memory", self.costs),
             ("networks", "Sizes and accuracy", self.networks),
+            ("training", "Training", self.trainings),
+            ("sensitivity", "Sensitivity", self.sensitivities),
             ("missing", "Missing", self.missing),
-            ("inputs", "Hosts and inputs", self.inputs),
+            ("inputs", "Runs, hosts and inputs", self.inputs),
         ]
         return [(anchor, name) for anchor, name, content in sections if content]
 

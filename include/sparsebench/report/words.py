@@ -35,7 +35,8 @@ def engine(name: str) -> str:
 
 
 def network(name: str) -> str:
-    networks = catalog.networks()
+    """Its label; a network that the catalog does not know has its name."""
+    networks = catalog.networks() | catalog.digits_networks()
     return networks[name].label if name in networks else name
 
 
@@ -91,6 +92,18 @@ def percent(ratio: float, digits: int = 2) -> str:
 def within(half_width: float, digits: int = 1) -> str:
     """0.031 is ± 3.1 %, which is not broken into lines."""
     return f"±\u00a0{half_width * 100:.{digits}f}\u00a0%"
+
+
+def accuracy(row: Any) -> str:
+    """97.2 % (95.0–98.5): a top-1 and its 95 % interval; empty where it was not measured."""
+    if pd.isna(row["top1"]):
+        return ""
+    return f"{row['top1'] * 100:.1f}\u00a0% ({row['low'] * 100:.1f}–{row['high'] * 100:.1f})"
+
+
+def points(change: float) -> str:
+    """−0.0952 is −9.5 points of accuracy."""
+    return "" if pd.isna(change) else f"{change * 100:+.1f}".replace("-", "−")
 
 
 def share(fraction: float) -> str:

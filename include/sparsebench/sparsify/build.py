@@ -1,24 +1,17 @@
-"""The dense network: timm's architecture, with weights from the hub, or random ones where it cannot be reached."""
+"""The dense network: timm's architecture, with the weights that were found for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import httpx2
 import timm
 import torch
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from timm.layers import set_fused_attn
 from torch import nn
 
 from sparsebench.bench.parity import photographs
 from sparsebench.catalog import Network
-from sparsebench.contracts import Weights
 from sparsebench.errors import BadInput
-
-HUB_TIMEOUT_S = 5
-WEIGHTS_FILE = "model.safetensors"
+from sparsebench.sparsify.tensors import load_weights
+from sparsebench.sparsify.weights import WeightSource
 
 NORM_BIAS_STD = 0.1
 """Of the biases of random networks, relative to activations of about 1."""
@@ -33,14 +26,6 @@ amplified, layer by layer, until no two engines agree. Pruning to 15 % leaves ha
 
 # An attention in one fused operator has no counterpart in opset 13.
 set_fused_attn(False)
-
-
-@dataclass(frozen=True)
-class WeightSource:
-    """Weights as the model card describes them, and the file that holds them (None: random)."""
-
-    weights: Weights
-    file: Path | None
 
 
 def architecture(network: Network) -> nn.Module:
@@ -62,39 +47,21 @@ def prunable_layers(model: nn.Module) -> dict[str, int]:
     }
 
 
-def find_weights(network: Network, seed: int) -> WeightSource:
-    """Trained weights from this machine's cache or from the hub (Hugging Face, or HF_ENDPOINT).
-
-    The hub is asked once, for HUB_TIMEOUT_S at most, before anything is downloaded: its client would go on
-    trying for most of a minute. When it does not answer, the weights are random, and say why.
-    """
-    hub_id = timm.get_pretrained_cfg(network.timm).hf_hub_id
-    if not hub_id:
-        return _random(seed, f"timm has no trained weights for {network.timm}")
-    cached = try_to_load_from_cache(hub_id, WEIGHTS_FILE)
-    if not isinstance(cached, str):
-        try:
-            get_hf_file_metadata(hf_hub_url(hub_id, WEIGHTS_FILE), timeout=HUB_TIMEOUT_S)
-            cached = hf_hub_download(hub_id, WEIGHTS_FILE)
-        except (OSError, httpx2.HTTPError) as error:
-            return _random(seed, f"the hub did not give {hub_id}: {type(error).__name__}: {_first_line(error)}")
-    file = Path(cached)
-    # The cache keeps each file in a folder that has the commit's name.
-    return WeightSource(Weights(kind="pretrained", origin=f"{hub_id}@{file.parent.name}"), file)
-
-
-def _random(seed: int, reason: str) -> WeightSource:
-    return WeightSource(Weights(kind="random", origin=reason, seed=seed), None)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
-
-
 def build(network: Network, source: WeightSource) -> nn.Module:
-    """The dense network, ready for inference. The same source gives the same values."""
-    if source.file is not None:
+    """The dense network, ready for inference. The same source gives the same values.
+
+    Raises:
+        BadInput: the source's file is damaged, or has the weights of another network.
+    """
+    if source.of_hub:
         return _create(network, pretrained=True, pretrained_cfg_overlay={"file": str(source.file)})
+    if source.file is not None:
+        model = _create(network)
+        try:
+            load_weights(model, source.file)
+        except BadInput as error:
+            raise BadInput(f"weights: those of {source.weights.origin}: {error}") from error
+        return model
     torch.manual_seed(source.weights.seed or 0)
     model = _create(network)
     for module in model.modules():

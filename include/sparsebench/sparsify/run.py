@@ -1,144 +1,280 @@
-"""Carry out a request: build, prune, export and register the variants of one network."""
+"""Carry out a request: train, analyse, prune, quantise, export, evaluate and register the variants of one network."""
 
 from __future__ import annotations
 
-import subprocess
+from collections.abc import Iterable
 from contextlib import chdir
-from importlib.metadata import version
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import onnx
+import torch
+from torch import nn
 
+from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.parity import fixed_images, photographs
 from sparsebench.catalog import Network
-from sparsebench.contracts import ModelCard, SparsifyRequest, Variant, Weights
+from sparsebench.contracts import DatasetRef, ModelCard, SparsifyRequest, Variant, Weights
 from sparsebench.errors import SparsebenchError
-from sparsebench.sparsify import build
-from sparsebench.sparsify.export import to_onnx
-from sparsebench.sparsify.inspect_onnx import MAX_IR, layer_sparsities, overall_sparsity
-from sparsebench.sparsify.progress import ProgressReport
+from sparsebench.instance.attend import Attend, nothing
+from sparsebench.instance.exits import Interrupted
+from sparsebench.instance.progress import ProgressReport
+from sparsebench.sparsify import build, data, evaluate, gmp, weights
+from sparsebench.sparsify.dataset_cache import local
+from sparsebench.sparsify.export import to_onnx, to_onnx_int8
 from sparsebench.sparsify.prune import prune
+from sparsebench.sparsify.quantise import RECIPE, quantise
 from sparsebench.sparsify.recipe import one_shot, variant_targets
+from sparsebench.sparsify.results import Sensitivity
+from sparsebench.sparsify.sensitivity import LARGEST
+from sparsebench.sparsify.shipping import Files, Shipping
+from sparsebench.sparsify.stages import Stages
 from sparsebench.store import Store
 
-PACKAGES = ("timm", "torch", "sparseml", "onnx")
-"""Those whose version may change the file: with another version a variant is built again."""
+INTEGER_ENGINES = tuple(name for name in ENGINES if name.startswith("deepsparse"))
+"""Those that are fast on an INT8 network of integer operators, and slow on one of QuantizeLinear and DequantizeLinear;
+the others are the other way round."""
+
+CACHE = Path("~/.cache/sparsebench/datasets")
+"""Of images that are kept elsewhere."""
+
+CALIBRATION_IMAGES = 256
+"""Of those to train on, for the ranges of an INT8 network's activations."""
 
 
-def run(store: Store, network: Network, request: SparsifyRequest) -> None:
+def run(store: Store, network: Network, request: SparsifyRequest, attend: Attend = nothing) -> None:
     """Build the variants that the request names, except those that the store has already.
 
     Raises:
-        BadInput: a layer group of the catalog without a layer; before anything is built.
-        SparsebenchError: trained weights would be replaced by random ones, or the export lost a layer.
+        BadInput: a layer group of the catalog or a recipe without a layer, weights of another network, images of other
+            classes; before anything is built.
+        SparsebenchError: trained weights would be replaced by random ones, or the export lost a layer or computes
+            otherwise than torch.
         StoreError: the store cannot be written.
+        Interrupted: by ``attend``, between two steps; the variants that were done by then are in the store, and so is
+            all that a training takes to go on.
     """
     store.check_writable()
-    report = ProgressReport(store, request)
+    report = ProgressReport(store, request.job, network.name, len(request.variants), attend)
     try:
         with TemporaryDirectory() as scratch, chdir(scratch):  # SparseML writes into the working folder
-            _Builder(store, network, request.seed, report).build(request.variants)
+            _Builder(store, network, request, report).build()
+    except Interrupted as notice:
+        report.interrupted(notice)
+        raise
     except Exception as error:
         report.failed(error)
         raise
     report.finished()
 
 
-def gzip_bytes(data: bytes) -> int:
-    """Size after ``gzip -9``, by the tool itself: zlib at level 9 differs by up to 1 %, and with its build."""
-    return len(subprocess.run(["gzip", "-9"], input=data, stdout=subprocess.PIPE, check=True).stdout)
+@dataclass(frozen=True)
+class _Wanted:
+    """What a variant is made from and by; where a card says the same, the variant is there already.
+
+    recipe: of the pruning. training, sensitivity: keys, of what was trained, analysed here.
+    """
+
+    recipe: str
+    weights: Weights
+    training: str | None
+    sensitivity: str | None
 
 
 class _Builder:
-    """Builds variants of one network, all from the same weights."""
+    """Builds variants of one network, all from the same dense one."""
 
-    def __init__(self, store: Store, network: Network, seed: int, report: ProgressReport):
+    def __init__(self, store: Store, network: Network, request: SparsifyRequest, report: ProgressReport):
         self._store = store
         self._network = network
+        self._request = request
         self._report = report
         self._cards = store.model_cards()
-        self._versions = {package: version(package) for package in PACKAGES}
         self._layers = build.prunable_layers(build.architecture(network))
-        report.step(f"looking for trained weights of {network.timm}")
-        self._source = build.find_weights(network, seed)
+        for variant in request.variants:  # before anything takes long
+            variant_targets(network, variant, self._layers)
+        if request.recipe:
+            gmp.check(request.recipe, self._layers)
+        self._split = None
+        if request.dataset:
+            near = local(request.dataset, store, CACHE.expanduser())
+            self._split = replace(data.split(near, network), dataset=request.dataset)
+        self._stages = Stages(store, network, self._split, request, report) if self._split else None
+        self._shipping = Shipping(store, network, self._split, self._layers, report)
+        report.step(f"looking for weights of {network.timm}: {request.weights}")
+        self._source = weights.find(store, network, request.weights, request.seed, Path())
         report.step(f"weights: {self._source.weights.kind}, {self._source.weights.origin}")
+        self._refuse_what_is_random()
 
-    def build(self, variants: tuple[Variant, ...]) -> None:
-        recipes = {v: one_shot(variant_targets(self._network, v, self._layers)) for v in variants}
-        outdated = {variant for variant, recipe in recipes.items() if not self._is_current(variant, recipe)}
-        if outdated:
-            self._refuse_random_beside_trained()
-        for variant, recipe in recipes.items():
-            if variant in outdated:
-                self._build(variant, recipe)
+    def _refuse_what_is_random(self) -> None:
+        found = self._source.weights
+        if found.kind != "random" or self._request.dense_epochs:
+            return
+        if self._split:
+            raise SparsebenchError(
+                f"{self._network.name}: its weights are random ({found.origin}), so there is no accuracy that pruning "
+                "could keep; expected weights that were trained, or dense_epochs of training"
+            )
+        trained = [card.weights for card in self._own_cards() if card.weights.kind != "random"]
+        if trained and not all(self._is_current(variant, self._wanted(variant)) for variant in self._request.variants):
+            raise SparsebenchError(
+                f"{self._network.name}: the store has it with trained weights ({trained[0].origin}), which cannot be "
+                f"had now ({found.origin}); random variants are not put beside them: try again, or use another store"
+            )
+
+    def build(self) -> None:
+        for variant in self._request.variants:
+            wanted = self._wanted(variant)
+            if self._is_current(variant, wanted):
+                self._report.part_done(f"{variant} is there already: same recipe, weights and versions")
             else:
-                self._report.variant_done(f"{variant} is there already: same recipe, weights and versions")
+                self._build(variant, wanted)
 
-    def _is_current(self, variant: Variant, recipe: str) -> bool:
+    # ----------------------------------------------------------------------------- what is wanted
+
+    @cached_property
+    def _dense(self) -> tuple[nn.Module, str | None]:
+        """The dense network, and the key of its training where it was trained here."""
+        self._report.step("building the dense network")
+        model = build.build(self._network, self._source)
+        if not (self._stages and self._request.dense_epochs):
+            return model, None
+        return model, self._stages.train(model, "base", gmp.dense(self._request.dense_epochs))
+
+    @cached_property
+    def _sensitivity(self) -> tuple[str, Sensitivity] | None:
+        asked = self._request.sensitivity
+        if not self._stages or (asked == "none" and self._request.budget_points is None):
+            return None
+        return self._stages.analyse(self._dense[0], None if asked == "all" else LARGEST)
+
+    def _wanted(self, variant: Variant) -> _Wanted:
+        recipe = self._recipe(variant)
+        training = self._dense[1] if self._request.dense_epochs else None
+        if self._stages and recipe and self._is_gradual(variant):
+            training = self._stages.key(self._dense[0], recipe)
+        return _Wanted(recipe, self._weights(), training, self._sensitivity[0] if self._sensitivity else None)
+
+    def _is_gradual(self, variant: Variant) -> bool:
+        """Fake pruning is of one shot always: it isolates speed from accuracy."""
+        return variant in ("pruned", "pruned_int8") and bool(self._request.epochs or self._request.recipe)
+
+    def _recipe(self, variant: Variant) -> str:
+        if variant in ("pruned", "pruned_int8") and self._request.recipe:
+            return self._request.recipe
+        targets = variant_targets(self._network, variant, self._layers)
+        if variant in ("pruned", "pruned_int8") and self._request.budget_points is not None and self._sensitivity:
+            targets = self._sensitivity[1].targets(self._request.budget_points)
+        if self._request.epochs and self._is_gradual(variant):
+            return gmp.gradual(targets, gmp.Phases.within(self._request.epochs))
+        return one_shot(targets)
+
+    def _weights(self) -> Weights:
+        found, epochs = self._source.weights, self._request.dense_epochs
+        if not (self._split and epochs):
+            return found
+        trained = f"trained on {self._split.dataset.name} for {epochs} epochs"
+        if found.kind == "random":
+            return Weights(kind="trained", origin=f"{trained} from random weights", seed=found.seed)
+        return found.model_copy(update={"origin": f"{found.origin}, then {trained}"})
+
+    def _is_current(self, variant: Variant, wanted: _Wanted) -> bool:
         return any(
             card.variant == variant
-            and card.recipe == recipe
+            and card.recipe == _carried_out(variant, wanted.recipe)
+            and card.training == wanted.training
+            and wanted.sensitivity in (None, card.sensitivity)
             and card.input_shape == self._network.input_shape
             and {layer.name: layer.parameters for layer in card.layers} == self._layers
-            and card.versions == self._versions
-            and _serves(card.weights, self._source.weights)
-            and self._store.exists(self._store.artifact_path(card.artifact))
+            and card.versions == self._shipping.versions
+            and _serves(card.weights, wanted.weights)
+            and (self._split is None or _was_evaluated(card, self._split.dataset))
+            and all(
+                self._store.exists(self._store.artifact_path(file))
+                for file in (card.artifact, *card.encodings.values())
+            )
             for card in self._own_cards()
         )
 
     def _own_cards(self) -> list[ModelCard]:
         return [card for card in self._cards if card.network == self._network.name]
 
-    def _refuse_random_beside_trained(self) -> None:
-        weights = self._source.weights
-        trained = [card.weights for card in self._own_cards() if card.weights.kind == "pretrained"]
-        if weights.kind == "random" and trained:
-            raise SparsebenchError(
-                f"{self._network.name}: the store has it with trained weights ({trained[0].origin}), which cannot be "
-                f"had now ({weights.origin}); random variants are not put beside them: try again, or use another store"
-            )
+    # ----------------------------------------------------------------------------- making it
 
-    def _build(self, variant: Variant, recipe: str) -> None:
-        weights, shape = self._source.weights, self._network.input_shape
-        self._report.step(f"{variant}: building")
-        model = build.build(self._network, self._source)
-        if recipe:
-            self._report.step(f"{variant}: pruning")
-            prune(model, recipe)
-            if weights.kind == "random":
-                build.calibrate_batch_norms(model, self._network)
-
-        self._report.step(f"{variant}: exporting")
-        data = to_onnx(model, shape)
-        graph = onnx.load_from_string(data)
-        layers = layer_sparsities(graph)
-        if {layer.name: layer.parameters for layer in layers} != self._layers or graph.ir_version > MAX_IR:
-            raise SparsebenchError(
-                f"{self._network.name} {variant}: the ONNX file (IR {graph.ir_version}) has {len(layers)} layers, "
-                f"expected the {len(self._layers)} layers of {self._network.timm} and IR {MAX_IR} at most"
-            )
-        artifact = self._store.put_artifact(data)
-
-        self._report.step(f"{variant}: compressing {len(data) / 1e6:.1f} MB")
-        known = {card.artifact: card.gzip_bytes for card in self._cards}  # level 9 takes minutes on a large file
-        card = ModelCard(
-            network=self._network.name,
-            variant=variant,
-            artifact=artifact,
-            artifact_bytes=len(data),
-            gzip_bytes=known.get(artifact) or gzip_bytes(data),
-            input_shape=shape,
+    def _build(self, variant: Variant, wanted: _Wanted) -> None:
+        model = deepcopy(self._dense[0])
+        if wanted.recipe:
+            self._prune(model, variant, wanted)
+        shape = self._network.input_shape
+        if variant == "pruned_int8":
+            parent = self._exported(model, variant)
+            self._report.step(f"{variant}: quantising")
+            quantise(model, self._calibration())
+            encodings = to_onnx_int8(model, shape)
+            files = Files(encodings.qdq, parent, dict.fromkeys(INTEGER_ENGINES, encodings.integer))
+        else:
+            files = Files(self._exported(model, variant))
+        card = self._shipping.ship(
+            variant,
+            files,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            sparsity=overall_sparsity(layers),
-            layers=layers,
-            recipe=recipe,
-            weights=weights,
-            versions=self._versions,
+            recipe=_carried_out(variant, wanted.recipe),
+            weights=wanted.weights,
+            training=wanted.training,
+            sensitivity=wanted.sensitivity,
         )
-        self._store.put_model_card(card)
-        self._report.variant_done(
-            f"{variant}: sparsity {card.sparsity:.3f}, {card.artifact_bytes / 1e6:.2f} MB, "
-            f"{card.gzip_bytes / 1e6:.2f} MB after gzip -9"
-        )
+        self._report.part_done(f"{variant}: {_said(card)}")
+
+    def _exported(self, model: nn.Module, variant: Variant) -> bytes:
+        """The ONNX file, once it was seen to compute what the network does."""
+        self._report.step(f"{variant}: exporting")
+        shape = self._network.input_shape
+        file = to_onnx(model, shape)
+        found = evaluate.parity(model, file, torch.from_numpy(fixed_images(shape)))
+        if not found.agrees:
+            raise SparsebenchError(
+                f"{self._network.name} {variant}: the exported file computes otherwise than the network in torch: "
+                f"off by {found.relative} of the largest logit, {found.same_top1} of {found.images} images in the same "
+                f"class; expected {found.tolerance} at most"
+            )
+        self._report.step(f"{variant}: ONNX Runtime is off by {found.relative:.0e} of torch's largest logit")
+        return file
+
+    def _prune(self, model: nn.Module, variant: Variant, wanted: _Wanted) -> None:
+        if self._stages and self._is_gradual(variant):
+            self._stages.train(model, "pruned", wanted.recipe)
+            return
+        self._report.step(f"{variant}: pruning")
+        prune(model, wanted.recipe)
+        if wanted.weights.kind == "random":
+            build.calibrate_batch_norms(model, self._network)
+
+    def _calibration(self) -> Iterable[evaluate.Batch]:
+        """Images that the ranges of an INT8 network's activations are taken from."""
+        if self._split:
+            return data.batches(data.sample(self._split.train, CALIBRATION_IMAGES))
+        images = torch.from_numpy(photographs(self._network.input_shape))
+        return [(images, torch.zeros(len(images), dtype=torch.long))]
+
+
+def _carried_out(variant: Variant, pruning: str) -> str:
+    """The recipe as a card has it."""
+    return f"{pruning}\n{RECIPE}" if variant == "pruned_int8" else pruning
+
+
+def _was_evaluated(card: ModelCard, dataset: DatasetRef) -> bool:
+    return card.accuracy is not None and card.accuracy.dataset == dataset.name
+
+
+def _said(card: ModelCard) -> str:
+    right = card.accuracy
+    counted = f", {right.top1:.1%} of {right.images} images of {right.dataset} are right" if right else ""
+    return (
+        f"sparsity {card.sparsity:.3f}{counted}, {card.artifact_bytes / 1e6:.2f} MB, "
+        f"{card.gzip_bytes / 1e6:.2f} MB after gzip -9"
+    )
 
 
 def _serves(have: Weights, wanted: Weights) -> bool:
@@ -147,6 +283,6 @@ def _serves(have: Weights, wanted: Weights) -> bool:
     The reason why weights are random does not change them. Trained weights serve as well where there would
     only be random ones now.
     """
-    if wanted.kind == "pretrained":
-        return have.kind == "pretrained" and have.origin == wanted.origin
-    return have.kind == "pretrained" or have.seed == wanted.seed
+    if wanted.kind == "random":
+        return have.kind != "random" or have.seed == wanted.seed
+    return have == wanted

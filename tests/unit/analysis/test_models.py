@@ -43,3 +43,12 @@ def test_random_weights_are_named_and_have_no_accuracy(make_card: MakeCard) -> N
     assert (random["weights"], random["origin"]) == ("random", "the hub cannot be reached")
     assert random["top1"] != random["top1"]
     assert (pretrained["weights"], pretrained["top1"]) == ("pretrained", pytest.approx(0.7424))
+
+
+def test_networks_of_digits_do_not_count_in_the_mean_ratio(make_card: MakeCard) -> None:
+    cards = [
+        make_card(network=network, variant=variant, gzip_bytes=size)
+        for network, base, pruned in (("vgg19", 400, 200), ("vgg19-digits", 400, 40))
+        for variant, size in (("base", base), ("pruned", pruned))
+    ]
+    assert mean_ratio(sizes(cards)) == 2

@@ -26,6 +26,7 @@ def make_night(make_trial: Callable[..., Trial], make_host: Callable[..., HostFa
             frozen_at=datetime(2026, 11, day, tzinfo=UTC),
             protocol=catalog.protocols()["standard"].model_copy(update={"target": target}),
             models=(),
+            image="ami-1",
             payload=sha256(b"payload"),
             bench_lock=sha256(b"lock"),
         )

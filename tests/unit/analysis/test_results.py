@@ -145,10 +145,10 @@ def test_what_was_never_begun_is_missing_until_another_run_measures_it(
     make_trial: MakeTrial, make_host: MakeHost
 ) -> None:
     cells = [make_trial(engine=engine).cell for engine in ("deepsparse", "openvino")]
-    lost = tuple(MissingCell(cell=cell, reason="launch", detail="no capacity") for cell in cells)
+    lost = tuple(MissingCell(cell=cell, reason="capacity", detail="no capacity") for cell in cells)
     collection = Collection(run_id="one", night="2026-11-24", planned=2, measured=0, missing=lost)
     results = from_trials([make_trial(engine="openvino")], [make_host()], [collection, collection])
-    assert missing(results.missing) == [("deepsparse", "launch", 0, 0)]
+    assert missing(results.missing) == [("deepsparse", "capacity", 0, 0)]
     assert set(results.cells["engine"]) == {"openvino"}
 
 

@@ -75,6 +75,7 @@ class Bench:
     def __init__(self, store: Store, environment: dict[str, str]):
         self.store = store
         self.environment = environment
+        self.options: tuple[str, ...] = ()
 
     def request(self, network: Path, engines: tuple[str, ...], **changes: object) -> str:
         """The path of a request for one network, by the quickest protocol with these changes."""
@@ -93,7 +94,8 @@ class Bench:
         )
 
     def command(self, request: str) -> list[str]:
-        return [str(PYTHON), "-m", "sparsebench.bench", "run", "--store", self.store.uri, "--request", request]
+        command = [str(PYTHON), "-m", "sparsebench.bench", "run", "--store", self.store.uri, "--request", request]
+        return [*command, *self.options]
 
     def run(self, request: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(request), env=self.environment, capture_output=True, text=True)

@@ -20,7 +20,7 @@ def offline(tmp_path: Path) -> dict[str, str]:
     """An environment in which every attempt to reach the network fails, and is noted."""
     paths = [str(HERE / "no_network"), str(ROOT / "include")]
     # What a library takes as a reason to be quiet is taken away: only our own code may silence it.
-    excuses = ("NM_", "CI", "TF_BUILD", "JENKINS_URL")
+    excuses = ("NM_", "ORT_", "CI", "TF_BUILD", "JENKINS_URL")
     loud = {name: value for name, value in os.environ.items() if not name.startswith(excuses)}
     return loud | {
         "HOME": str(tmp_path),
@@ -55,6 +55,29 @@ def test_an_unsilenced_library_would_have_been_noted(offline, tmp_path, library)
     subprocess.run([PYTHON, "-c", f"import {library}"], env=offline, capture_output=True)
 
     assert (tmp_path / "attempts").read_text()
+
+
+INFERENCE = """
+import os, sys
+import numpy as np
+if sys.argv[2] == "ours":
+    from sparsebench.bench.engines import ENGINES
+    ENGINES["onnxruntime"].import_library()
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 32, 32), np.float32)})
+"""
+
+
+@pytest.mark.parametrize(("imported", "noted"), [("ours", False), ("plainly", True)])
+def test_onnx_runtime_prepares_no_usage_data(make_network, offline, tmp_path, imported, noted):
+    """It reaches for the network from C++, unseen by Python; but before that it opens a session on the disk."""
+    (tmp_path / "tmp").mkdir()
+    command = [PYTHON, "-c", INFERENCE, make_network("--input", "batch,3,32,32"), imported]
+    done = subprocess.run(command, env=offline | {"TMPDIR": str(tmp_path / "tmp")}, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert bool(list((tmp_path / "tmp").rglob("*.ses"))) == noted
 
 
 def test_it_fails_when_no_engine_can_measure_the_file(make_network, offline):

@@ -252,7 +252,7 @@ def test_when_the_runner_is_ended_so_is_its_child_and_nothing_half_is_written(be
 
     runner.send_signal(ending)
 
-    assert runner.wait(10) == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[ending]
+    assert runner.wait(2) == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[ending]
     wait_for(lambda: not alive(int(pid_file.read_text())))
     assert store.trials(NIGHT) == []
     assert list(tmp_path.rglob("*.tmp")) == []

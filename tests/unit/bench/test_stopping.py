@@ -154,7 +154,7 @@ def mishaps(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(lane_sets, rules(), noises, mishaps())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(lanes, rules, noises, mishaps):
     snapshots = whole_job(lanes, rules, noises, **mishaps)
 
@@ -167,7 +167,7 @@ def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(lanes, rules, noises,
 
 
 @given(lane_sets, rules(), noises, mishaps())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_ends_for_a_reason(lanes, rules, noises, mishaps):
     snapshots = whole_job(lanes, rules, noises, **mishaps)
     trials, _ = snapshots[-1]
@@ -187,7 +187,7 @@ def test_it_ends_for_a_reason(lanes, rules, noises, mishaps):
 
 
 @given(lane_sets, rules(), st.integers(0, 2**32), st.sampled_from([0.001, 0.01, 0.05]), st.sampled_from([1, 2, 8]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_more_noise_never_means_fewer_blocks(lanes, rules, seed, size, times):
     quiet = whole_job(lanes, rules, noise(seed, size))
     loud = whole_job(lanes, rules, noise(seed, size * times))
@@ -196,7 +196,7 @@ def test_more_noise_never_means_fewer_blocks(lanes, rules, seed, size, times):
 
 
 @given(lane_sets, rules(), noises, mishaps(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_it_decides_from_the_trials_alone(lanes, rules, noises, mishaps, random):
     for trials, rounds in whole_job(lanes, rules, noises, **mishaps):
         again = [Trial.model_validate_json(trial.to_json()) for trial in random.sample(trials, len(trials))]

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from sparsebench.bench.terminal import result, table
+from sparsebench.bench.terminal import live, result, table
 from sparsebench.contracts import Absence, Trial
 
 
@@ -65,6 +65,14 @@ def test_the_table_fits_into_80_columns(make_trial):
     trials += [make_trial(1100.0 + 9 * number, engine="onnxruntime", generation=number) for number in range(3)]
 
     assert "…" not in printed(table(trials, "tiny"))
+
+
+def test_the_tail_is_what_was_shown_whatever_the_width(make_trial):
+    with live(Console(width=20, file=StringIO())) as audience:
+        audience.on_trial(make_trial(81.26), 1, 2)
+        audience.on_trial(make_trial(status="failed", error="killed by SIGKILL"), 2, 2)
+
+        assert [line.split("  ")[-1].strip() for line in audience.tail] == ["81.3 img/s", "failed: killed by SIGKILL"]
 
 
 def printed(content: object) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from sparsebench import catalog
-from sparsebench.contracts import ArtifactRef, BenchRequest, Job, Trial
+from sparsebench.contracts import ArtifactRef, BenchRequest, Failure, Job, Launch, Trial
 from sparsebench.fleet.collect import collect, unexpected
+from sparsebench.fleet.plan import again
 from sparsebench.store import Store
 
 NIGHT = "2026-11-24"
+NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_what_is_missing_is_listed_with_its_reason(store: Store, job: Job, make_
     store.put_trial(make_trial(engine="openvino", status="invalid"))
     store.put_trial(make_trial(engine="deepsparse", status="absent"))
     store.put_trial(make_trial(engine="deepsparse.benchmark", status="failed", error="Traceback\nno memory"))
-    found = collect(store, [job], {})
+    found = collect(store, [job], {}, NOW)
     assert (found.planned, found.measured) == (4, 1)
     assert {cell.cell.engine: (cell.reason, cell.detail) for cell in found.missing} == {
         "openvino": ("invalid", "relative difference 0.2 from ONNX Runtime's output"),
@@ -55,7 +58,7 @@ def test_an_engine_that_cannot_run_there_is_no_failure(
 ) -> None:
     for engine in catalog.engines():
         store.put_trial(make_trial(engine=engine, status="absent" if engine.startswith("deepsparse") else "measured"))
-    assert unexpected(collect(store, [job], {})) == []
+    assert unexpected(collect(store, [job], {}, NOW)) == []
 
 
 def test_a_cell_that_was_measured_once_is_there_though_another_trial_failed(
@@ -63,14 +66,50 @@ def test_a_cell_that_was_measured_once_is_there_though_another_trial_failed(
 ) -> None:
     store.put_trial(make_trial(engine="openvino", generation=0))
     store.put_trial(make_trial(engine="openvino", generation=1, status="failed"))
-    assert "openvino" not in {cell.cell.engine for cell in collect(store, [job], {}).missing}
+    assert "openvino" not in {cell.cell.engine for cell in collect(store, [job], {}, NOW).missing}
 
 
-def test_the_step_that_failed_is_the_reason_for_what_it_prevented(store: Store, job: Job) -> None:
-    found = collect(store, [job], {"job-a": "launch"})
-    assert {cell.reason for cell in unexpected(found)} == {"launch"}
+@pytest.mark.parametrize(("step", "reason"), [("launch", "failed"), ("ask", "over_budget")])
+def test_the_step_that_failed_is_the_reason_for_what_it_prevented(
+    store: Store, job: Job, step: str, reason: str
+) -> None:
+    found = collect(store, [job], {"job-a": step}, NOW)
+    assert {cell.reason for cell in unexpected(found)} == {reason}
+
+
+def test_where_a_step_has_said_why_it_failed_that_is_the_reason(store: Store, job: Job) -> None:
+    store.put_failure(Failure(job="job-a", step="launch", reason="capacity", detail="none in us-east-1a", at=NOW))
+    found = collect(store, [job], {"job-a": "launch"}, NOW)
+    assert {(cell.reason, cell.detail) for cell in found.missing} == {("capacity", "launch: none in us-east-1a")}
+
+
+def test_what_was_done_again_counts(store: Store, job: Job, make_trial: Callable[..., Trial]) -> None:
+    store.put_trial(make_trial(engine="openvino", status="failed"))
+    store.put_trial(make_trial(engine="openvino", job=again(store, job, 2).job))
+    assert collect(store, [job], {}, NOW).measured == 1
+
+
+def test_how_long_it_took_and_what_it_cost_is_kept(store: Store, job: Job, make_trial: Callable[..., Trial]) -> None:
+    store.put_trial(make_trial(engine="openvino", generation=0))
+    store.put_trial(make_trial(engine="openvino", generation=1))
+    store.put_launch(
+        job.run_key,
+        Launch(
+            instance_id="i-1",
+            instance_type="m5.xlarge",
+            job="job-a",
+            zone="us-east-1a",
+            market="on_demand",
+            usd_per_hour=0.2,
+            launched_at=NOW - timedelta(hours=2),
+            ends_by=NOW,
+        ),
+    )
+    found = collect(store, [job], {}, NOW)
+    assert [(one.network, one.variant, one.machine_s) for one in found.took] == [("vgg19", "base", 18)]
+    assert found.cost_usd == pytest.approx(0.4)
 
 
 def test_another_jobs_trials_do_not_count(store: Store, job: Job, make_trial: Callable[..., Trial]) -> None:
     store.put_trial(make_trial(engine="openvino", job="job-b"))
-    assert collect(store, [job], {}).measured == 0
+    assert collect(store, [job], {}, NOW).measured == 0

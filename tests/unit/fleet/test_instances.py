@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -13,35 +14,51 @@ from sparsebench.settings import Settings
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
+Configure = Callable[..., dict[str, Any]]
+
 
 @pytest.fixture
-def job(make_job: Callable[..., Job]) -> Job:
-    return make_job()
+def configure(make_job: Callable[..., Job]) -> Configure:
+    def made(settings: Settings | None = None, market: Any = "on_demand", **changes: Any) -> dict[str, Any]:
+        job = make_job(**changes)
+        return instances.launch_config(job, settings or Settings(), market, "us-east-1a", None, "token", NOW)
+
+    return made
 
 
-def test_an_instance_ends_itself_and_shutting_down_terminates_it(job: Job) -> None:
-    config = instances.launch_config(job, Settings(), attempt=1, now=NOW)
-    assert config["UserData"].splitlines()[1] == "shutdown -h +60"
+def test_an_instance_ends_itself_and_shutting_down_terminates_it(configure: Configure) -> None:
+    config = configure(max_minutes=240)
+    assert config["UserData"].splitlines()[1] == "shutdown -h +30"
     assert config["InstanceInitiatedShutdownBehavior"] == "terminate"
+    assert configure(max_minutes=10)["UserData"].splitlines()[1] == "shutdown -h +10"
 
 
-def test_metadata_needs_a_token_and_the_volume_is_encrypted(job: Job) -> None:
-    config = instances.launch_config(job, Settings(), attempt=1, now=NOW)
+def test_metadata_needs_a_token_and_the_volume_is_encrypted(configure: Configure) -> None:
+    config = configure()
     assert config["MetadataOptions"]["HttpTokens"] == "required"
     assert config["BlockDeviceMappings"][0]["Ebs"]["Encrypted"]
 
 
-def test_each_attempt_has_a_token_of_its_own(job: Job) -> None:
-    tokens = {instances.launch_config(job, Settings(), attempt, NOW)["ClientToken"] for attempt in (1, 2, 1)}
-    assert len(tokens) == 2
-
-
-def test_it_expires_after_it_should_have_ended_itself(job: Job) -> None:
-    named = instances.launch_config(job, Settings(), attempt=1, now=NOW)["TagSpecifications"][0]["Tags"]
+def test_it_expires_after_it_should_have_ended_itself(configure: Configure) -> None:
+    named = configure()["TagSpecifications"][0]["Tags"]
     assert {"Key": "sparsebench:expires", "Value": "2026-01-02T01:10:00+00:00"} in named
 
 
-def test_only_a_burstable_type_is_asked_about_credits(make_job: Callable[..., Job]) -> None:
-    for instance_type, credits in (("t3.xlarge", {"CpuCredits": "unlimited"}), ("m5.xlarge", None)):
-        config = instances.launch_config(make_job(instance_type=instance_type), Settings(), 1, NOW)
-        assert config.get("CreditSpecification") == credits
+@pytest.mark.parametrize(
+    ("instance_type", "credits"), [("t3.xlarge", {"CpuCredits": "unlimited"}), ("m5.xlarge", None)]
+)
+def test_only_a_burstable_type_is_asked_about_credits(configure: Configure, instance_type: str, credits: Any) -> None:
+    assert configure(instance_type=instance_type).get("CreditSpecification") == credits
+
+
+def test_a_spot_instance_ends_when_it_is_taken_away(configure: Configure) -> None:
+    assert "InstanceMarketOptions" not in configure()
+    options = configure(market="spot")["InstanceMarketOptions"]
+    assert options["SpotOptions"]["InstanceInterruptionBehavior"] == "terminate"
+
+
+def test_one_thread_per_core_halves_what_the_type_counts(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "CpuOptions" not in configure()
+    monkeypatch.setenv("SPARSEBENCH_ONE_THREAD_PER_CORE", "1")
+    assert configure()["CpuOptions"] == {"CoreCount": 2, "ThreadsPerCore": 1}
+    assert "CpuOptions" not in configure(instance_type="localhost")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sparsebench.contracts import BenchRequest, ModelCard
+from sparsebench.contracts import DIGITS, BenchRequest, Collection, ModelCard, Took, Variant
 from sparsebench.errors import BadInput, IntegrityError, StoreError
 from sparsebench.fleet.nights import Sweep, freeze, manifest_for
-from sparsebench.fleet.plan import Run, max_minutes, plan_sparsify, plan_sweep
+from sparsebench.fleet.plan import Run, again, max_minutes, plan_import, plan_sparsify, plan_sweep
 from sparsebench.store import Store
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ def store(tmp_path: Path, register: Register) -> Store:
 def plan(store: Store, key: str | None = "2026-05-04", run: str = "r1", **asked: Any) -> BenchRequest:
     """What the one job of a sweep is to measure."""
     sweep = Sweep(**{"instance_types": ("localhost",), **asked})
-    (job,) = plan_sweep(store, sweep, key, Run("benchmark_sweep", run, "ami-1"), NOW, "quick")
+    (job,) = plan_sweep(store, sweep, key, Run("benchmark_sweep", run, "ami-1"), NOW, "quick").jobs
     return store.bench_request(job.request)
 
 
@@ -54,6 +54,7 @@ def content(store: Store) -> dict[str, bytes]:
     ("field", "value"),
     [
         ("instance_types", ("z9.huge",)),
+        ("instance_types", ("g4dn.xlarge",)),  # in the catalog, but for training
         ("networks", ("alexnet",)),
         ("engines", ("tensorrt",)),
         ("protocol", "hasty"),
@@ -82,6 +83,33 @@ def test_an_artifact_whose_digest_is_wrong_stops_the_plan(store: Store) -> None:
     with pytest.raises(IntegrityError, match="edited or damaged"):
         plan(store)
     assert content(store) == before
+
+
+def test_an_int8_network_is_planned_with_its_encodings_and_its_parent(
+    store: Store, make_card: Callable[..., ModelCard]
+) -> None:
+    artifact, integer, parent = (store.put_artifact(content) for content in (b"QDQ", b"integer", b"fp32"))
+    encodings = {"deepsparse": integer}
+    card = make_card("resnet50", "pruned_int8", artifact=artifact, encodings=encodings, parent=parent)
+    store.put_model_card(card)
+
+    (model,) = (model for model in plan(store).models if model.variant == "pruned_int8")
+
+    assert (model.artifact, model.encodings, model.parent) == (artifact, encodings, parent)
+
+
+@pytest.mark.parametrize("damaged", ["encoding", "parent"])
+def test_an_int8_network_whose_files_are_damaged_stops_the_plan(
+    store: Store, make_card: Callable[..., ModelCard], damaged: str
+) -> None:
+    files = {name: store.put_artifact(name.encode()) for name in ("QDQ", "encoding", "parent")}
+    encodings = {"deepsparse": files["encoding"]}
+    card = make_card("resnet50", "pruned_int8", artifact=files["QDQ"], encodings=encodings, parent=files["parent"])
+    store.put_model_card(card)
+    store.write(store.artifact_path(files[damaged]), b"something else")
+
+    with pytest.raises(IntegrityError, match="edited or damaged"):
+        plan(store)
 
 
 def test_a_store_that_cannot_be_written_stops_the_plan(tmp_path: Path) -> None:
@@ -135,24 +163,147 @@ def test_a_past_night_without_a_manifest_gets_todays_inputs_and_says_so(store: S
     assert not store.manifest("2026-05-04").frozen_late
 
 
+def test_a_night_keeps_its_image_though_the_public_parameter_moves(store: Store) -> None:
+    for run, image in (("r1", "ami-1"), ("r2", "ami-2")):
+        terms = Run("benchmark_sweep", run, image)
+        (job,) = plan_sweep(store, Sweep(("localhost",)), "2026-05-04", terms, NOW, "quick").jobs
+        assert job.image == "ami-1"
+
+
+def test_a_sweep_that_would_cost_more_than_its_budget_is_refused_before_anything_is_written(store: Store) -> None:
+    before = content(store)
+    for budget, said in ((0.01, "m5.xlarge alone may cost"), (0.6, "expected to cost")):
+        terms = Run("benchmark_sweep", "r1", "ami-1", budget_usd=budget)
+        sweep = Sweep(("m5.xlarge", "t3.xlarge", "m7i.xlarge"), protocol="study")
+        with pytest.raises(BadInput, match=f"budget_usd: {budget:.2f}.*{said}"):
+            plan_sweep(store, sweep, "2026-05-04", terms, NOW, "quick")
+    assert content(store) == before
+
+
+def test_without_a_price_a_budget_cannot_be_kept(store: Store) -> None:
+    terms = Run("benchmark_sweep", "r1", "ami-1", region="mars-north-1", budget_usd=100)
+    with pytest.raises(BadInput, match=r"no price of m5\.xlarge"):
+        plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", terms, NOW, "quick")
+    unlimited = Run("benchmark_sweep", "r1", "ami-1", region="mars-north-1")
+    (job,) = plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", unlimited, NOW, "quick").jobs
+    assert job.usd_per_hour is None
+
+
+def test_what_is_expected_follows_what_it_took_before(store: Store) -> None:
+    terms = Run("benchmark_sweep", "r1", "ami-1")
+    first = plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", terms, NOW, "quick")
+    took = tuple(
+        Took(instance_type="m5.xlarge", network=model.network, variant=model.variant, machine_s=18_000)
+        for model in first.requests[0].models
+    )
+    store.put_collection(
+        "r1", Collection(run_id="r1", night="2026-05-04", planned=0, measured=0, missing=(), took=took)
+    )
+    second = plan_sweep(store, Sweep(("m5.xlarge", "t3.xlarge")), "2026-05-05", terms, NOW, "quick")
+    assert second.expected[0].hours == pytest.approx(10 + 1 / 6)
+    assert second.expected[0].usd == pytest.approx(0.192 * (10 + 1 / 6))
+    assert second.expected[1].hours == first.expected[0].hours  # another type's history is not its own
+
+
+def test_what_is_done_again_has_a_name_of_its_own(store: Store) -> None:
+    (job,) = plan_sweep(
+        store, Sweep(("localhost",)), "2026-05-04", Run("benchmark_sweep", "r1", "ami-1"), NOW, "quick"
+    ).jobs
+    second = again(store, job, 2)
+    assert second.job == f"{job.job}.2"
+    one, other = store.bench_request(job.request), store.bench_request(second.request)
+    assert other == one.model_copy(update={"job": second.job})
+
+
 def test_an_instance_lives_longer_than_what_is_timed(store: Store) -> None:
     timed = timedelta(seconds=2 * 5 * 60)
     request = plan(store, protocol="study", engines=("onnxruntime",))
     assert timedelta(minutes=max_minutes(request)) > timed
 
 
-def test_sparsify_refuses_a_variant_that_it_cannot_build(store: Store) -> None:
-    with pytest.raises(BadInput, match="variants: 'pruned_int8'"):
-        plan_sparsify(store, ("resnet50",), ("pruned_int8",), "localhost", 0, Run("sparsify", "r", "ami-1"))
+SPARSIFY = Run("sparsify", "r", "ami-1")
+DIGITS_FIELDS = DIGITS.model_dump()
+DENSE = "modifiers:\n  - !EpochRangeModifier {start_epoch: 0.0, end_epoch: 2.0}\n"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"weights": "ftp://somewhere/w.pt"}, "weights is 'ftp://somewhere/w.pt'"),
+        ({"dataset": {"name": "d", "uri": "gopher://x"}}, "dataset.uri is 'gopher://x'"),
+        ({"dataset": DIGITS_FIELDS}, "weights is 'hub'.*expected random or a file"),
+        ({"epochs": 5}, "epochs: it takes labelled images"),
+        ({"dense_epochs": -1}, "dense_epochs is -1"),
+        ({"budget_points": 1.0, "weights": "random", "dataset": DIGITS_FIELDS}, "expected epochs"),
+        ({"recipe": "modifiers: 3", "weights": "random", "dataset": DIGITS_FIELDS}, "recipe: "),
+        ({"recipe": DENSE, "epochs": 5, "weights": "random", "dataset": DIGITS_FIELDS}, "epochs is 5"),
+    ],
+)
+def test_what_sparsify_cannot_do_is_refused_before_anything_is_written(
+    store: Store, how: dict[str, Any], said: str
+) -> None:
+    before = content(store)
+    with pytest.raises(BadInput, match=said):
+        plan_sparsify(store, ["resnet50"], ["pruned"], "localhost", SPARSIFY, **how)
+    assert content(store) == before
+
+
+def test_a_recipe_is_of_one_network(store: Store) -> None:
+    with pytest.raises(BadInput, match="recipe: it names the layers of one network"):
+        plan_sparsify(store, ["resnet50", "vgg19"], ["pruned"], "localhost", SPARSIFY, recipe=DENSE)
+
+
+def test_a_network_is_not_asked_for_a_variant_that_it_does_not_have(store: Store) -> None:
+    jobs = plan_sparsify(store, ["resnet50", "vgg19"], ["pruned", "pruned_int8"], "localhost", SPARSIFY)
+    variants = [store.sparsify_request(job.request).variants for job in jobs]
+    assert variants == [("pruned", "pruned_int8"), ("pruned",)]
+    with pytest.raises(BadInput, match="vgg19 has no 'pruned_int8'"):
+        plan_sparsify(store, ["vgg19"], ["pruned_int8"], "localhost", SPARSIFY)
+
+
+def test_a_network_of_digits_is_swept_only_by_its_name(store: Store, make_card: Callable[..., ModelCard]) -> None:
+    card = make_card(network="vgg19-digits", variant="base")
+    store.put_model_card(card.model_copy(update={"artifact": store.put_artifact(b"digits")}))
+    manifest = manifest_for(store, Sweep(instance_types=("localhost",)), None, "ami-1", NOW, "quick")
+    assert "vgg19-digits" in {model.network for model in manifest.models}
+    assert "vgg19-digits" not in {model.network for model in Sweep(instance_types=("localhost",)).of(manifest)}
+    (named,) = Sweep(instance_types=("localhost",), networks=("vgg19-digits",)).of(manifest)
+    assert named.network == "vgg19-digits"
 
 
 def test_of_two_runs_that_freeze_a_night_at_once_both_measure_the_firsts_inputs(
     store: Store, register: Register
 ) -> None:
     sweep = Sweep(instance_types=("localhost",))
-    first = manifest_for(store, sweep, "2026-05-04", NOW, "quick")
+    first = manifest_for(store, sweep, "2026-05-04", "ami-1", NOW, "quick")
     register(store, "vgg19", b"retrained")
-    second = manifest_for(store, sweep, "2026-05-04", NOW, "quick")
+    second = manifest_for(store, sweep, "2026-05-04", "ami-1", NOW, "quick")
     assert second != first
     assert freeze(store, first) == first
     assert freeze(store, second) == first
+
+
+def test_an_import_is_a_job_in_the_bench_environment_and_can_be_done_again(store: Store) -> None:
+    run = Run("import_model", "r", "ami-1")
+    (job,) = plan_import(store, "vgg19", "pruned", "https://example.org/vgg19.onnx", "localhost", run)
+    assert (job.module, job.environment) == ("importing", "bench")
+    assert store.import_request(job.request).source == "https://example.org/vgg19.onnx"
+    second = again(store, job, 2)
+    assert store.import_request(second.request).job == second.job == f"{job.job}.2"
+
+
+@pytest.mark.parametrize(
+    ("network", "variant", "source", "said"),
+    [
+        ("vgg", "pruned", "https://example.org/m.onnx", "network: 'vgg'"),
+        ("vgg19", "pruned_int8", "https://example.org/m.onnx", "variant is 'pruned_int8'"),
+        ("vgg19", "pruned", "ftp://example.org/m.onnx", "source is 'ftp://example.org/m.onnx'"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_before_anything_is_written(
+    store: Store, network: str, variant: Variant, source: str, said: str
+) -> None:
+    before = content(store)
+    with pytest.raises(BadInput, match=said):
+        plan_import(store, network, variant, source, "localhost", Run("import_model", "r", "ami-1"))
+    assert content(store) == before

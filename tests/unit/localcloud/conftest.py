@@ -65,9 +65,17 @@ class User:
         found = self.ssm.describe_instance_information(Filters=filters)["InstanceInformationList"]
         return found[0]["PingStatus"] if found else None
 
+    def described(self, instance_id: str) -> dict[str, Any]:
+        return dict(self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0])
+
     def state(self, instance_id: str) -> str:
-        described = self.ec2.describe_instances(InstanceIds=[instance_id])
-        return str(described["Reservations"][0]["Instances"][0]["State"]["Name"])
+        return str(self.described(instance_id)["State"]["Name"])
+
+    def instances(self) -> list[str]:
+        """Every instance there is, in the order of the launches."""
+        return [
+            one["InstanceId"] for found in self.ec2.describe_instances()["Reservations"] for one in found["Instances"]
+        ]
 
     def send(self, instance_id: str, *commands: str, **parameters: str) -> str:
         """Id of a command that was sent."""
@@ -105,3 +113,20 @@ def post_faults(localcloud: LocalCloud) -> Callable[[Any], Any]:
             return json.load(response)
 
     return post
+
+
+@pytest.fixture
+def clear_faults(localcloud: LocalCloud) -> Callable[[], None]:
+    request = urllib.request.Request(f"{localcloud.url}/localcloud/faults", method="DELETE")
+    return lambda: urllib.request.urlopen(request).close()
+
+
+@pytest.fixture
+def struck(localcloud: LocalCloud) -> Callable[[], list[tuple[int, bool]]]:
+    """How often each fault has struck, and whether it is in force."""
+
+    def ask() -> list[tuple[int, bool]]:
+        with urllib.request.urlopen(f"{localcloud.url}/localcloud/faults") as response:
+            return [(fault["struck"], fault["in_force"]) for fault in json.load(response)]
+
+    return ask

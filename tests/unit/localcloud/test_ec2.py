@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -10,7 +13,7 @@ import pytest
 from airflow.providers.amazon.aws.operators.ec2 import EC2CreateInstanceOperator
 from botocore.exceptions import ClientError
 
-from sparsebench.localcloud import LocalCloud
+from sparsebench.localcloud import LocalCloud, running
 
 from .conftest import User
 
@@ -110,6 +113,126 @@ def test_all_that_a_launch_of_the_project_asks_for_is_accepted(user: User) -> No
             for kind in ("instance", "volume")
         ],
     )
+
+
+def test_the_options_of_the_processor_are_accepted(user: User) -> None:
+    assert user.run_instances(InstanceType="m5.xlarge", CpuOptions={"CoreCount": 2, "ThreadsPerCore": 1})
+
+
+def test_an_instance_is_in_the_zone_that_was_asked_for(user: User) -> None:
+    instance_id = user.run_instances(Placement={"AvailabilityZone": "us-east-1c"})[0]["InstanceId"]
+
+    assert user.described(instance_id)["Placement"]["AvailabilityZone"] == "us-east-1c"
+
+
+def test_an_instance_is_found_by_its_token(user: User) -> None:
+    first, _ = (user.run_instances(ClientToken=token)[0]["InstanceId"] for token in ("night-1", "night-2"))
+    user.ec2.terminate_instances(InstanceIds=[first])
+
+    found = user.ec2.describe_instances(Filters=[{"Name": "client-token", "Values": ["night-1"]}])["Reservations"]
+
+    assert [(one["InstanceId"], one["ClientToken"]) for one in found[0]["Instances"]] == [(first, "night-1")]
+    assert len(found) == 1
+
+
+def test_an_instance_is_found_by_its_market(user: User) -> None:
+    user.run_instances()
+    spot = user.run_instances(InstanceMarketOptions={"MarketType": "spot"})[0]["InstanceId"]
+
+    found = user.ec2.describe_instances(Filters=[{"Name": "instance-lifecycle", "Values": ["spot"]}])["Reservations"]
+
+    assert [one["Instances"][0]["InstanceId"] for one in found] == [spot]
+
+
+def test_the_launch_time_is_that_of_the_last_start(user: User) -> None:
+    instance_id = user.run_instances()[0]["InstanceId"]
+    launched = user.described(instance_id)["LaunchTime"]
+    assert timedelta(0) <= datetime.now(UTC) - launched < timedelta(seconds=5)
+
+    user.ec2.stop_instances(InstanceIds=[instance_id])
+    assert user.described(instance_id)["LaunchTime"] == launched
+    time.sleep(1)  # it is told in whole seconds
+    user.ec2.start_instances(InstanceIds=[instance_id])
+
+    assert launched < user.described(instance_id)["LaunchTime"] <= datetime.now(UTC)
+
+
+def test_an_instance_that_a_user_ended_says_so(user: User) -> None:
+    instance_id = user.run_instances()[0]["InstanceId"]
+
+    user.ec2.terminate_instances(InstanceIds=[instance_id])
+
+    ended = user.described(instance_id)
+    assert ended["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+    assert ended["StateTransitionReason"].startswith("User initiated (20")
+
+
+def offered(user: User, instance_type: str, **location: list[str]) -> set[str]:
+    """The zones where a type is offered."""
+    filters = {"instance-type": [instance_type]} | location
+    answer = user.ec2.describe_instance_type_offerings(
+        LocationType="availability-zone",
+        Filters=[{"Name": name, "Values": values} for name, values in filters.items()],
+    )
+    assert {one["InstanceType"] for one in answer["InstanceTypeOfferings"]} <= {instance_type}
+    return {one["Location"] for one in answer["InstanceTypeOfferings"]}
+
+
+@pytest.mark.parametrize("instance_type", ["localhost", "x99.large"])
+def test_a_type_that_only_an_emulated_cloud_has_is_offered_in_every_zone(user: User, instance_type: str) -> None:
+    zones = {zone["ZoneName"] for zone in user.ec2.describe_availability_zones()["AvailabilityZones"]}
+
+    assert offered(user, instance_type) == zones
+    assert offered(user, instance_type, location=["us-east-1b"]) == {"us-east-1b"}
+
+
+def test_a_type_of_ec2s_is_offered_where_ec2_offers_it(user: User) -> None:
+    assert "us-east-1a" in offered(user, "m5.xlarge")
+    assert "us-east-1e" not in offered(user, "m5.xlarge")
+
+
+# ------------------------------------------------------------------------------------------------ quotas
+
+ON_DEMAND, SPOT = "L-1216C47A", "L-34B43A08"
+
+
+@pytest.mark.parametrize("quota", [ON_DEMAND, SPOT])
+def test_the_quota_of_vcpus_is_told(localcloud: LocalCloud, quota: str) -> None:
+    quotas = boto3.client("service-quotas")
+
+    assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode=quota)["Quota"]["Value"] == 64
+
+    with pytest.raises(quotas.exceptions.NoSuchResourceException):
+        quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-00000000")
+
+
+@pytest.mark.parametrize(
+    ("market", "refusal"), [("on-demand", "VcpuLimitExceeded"), ("spot", "MaxSpotInstanceCountExceeded")]
+)
+def test_a_launch_above_the_quota_of_its_market_is_refused(user: User, market: str, refusal: str) -> None:
+    def launch(instance_type: str, count: int = 1, market: str = market) -> list[str]:
+        options: dict[str, Any] = {"InstanceMarketOptions": {"MarketType": "spot"}} if market == "spot" else {}
+        return ids(user.run_instances(InstanceType=instance_type, MinCount=count, MaxCount=count, **options))
+
+    running = launch("m5.4xlarge", count=3) + launch("x99.large", count=4)  # 3 x 16 and, of a type unknown, 4 x 4
+
+    with pytest.raises(ClientError) as error:
+        launch("t3.micro")
+    assert code(error) == refusal
+    assert launch("localhost")
+    assert launch("t3.micro", market="on-demand" if market == "spot" else "spot")
+    user.ec2.terminate_instances(InstanceIds=running[:1])
+    assert launch("m5.4xlarge")
+
+
+def test_the_quota_can_be_chosen(tmp_path: Path, localcloud: LocalCloud) -> None:
+    with running(tmp_path, "--vcpu-quota", "3") as cloud:
+        user = User(cloud.url)
+        quotas = boto3.client("service-quotas", endpoint_url=cloud.url)
+        assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode=ON_DEMAND)["Quota"]["Value"] == 3
+        with pytest.raises(ClientError) as error:
+            user.run_instances(InstanceType="m5.xlarge")
+    assert code(error) == "VcpuLimitExceeded"
 
 
 def test_airflows_operator_launches_an_instance(user: User) -> None:

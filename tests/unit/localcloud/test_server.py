@@ -82,7 +82,8 @@ def test_a_port_that_is_in_use_is_one_clear_error(localcloud: LocalCloud, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("port", 70_000), ("slots", 0), ("agent_delay_s", -1), ("uv", Path("/no/uv"))]
+    ("field", "value"),
+    [("port", 70_000), ("slots", 0), ("agent_delay_s", -1), ("vcpu_quota", -1), ("uv", Path("/no/uv"))],
 )
 def test_a_wrong_configuration_names_its_field(tmp_path: Path, field: str, value: object) -> None:
     with pytest.raises(BadInput, match=f"^{field}: "):

@@ -32,6 +32,15 @@ def test_an_unknown_parameter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         resolve_image()
 
 
+@pytest.mark.usefixtures("localcloud")
+def test_a_gpu_has_an_image_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInput, match="SPARSEBENCH_GPU_IMAGE is '/aws/service/deeplearning/"):
+        resolve_image(gpu=True)  # localcloud has none
+    monkeypatch.setenv("SPARSEBENCH_GPU_IMAGE", "ami-0124")
+    assert resolve_image(gpu=True) == "ami-0124"
+    assert resolve_image() != "ami-0124"
+
+
 def test_missing_credentials_are_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
 import boto3
+import httpx
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from fleet import triggers
-from fleet.agent import AgentOnlineSensor
-from fleet.command import CommandFailed, RunOnInstanceOperator
-from fleet.launch import LaunchInstanceOperator
-from fleet.reap import reap
+from fleet.reap import left_over, reap
+from fleet.step import InstanceStepOperator
 from fleet.terminate import TerminateInstancesOperator
 from fleet.triggers import AgentOnlineTrigger, CommandTrigger
-from sparsebench.contracts import Job
-from sparsebench.fleet import commands, instances
+from sparsebench import catalog
+from sparsebench.contracts import ArtifactRef, BenchRequest, Job, Progress, Step
+from sparsebench.fleet import commands, instances, launching
+from sparsebench.fleet.failures import (
+    InstanceLost,
+    LostTooOften,
+    NoCapacity,
+    NotOffered,
+    OverBudget,
+    QuotaReached,
+    StepFailed,
+)
+from sparsebench.instance.exits import INTERRUPTED
+from sparsebench.localcloud import LocalCloud
+from sparsebench.store import Store
 
 pytestmark = pytest.mark.usefixtures("localcloud")
 
@@ -30,32 +44,52 @@ PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_
 
 
 @pytest.fixture
-def job(make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path.as_uri())
+
+
+@pytest.fixture
+def job(make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, store: Store) -> dict[str, Any]:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
-    monkeypatch.setenv("SPARSEBENCH_STORE", tmp_path.as_uri())
+    monkeypatch.setenv("SPARSEBENCH_STORE", store.uri)
     monkeypatch.setattr(triggers, "POLL_S", 0.2)
     image = boto3.client("ssm").get_parameter(Name=PARAMETER)["Parameter"]["Value"]
     return make_job(image=image).model_dump(mode="json")
 
 
-def context(attempt: int = 1) -> Any:
+class Kept(dict[str, Any]):
+    """What a task keeps over its attempts."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+def context(kept: Kept | None = None) -> Any:
     ti = MagicMock()
-    ti.try_number = attempt
-    return {"ti": ti, "task_instance": ti}
+    return {"ti": ti, "task_instance": ti, "task_state_store": Kept() if kept is None else kept}
 
 
-def launch(job: dict[str, Any], attempt: int = 1) -> str:
-    return LaunchInstanceOperator(task_id="launch", job=job).execute(context(attempt))
+def step(job: dict[str, Any], name: Step = "work") -> InstanceStepOperator:
+    return InstanceStepOperator(task_id=name, job=job, step=name)
+
+
+def launch(job: dict[str, Any]) -> str:
+    return step(job, "launch").execute(context())
 
 
 def terminate(job: dict[str, Any]) -> list[str]:
     return TerminateInstancesOperator(task_id="terminate", job=job).execute(context())
 
 
+def end(instance_id: str) -> None:
+    """As somebody else would."""
+    boto3.client("ec2").terminate_instances(InstanceIds=[instance_id])
+
+
 @pytest.fixture
 def instance(job: dict[str, Any]) -> Iterator[str]:
     instance_id = launch(job)
-    assert fired(AgentOnlineTrigger(instance_id, "aws_default", None)) == {"status": "online"}
+    carried_out(step(job, "agent"))
     yield instance_id
     terminate(job)
 
@@ -71,116 +105,374 @@ def fired(trigger: Any) -> Any:
     return asyncio.run(asyncio.wait_for(first(), 30))
 
 
-def deferred(operator: Any) -> Any:
+def deferred(operator: Any, event: Any = None, kept: Kept | None = None) -> Any:
     with pytest.raises(TaskDeferred) as stopped:
-        operator.execute(context())
+        operator.go_on(context(kept), event)
     return stopped.value.trigger
+
+
+def carried_out(operator: InstanceStepOperator, kept: Kept | None = None) -> str:
+    """What a step returns once everything that it waits for has happened."""
+    event = None
+    while True:
+        try:
+            return operator.go_on(context(kept), event)
+        except TaskDeferred as stopped:
+            event = fired(stopped.trigger)
+
+
+def faults(*wanted: dict[str, Any]) -> None:
+    answer = httpx.post(f"{os.environ['AWS_ENDPOINT_URL']}/localcloud/faults", json=list(wanted))
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture(autouse=True)
+def without_faults(localcloud: LocalCloud) -> None:
+    httpx.delete(f"{localcloud.url}/localcloud/faults")
+
+
+def refusal(code: str, **fields: Any) -> dict[str, Any]:
+    return {"action": "RunInstances", "code": code, **fields}
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Lets a test say what the step runs."""
+    """Lets a test say what the steps run; preparing does nothing unless told otherwise."""
 
-    def say(text: str) -> None:
-        monkeypatch.setattr(commands, "script", lambda step, job, store: text)
+    def say(work: str, prepare: str = "true") -> None:
+        texts = {"work": work, "prepare": prepare}
+        monkeypatch.setattr(commands, "script", lambda step, job, store, until: texts[step].replace("JOB", job.job))
 
     return say
 
 
-def run(job: dict[str, Any], instance_id: str) -> RunOnInstanceOperator:
-    return RunOnInstanceOperator(task_id="work", job=job, instance_id=instance_id, step="work")
+# ------------------------------------------------------------------------------------------- launching
 
 
 def test_a_retry_of_the_launch_finds_the_instance_of_before(job: dict[str, Any]) -> None:
-    assert launch(job) == launch(job, attempt=2)
+    assert launch(job) == launch(job)
     assert len(terminate(job)) == 1
 
 
-def test_after_its_end_a_retry_launches_another(job: dict[str, Any]) -> None:
-    first = launch(job)
+def test_an_instance_whose_note_was_lost_is_found_and_noted(job: dict[str, Any], store: Store, tmp_path: Path) -> None:
+    instance_id = launch(job)
+    shutil.rmtree(tmp_path / "launches")
+    assert launch(job) == instance_id
+    (noted,) = store.launches(Job.model_validate(job).run_key)
+    assert (noted.instance_id, noted.job) == (instance_id, job["job"])
     terminate(job)
-    assert launch(job, attempt=2) != first
 
 
-def test_teardown_finds_the_instance_by_tag_and_no_other_jobs(job: dict[str, Any]) -> None:
+def test_after_its_end_a_retry_launches_another(job: dict[str, Any], store: Store) -> None:
+    first = launch(job)
+    end(first)
+    second = launch(job)
+    assert second != first
+    noted = {one.instance_id: one.lost for one in store.launches(Job.model_validate(job).run_key)}
+    assert noted == {first: True, second: False}
+    terminate(job)
+
+
+def test_what_ended_before_it_was_noted_is_not_taken_for_the_launch(job: dict[str, Any], tmp_path: Path) -> None:
+    first = launch(job)
+    end(first)
+    shutil.rmtree(tmp_path / "launches")
+    assert launch(job) != first  # though the first token gives the first instance again
+    terminate(job)
+
+
+def test_too_many_lost_instances_are_the_end(job: dict[str, Any]) -> None:
+    for _ in range(launching.MAX_LOST):
+        end(launch(job))
+    with pytest.raises(LostTooOften):
+        launch(job)
+
+
+def test_one_zone_after_another_is_tried(job: dict[str, Any], store: Store) -> None:
+    faults(
+        refusal("InsufficientInstanceCapacity", availability_zone="us-east-1a"),
+        refusal("Unsupported", availability_zone="us-east-1b"),
+    )
+    launch(job)
+    (noted,) = store.launches(Job.model_validate(job).run_key)
+    assert noted.zone == "us-east-1c"
+    terminate(job)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "reason"),
+    [
+        ("InsufficientInstanceCapacity", NoCapacity, "capacity"),
+        ("Unsupported", NotOffered, "unsupported"),
+    ],
+)
+def test_what_no_zone_has_is_said_and_noted(
+    job: dict[str, Any], store: Store, code: str, error: type[Exception], reason: str
+) -> None:
+    faults(refusal(code))
+    with pytest.raises(error, match=code):
+        launch(job)
+    noted = store.failure(job["job"])
+    assert noted
+    assert (noted.step, noted.reason) == ("launch", reason)
+
+
+def test_spot_is_bought_where_it_is_wanted_and_on_demand_where_there_is_none(job: dict[str, Any], store: Store) -> None:
+    wanted = {**job, "market": "spot"}
+    launch(wanted)
+    terminate(wanted)
+    faults(refusal("InsufficientInstanceCapacity", market="spot"))
+    launch(wanted)
+    terminate(wanted)
+    assert [one.market for one in store.launches(Job.model_validate(job).run_key)] == ["spot", "on_demand"]
+
+
+def test_a_full_account_is_waited_for(job: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    faults(refusal("VcpuLimitExceeded", times=1))
+    with pytest.raises(TaskDeferred) as stopped:
+        launch(job)
+    assert stopped.value.method_name == "waited"
+    assert stopped.value.kwargs
+    assert step(job, "launch").waited(context(), None, **stopped.value.kwargs)
+    terminate(job)
+
+
+def test_a_full_account_is_not_waited_for_without_end(job: dict[str, Any], store: Store) -> None:
+    faults(refusal("VcpuLimitExceeded"))
+    with pytest.raises(QuotaReached):
+        step(job, "launch").waited(context(), None, waiting_since=(datetime.now(UTC) - timedelta(hours=7)).isoformat())
+    noted = store.failure(job["job"])
+    assert noted
+    assert noted.reason == "quota"
+
+
+def test_no_more_run_at_a_time_than_may(job: dict[str, Any]) -> None:
+    one, other = {**job, "max_live": 1}, {**job, "max_live": 1, "job": "another-0123456789"}
+    launch(one)
+    with pytest.raises(TaskDeferred):
+        launch(other)
+    terminate(one)
+    launch(other)
+    assert len(terminate(other)) == 1
+
+
+def test_what_may_still_be_spent_is_kept_free(job: dict[str, Any]) -> None:
+    """An instance may cost 0.20 USD in its hour."""
+    terms = {**job, "usd_per_hour": 0.2, "budget_usd": 0.3}
+    other = {**terms, "job": "another-0123456789"}
+    launch(terms)
+    with pytest.raises(TaskDeferred):  # what the first may still cost is all that is left
+        launch(other)
+    terminate(terms)
+    launch(other)
+    terminate(other)
+
+
+def test_an_instance_that_the_budget_cannot_pay_is_not_launched(job: dict[str, Any], store: Store) -> None:
+    with pytest.raises(OverBudget):
+        launch({**job, "usd_per_hour": 0.2, "budget_usd": 0.1})
+    assert terminate(job) == []
+    noted = store.failure(job["job"])
+    assert noted
+    assert noted.reason == "over_budget"
+
+
+def test_teardown_finds_the_instance_by_tag_and_no_other_jobs(job: dict[str, Any], store: Store) -> None:
     other = launch({**job, "job": "another-0123456789"})
     mine = launch(job)
     assert terminate(job) == [mine]
     assert terminate(job) == []
+    ended = {one.instance_id: one.ended_at is not None for one in store.launches(Job.model_validate(job).run_key)}
+    assert ended == {mine: True, other: False}
     assert terminate({**job, "job": "another-0123456789"}) == [other]
 
 
+# ------------------------------------------------------------------------------------------- the agent
+
+
 def test_waiting_for_the_agent_ends_with_the_instance(job: dict[str, Any]) -> None:
+    faults({"kind": "agent_offline", "times": 1})
     instance_id = launch(job)
-    terminate(job)
-    event = fired(AgentOnlineTrigger(instance_id, "aws_default", None))
+    trigger = deferred(step(job, "agent"))
+    end(instance_id)
+    event = fired(trigger)
     assert event["status"] == "gone"
-    with pytest.raises(RuntimeError, match="before its agent was online"):
-        AgentOnlineSensor(task_id="agent", instance_id=instance_id).execute_complete(context(), event)
+    with pytest.raises(InstanceLost, match=instance_id):
+        step(job, "agent").go_on(context(), event)
+    assert carried_out(step(job, "agent")) != instance_id  # a retry is on another one
+    terminate(job)
 
 
-def test_an_online_agent_is_not_waited_for(instance: str) -> None:
-    AgentOnlineSensor(task_id="agent", instance_id=instance).execute(context())
+def test_an_instance_whose_agent_is_never_online_is_given_up(job: dict[str, Any]) -> None:
+    faults({"kind": "agent_offline", "times": 1})
+    instance_id = launch(job)
+    event = fired(AgentOnlineTrigger(instance_id, datetime.now(UTC), "aws_default", None))
+    assert event["status"] == "silent"
+    with pytest.raises(InstanceLost, match="that its agent is online"):
+        step(job, "agent").go_on(context(), event)
+    assert terminate(job) == []  # it has been ended
 
 
-def test_a_command_runs_on_the_instance(job: dict[str, Any], instance: str, script: Any) -> None:
-    script("echo hello from $HOME")
-    event = fired(deferred(run(job, instance)))
-    assert event["status"] == "Success"
-    assert instance in event["stdout"]
-    run(job, instance).execute_complete(context(), event)
+def test_an_online_agent_is_not_waited_for(job: dict[str, Any], instance: str) -> None:
+    assert step(job, "agent").execute(context()) == instance
 
 
-def test_a_failed_command_fails_the_task_with_its_last_line(job: dict[str, Any], instance: str, script: Any) -> None:
+# ------------------------------------------------------------------------------------------- commands
+
+
+def test_work_prepares_first_and_returns_when_it_is_done(job: dict[str, Any], instance: str, script: Any) -> None:
+    script("cat prepared; echo worked on $HOME", "echo prepared > prepared")
+    assert carried_out(step(job)) == instance
+
+
+def test_what_is_prepared_is_not_prepared_again(job: dict[str, Any], instance: str, script: Any) -> None:
+    script("test $(wc -l < times) = 1", "echo once >> times")
+    carried_out(step(job, "prepare"))
+    carried_out(step(job))
+
+
+def test_a_failed_command_fails_the_task_with_its_last_line(
+    job: dict[str, Any], instance: str, script: Any, store: Store
+) -> None:
     script("echo first >&2; echo no space left >&2; exit 3")
-    with pytest.raises(CommandFailed, match="exit code 3: no space left"):
-        run(job, instance).execute_complete(context(), fired(deferred(run(job, instance))))
+    with pytest.raises(StepFailed, match="exit code 3: no space left"):
+        carried_out(step(job))
+    noted = store.failure(job["job"])
+    assert noted
+    assert (noted.step, noted.reason) == ("work", "failed")
 
 
 def test_a_retry_waits_for_the_command_that_still_runs(job: dict[str, Any], instance: str, script: Any) -> None:
     script("sleep 3; echo once >> runs; cat runs")
-    first, second = deferred(run(job, instance)), deferred(run(job, instance))
+    carried_out(step(job, "prepare"))
+    first, second = deferred(step(job)), deferred(step(job))
     assert first.command_id == second.command_id
     assert fired(second)["stdout"].split() == ["once"]
 
 
-def test_a_retry_after_the_command_has_ended_sends_it_again(job: dict[str, Any], instance: str, script: Any) -> None:
+def test_a_retry_after_the_command_has_failed_sends_it_again(job: dict[str, Any], instance: str, script: Any) -> None:
+    script("test -e tried && exit; touch tried; exit 1")
+    with pytest.raises(StepFailed):
+        carried_out(step(job))
+    carried_out(step(job))
+
+
+def test_a_worker_that_dies_after_success_does_not_repeat_it(job: dict[str, Any], instance: str, script: Any) -> None:
+    script("echo once >> runs; test $(wc -l < runs) = 1")
+    carried_out(step(job))
+    carried_out(step(job))  # nothing was kept of the first
+
+
+def test_clearing_work_that_was_done_does_it_again_under_another_name(
+    job: dict[str, Any], instance: str, script: Any, store: Store, request_of: Callable[[str], BenchRequest]
+) -> None:
+    job = {**job, "request": store.put_bench_request(request_of(job["job"]))}
+    script("echo JOB >> names")
+    kept = Kept()
+    carried_out(step(job), kept)
+    carried_out(step(job), kept)
+    assert kept["done"]["times"] == 2
+    script("cat names >&2; exit 1")
+    with pytest.raises(StepFailed, match=rf"{job['job']}\.2"):
+        carried_out(step(job), kept)
+    assert kept["done"]["times"] == 2  # a retry goes on with the third
+
+
+@pytest.fixture
+def request_of() -> Callable[[str], BenchRequest]:
+    def made(name: str) -> BenchRequest:
+        return BenchRequest(
+            job=name,
+            night="2026-11-24",
+            manifest="0" * 64,
+            instance_type="m5.xlarge",
+            protocol=catalog.protocols()["quick"],
+            models=(ArtifactRef(network="vgg19", variant="base", artifact="1" * 64, input_shape=(3, 224, 224)),),
+            engines=("onnxruntime",),
+            seed=1,
+        )
+
+    return made
+
+
+def test_an_instance_that_is_told_to_go_is_left_and_another_goes_on(
+    job: dict[str, Any], instance: str, script: Any
+) -> None:
+    script(f"exit {INTERRUPTED}")
+    with pytest.raises(InstanceLost, match="taken away"):
+        carried_out(step(job))
     script("true")
-    first = deferred(run(job, instance))
-    fired(first)
-    assert deferred(run(job, instance)).command_id != first.command_id
+    assert carried_out(step(job)) != instance
 
 
-def test_the_end_of_the_instance_ends_the_wait(job: dict[str, Any], instance: str, script: Any) -> None:
+def test_the_end_of_the_instance_ends_the_wait_and_a_retry_is_on_another(
+    job: dict[str, Any], instance: str, script: Any
+) -> None:
     script("sleep 60")
-    trigger = deferred(run(job, instance))
-    terminate(job)
+    carried_out(step(job, "prepare"))
+    trigger = deferred(step(job))
+    end(instance)
     event = fired(trigger)
     assert event["status"] == "gone"
-    with pytest.raises(CommandFailed, match="ended before its command did"):
-        run(job, instance).execute_complete(context(), event)
+    with pytest.raises(InstanceLost):
+        step(job).go_on(context(), event)
+    script("true")
+    assert carried_out(step(job)) != instance
+
+
+def test_an_end_that_ssm_does_not_report_is_seen_in_the_store(
+    job: dict[str, Any], instance: str, script: Any, store: Store
+) -> None:
+    script("sleep 60")
+    carried_out(step(job, "prepare"))
+    trigger = deferred(step(job))
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    store.put_progress(
+        Progress(job=job["job"], what="done", done=1, total=1, started_at=long_ago, updated_at=long_ago, finished=True)
+    )
+    event = fired(trigger)
+    assert event["status"] == "finished"
+    assert step(job).go_on(context(), event) == instance
+
+
+def test_an_aws_that_does_not_answer_is_waited_for(job: dict[str, Any], instance: str, script: Any) -> None:
+    script("true")
+    carried_out(step(job, "prepare"))
+    trigger = deferred(step(job))
+    faults({"action": "GetCommandInvocation", "code": "ThrottlingException", "times": 2})
+    assert fired(trigger)["status"] == "Success"
 
 
 def test_killing_the_task_cancels_the_command(job: dict[str, Any], instance: str, script: Any) -> None:
     script("sleep 60")
-    trigger = deferred(run(job, instance))
+    carried_out(step(job, "prepare"))
+    trigger = deferred(step(job))
     time.sleep(0.5)
     asyncio.run(trigger.on_kill())
     assert fired(trigger)["status"] == "Cancelled"
 
 
-def test_a_trigger_survives_serialisation(job: dict[str, Any]) -> None:
-    path, arguments = CommandTrigger("c-1", "i-1", "aws_default", None).serialize()
+def test_a_trigger_survives_serialisation() -> None:
+    until = datetime(2026, 1, 1, tzinfo=UTC)
+    path, arguments = CommandTrigger("c-1", "work", "a", "r", "i-1", until, "aws_default", None).serialize()
     assert path == "fleet.triggers.CommandTrigger"
     assert CommandTrigger(**arguments).serialize() == (path, arguments)
 
 
-def test_the_reaper_ends_what_outlived_its_run_and_nothing_else(job: dict[str, Any]) -> None:
-    ended = launch({**job, "job": "ended-0123456789", "run_id": "over"})
+# ------------------------------------------------------------------------------------------- left over
+
+
+def test_the_reaper_ends_what_outlived_its_run_and_nothing_else(job: dict[str, Any], store: Store) -> None:
+    over = {**job, "job": "ended-0123456789", "run_id": "over"}
+    ended = launch(over)
     active = launch(job)
     ti = MagicMock()
     ti.get_dr_count.side_effect = lambda dag_id, run_ids, states: int((dag_id, run_ids) == ("benchmark_sweep", ["r1"]))
+    assert [line.split(":")[0] for line in left_over(ti)] == [ended]
     assert reap(ti) == [ended]
+    assert left_over(ti) == []
+    (noted,) = store.launches(Job.model_validate(over).run_key)
+    assert noted.ended_at
     assert terminate(job) == [active]
 
 
@@ -193,3 +485,11 @@ def test_the_reaper_ends_what_has_expired_though_its_run_goes_on(
     assert reap(ti) == []
     monkeypatch.setattr(instances.Instance, "has_expired", lambda self, now: self.expires < now + timedelta(hours=2))
     assert reap(ti) == [expired]
+
+
+def test_a_volume_that_its_instance_left_behind_is_found(job: dict[str, Any]) -> None:
+    ec2 = boto3.client("ec2")
+    tag = [{"ResourceType": "volume", "Tags": [{"Key": "sparsebench", "Value": "benchmark_sweep"}]}]
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, TagSpecifications=tag)["VolumeId"]
+    assert left_over(MagicMock()) == [f"{volume}: its instance has ended"]
+    ec2.delete_volume(VolumeId=volume)

@@ -1,4 +1,4 @@
-"""A realistic night in a store: two instance types (one emulated), the seven networks, all variants, four
+"""A realistic night in a store: two instance types (one emulated), the study's seven networks, all variants, four
 engines, two lanes; some cells are invalid, absent, failed, disturbed, unconverged, or were never begun."""
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def manifest(night: str, cards: list[ModelCard], frozen_at: datetime, protocol: 
         frozen_at=frozen_at,
         protocol=catalog.protocols()[protocol],
         models=tuple(cards),
+        image="ami-1",
         payload=sha256(b"payload"),
         bench_lock=sha256(b"lock"),
     )
@@ -108,6 +109,13 @@ def empty_night() -> ANight:
 
 
 @pytest.fixture(scope="session")
+def make_night() -> Callable[..., ANight]:
+    """A night of these cards, hosts and trials."""
+    name, at = "2026-11-24", datetime(2026, 11, 24, 2, tzinfo=UTC)
+    return lambda cards, hosts, trials: ANight(name, manifest(name, cards, at), hosts, trials)
+
+
+@pytest.fixture(scope="session")
 def night(
     make_host: Callable[..., HostFacts],
     make_trial: Callable[..., Trial],
@@ -115,7 +123,7 @@ def night(
     make_card: Callable[..., ModelCard],
 ) -> ANight:
     cards, trials = [], []
-    for network, variant in ((name, variant) for name, of in catalog.networks().items() for variant in of.variants):
+    for network, variant in ((name, variant) for name in MEGABYTES for variant in catalog.networks()[name].variants):
         dense, pruned = (round(size * 1e6) for size in MEGABYTES[network])
         size = {"base": dense, "pruned_int8": dense // 9}.get(variant, pruned)
         if network.startswith("efficientnet"):
@@ -151,13 +159,15 @@ def night(
                         )
                     )
     never = Cell(instance_type="c4.xlarge", network="vgg19", variant="base", engine="openvino", precision="f32")
-    launch = MissingCell(cell=never, reason="launch", detail="InsufficientInstanceCapacity in us-east-1a")
+    launch = MissingCell(cell=never, reason="capacity", detail="InsufficientInstanceCapacity in us-east-1a")
     return ANight(
         night="2026-11-24",
         manifest=manifest("2026-11-24", cards, datetime(2026, 11, 24, 2, tzinfo=UTC)),
         hosts=[make_host(machine, cpu, emulated=emulated) for machine, (cpu, emulated) in MACHINES.items()],
         trials=trials,
-        collections=[Collection(run_id="scheduled", night="2026-11-24", planned=1, measured=0, missing=(launch,))],
+        collections=[
+            Collection(run_id="scheduled", night="2026-11-24", planned=1, measured=0, missing=(launch,), cost_usd=0.125)
+        ],
     )
 
 

@@ -170,7 +170,7 @@ def test_missing_cells_are_counted_with_their_reasons(built: dict[str, bytes], p
         "absent": 28,
         "invalid": 4,
         "failed": 1,
-        "launch": 1,
+        "capacity": 1,
         "disturbed": 1,
     }
     assert "35 cells have no valid throughput: 28 absent" in page.text
@@ -290,6 +290,19 @@ def test_hosts_and_inputs_are_told(built: dict[str, bytes], page: Page, night: A
     assert list(hosts["version_openvino"]) == ["2026.4.1", "2026.4.1"]
     for value in (night.manifest.digest, "2026-11-24T02:00:00+00:00", "deepsparse 1.8.0", "2 (4)"):
         assert value in page.text
+
+
+def test_each_run_is_told_with_what_it_cost(built: dict[str, bytes], page: Page) -> None:
+    (run,) = csv(built["runs.csv"]).to_dict("records")
+    assert run == {
+        "run": "scheduled",
+        "planned": 1,
+        "measured": 0,
+        "missing": "1 capacity",
+        "machine_min": 0,
+        "cost_usd": 0.125,
+    }
+    assert "on demand. Machine minutes" in page.text
 
 
 # ------------------------------------------------------------------------------------- the same bytes

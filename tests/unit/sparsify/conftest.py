@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,17 +23,25 @@ class Sparsify:
     def __init__(self, store: Store, python: list[str], environment: dict[str, str]):
         self.store = store
         self._python = python
-        self._environment = environment
+        self.environment = environment
         self._requests = 0
+        self.options: tuple[str, ...] = ()
+
+    def command(self, network: str, *variants: Variant, **how: Any) -> list[str]:
+        """Of one request. how: its other fields."""
+        self._requests += 1
+        path = self.store.put_sparsify_request(
+            SparsifyRequest(job=f"job-{self._requests}", network=network, variants=variants, **how)
+        )
+        module = [*self._python, "-m", "sparsebench.sparsify"]
+        return [*module, "run", "--store", self.store.uri, "--request", path, *self.options]
 
     def run(self, network: str, *variants: Variant, **variables: str) -> subprocess.CompletedProcess[str]:
         """With these environment variables on top."""
-        self._requests += 1
-        path = self.store.put_sparsify_request(
-            SparsifyRequest(job=f"job-{self._requests}", network=network, variants=variants)
-        )
-        command = [*self._python, "-m", "sparsebench.sparsify", "run", "--store", self.store.uri, "--request", path]
-        return subprocess.run(command, env=self._environment | variables, capture_output=True, text=True)
+        return self.carry_out(self.command(network, *variants), **variables)
+
+    def carry_out(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=self.environment | variables, capture_output=True, text=True)
 
     def card(self, variant: Variant) -> ModelCard:
         (found,) = (card for card in self.store.model_cards() if card.variant == variant)
@@ -41,16 +50,18 @@ class Sparsify:
 
 @pytest.fixture(scope="session")
 def python() -> list[str]:
-    return [str(ROOT / ".envs" / "sparsify" / "bin" / "python")]
+    """In the idle class, as the Airflow of the end-to-end tests is, which would get nothing beside it otherwise."""
+    return ["chrt", "--idle", "0", str(ROOT / ".envs" / "sparsify" / "bin" / "python")]
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Nothing in the cache of weights, and nobody at the hub's address."""
+    """Nothing in the cache of weights, and nobody at the addresses of the hub and of the metadata service."""
     return os.environ | {
         "PYTHONPATH": str(ROOT / "include"),
         "HF_HOME": str(tmp_path_factory.mktemp("hub-cache")),
         "HF_ENDPOINT": NO_HUB,
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
     }
 
 

@@ -71,3 +71,49 @@ def test_layers_that_share_a_weight_keep_their_own_names(read):
     layers, _ = read(("Conv", "/a/Conv", "a.weight", 10), ("Conv", "/b/Conv", "a.weight", 10))
 
     assert [name for name, _, _ in layers] == ["a", "b"]
+
+
+QUANTISED = """
+import json
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+from sparsebench.sparsify.inspect_onnx import layer_sparsities
+
+def node(operator, inputs, name, **attributes):
+    return helper.make_node(operator, inputs.split(), [name], name=name, **attributes)
+
+# Two kernels of four weights each. In the first zero stands for 3, in the second for -1, or for both of them for 3.
+kernels = np.array([[3, 3, 0, -1], [-1, 3, 0, 7]], np.int8)
+tensors = {
+    "conv": kernels.reshape(2, 4, 1, 1), "matrix": kernels.T.copy(), "of_each": np.array([3, -1], np.int8),
+    "of_all": np.int8(3), "scale": np.float32(1), "scales": np.ones(2, np.float32), "zx": np.uint8(0),
+}
+nodes = [
+    node("DequantizeLinear", "conv scales of_each", "w", axis=0),
+    node("Conv", "x w", "/dequantised/module/Conv"),
+    node("ConvInteger", "q conv zx of_each", "/integer/Conv_quant"),
+    node("MatMulInteger", "q matrix zx of_each", "/product/Gemm_quant"),
+    node("QLinearConv", "q scale zx conv scale of_all scale zx", "/linear/Conv_quant"),
+    node("QLinearMatMul", "q scale zx matrix scale of_all scale zx", "/linear_product/MatMul_quant"),
+    node("ConvInteger", "q conv", "/without/Conv_quant"),
+]
+image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 5])
+initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in tensors.items()]
+graph = helper.make_graph(nodes, "made by hand", [image], [image], initializers)
+layers = layer_sparsities(helper.make_model(graph))
+print(json.dumps([(layer.name, layer.parameters, layer.sparsity) for layer in layers]))
+"""
+
+
+def test_a_quantised_weight_is_zero_where_it_equals_its_zero_point(python, environment):
+    done = subprocess.run([*python, "-c", QUANTISED], env=environment, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [
+        ["dequantised", 8, 3 / 8],
+        ["integer", 8, 3 / 8],
+        ["product", 8, 3 / 8],
+        ["linear", 8, 3 / 8],
+        ["linear_product", 8, 3 / 8],
+        ["without", 8, 2 / 8],
+    ]

@@ -1,15 +1,16 @@
-"""Trained weights come from the hub, here a server on this machine; without it a network is random. About 40 s."""
+"""Trained weights come from the hub, here a server on this machine, or from a file. About 60 s."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from socket import create_server
-from threading import Thread
 
 import pytest
+from tests.unit.web import serve
 
 NETWORK = "mobilenetv1"
 HUB_ID = "timm/mobilenetv1_100.ra4_e3600_r224_in1k"
@@ -52,13 +53,8 @@ def hub(content: bytes) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serve(Handler) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -101,23 +97,110 @@ def test_without_the_hub_trained_variants_stay_and_random_ones_are_not_put_besid
     assert "random variants are not put beside them" in done.stderr
     assert trained.store.model_cards() == before
     progress = trained.store.progress("job-3")
-    assert progress.finished
+    assert not progress.finished  # or a retry would take the job for done
     assert progress.failed == 2
 
 
-def test_a_hub_that_never_answers_costs_seconds(python, environment, tmp_path):
-    find = """
+FIND = """
+import json, sys, time, warnings
+warnings.simplefilter("ignore")
+from pathlib import Path
+from tempfile import mkdtemp
+import timm, torch
+from safetensors.torch import save_file
 from sparsebench import catalog
-from sparsebench.sparsify.build import find_weights
-import time
+from sparsebench.errors import SparsebenchError
+from sparsebench.sparsify import build, weights
+from sparsebench.store import Store
+
+root = Path(sys.argv[1])
+store = Store(root.as_uri())
+NETWORK = catalog.networks()["mobilenetv1"]
+
+def find(text, network=NETWORK):
+    folder = Path(mkdtemp(dir=root))
+    try:
+        found = weights.find(store, network, text, 3, folder)
+        model = build.build(network, found) if found.file else timm.create_model(network.timm)
+    except SparsebenchError as error:
+        return f"{type(error).__name__}: {error}"
+    bias = sorted(set(model.classifier.bias.tolist()))
+    return found.weights.model_dump() | {"bias": bias[:2], "file": found.file and found.file.name}
+"""
+
+
+def test_a_hub_that_never_answers_costs_seconds(python, environment, tmp_path):
+    script = f"""{FIND}
 start = time.monotonic()
-weights = find_weights(catalog.networks()["mobilenetv1"], seed=3).weights
-print(weights.kind, weights.seed, round(time.monotonic() - start))
+found = weights.find(store, NETWORK, "hub", 3, root).weights
+print(found.kind, found.seed, round(time.monotonic() - start))
 """
     with create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        found = subprocess.check_output([*python, "-c", find], env=environment | {"HF_ENDPOINT": address}, text=True)
+        command = [*python, "-c", script, tmp_path]
+        found = subprocess.check_output(command, env=environment | {"HF_ENDPOINT": address}, text=True)
 
     kind, seed, seconds = found.split()
     assert (kind, seed) == ("random", "3")
     assert int(seconds) <= 10
+
+
+@pytest.fixture(scope="module")
+def found(python, environment, tmp_path_factory):
+    """What is found by each string, and what is built of it; or the error."""
+    root = tmp_path_factory.mktemp("found")
+    script = f"""{FIND}
+model = timm.create_model(NETWORK.timm)
+torch.nn.init.constant_(model.classifier.bias, 0.25)
+save_file(model.state_dict(), root / "a.safetensors")
+torch.save({{"state_dict": model.state_dict(), "epoch": 7}}, root / "a.pt")
+for name in ("a.safetensors", "a.pt"):
+    data = (root / name).read_bytes()
+    (root / f"cut-{{name}}").write_bytes(data[: len(data) // 2])
+torch.save(model, root / "pickled.pt")
+(root / "copy").write_bytes((root / "a.safetensors").read_bytes())
+digest = weights._digest(root / "a.pt")
+strings = {{
+    "path": f"{{root}}/a.safetensors", "store": "store:a.pt", "digest": f"{{root}}/a.pt#sha256={{digest}}",
+    "no suffix": f"{{root}}/copy", "random": "random", "package": "package",
+    "cut tensors": f"{{root}}/cut-a.safetensors", "cut": f"{{root}}/cut-a.pt", "pickled": f"{{root}}/pickled.pt",
+    "wrong digest": f"store:a.pt#sha256={{'0' * 64}}", "missing": "store:b.pt",
+}}
+told = {{name: find(text) for name, text in strings.items()}}
+told["other network"] = find("store:a.pt", catalog.networks()["efficientnet_b0"])
+print(json.dumps(told | {{"root": str(root), "sha256": digest}}))
+"""
+    command = [*python, "-c", script, root]
+    variables = environment | {"OMP_NUM_THREADS": "1"}
+    return json.loads(subprocess.check_output(command, env=variables, text=True).splitlines()[-1])
+
+
+def test_weights_come_from_a_file_wherever_it_is(found):
+    root = found["root"]
+    for case in ("path", "store", "digest", "no suffix"):
+        assert (found[case]["kind"], found[case]["bias"]) == ("pretrained", [0.25])
+    assert found["path"]["origin"] == f"{root}/a.safetensors"
+    assert found["store"]["origin"] == "store:a.pt"
+    assert found["store"]["digest"] == found["digest"]["digest"] == found["sha256"]
+    assert (found["no suffix"]["file"], found["store"]["file"]) == ("weights.safetensors", "weights.pt")
+
+
+def test_random_weights_can_be_asked_for(found):
+    assert (found["random"]["kind"], found["random"]["seed"]) == ("random", 3)
+    assert found["random"]["origin"] == "random weights were asked for"
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("cut tensors", "BadInput: weights: those of {root}/cut-a.safetensors: file: "),
+        ("cut", "BadInput: weights: those of {root}/cut-a.pt: file: "),
+        ("pickled", "BadInput: weights: those of {root}/pickled.pt: file: "),
+        ("other network", "BadInput: weights: those of store:a.pt: file: "),
+        ("wrong digest", "IntegrityError: weights is 'store:a.pt': it has sha256 "),
+        ("missing", "StoreError: file://{root} has no b.pt"),
+        ("package", "BadInput: weights is 'package': no Python package ships those of mobilenetv1"),
+    ],
+)
+def test_weights_that_are_none_are_one_clear_error(found, case, said):
+    assert found[case].startswith(said.format(root=found["root"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ class OnnxRuntime(Engine):
         except (errors.Fail, errors.InvalidGraph, errors.NotImplemented) as error:
             raise UnsupportedNetwork(str(error)) from error
         return _Session(session, {"version": onnxruntime.__version__}, scenario)
+
+    def import_library(self) -> None:
+        """Import it silenced: otherwise it sends usage data after the first inference."""
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        super().import_library()
 
     def execution(
         self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision

@@ -7,6 +7,6 @@ ratios.py       every pair of engines, with interval and verdict; native against
 execution.py    how each engine computes; load time and memory
 disturbance.py  what disturbed the measurement
 missing.py      cells without a throughput
-networks.py     sizes, sparsity, accuracy
+networks.py     sizes, sparsity, accuracy, weights, encodings of INT8, sensitivity of layers
 inputs.py       hosts, and the night's frozen inputs
 """

@@ -1,15 +1,54 @@
-"""The hosts that measured, and what a night's first run froze."""
+"""The runs of a night, the hosts that measured, and what its first run froze."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
 
 from sparsebench.analysis.order import ordered
-from sparsebench.contracts import HostFacts, Manifest, ModelCard
+from sparsebench.contracts import Collection, HostFacts, Manifest, ModelCard
 from sparsebench.report import words
-from sparsebench.report.tables.form import Table, rows_of, text
+from sparsebench.report.tables.form import Table, number, rows_of, text
+
+
+def runs_frame(collections: Sequence[Collection]) -> pd.DataFrame:
+    """One row a run: run, planned, measured, missing, machine_min, cost_usd."""
+    rows = [
+        {
+            "run": run.run_id,
+            "planned": run.planned,
+            "measured": run.measured,
+            "missing": ", ".join(
+                f"{count} {why}" for why, count in sorted(Counter(cell.reason for cell in run.missing).items())
+            ),
+            "machine_min": sum(took.machine_s for took in run.took) / 60,
+            "cost_usd": run.cost_usd,
+        }
+        for run in sorted(collections, key=lambda run: run.run_id)
+    ]
+    return pd.DataFrame(rows)
+
+
+def runs(frame: pd.DataFrame) -> Table:
+    """frame: as of runs_frame."""
+    return Table(
+        title="Runs",
+        csv="runs.csv",
+        note="What each run was to measure, and what it has cost at most: its instances, from launch to end, at the "
+        "catalog's prices on demand. Machine minutes are of measuring alone. Without a price the cost is blank.",
+        columns=("run", "cells planned", "measured", "missing", "machine minutes", "USD"),
+        rows=rows_of(
+            frame,
+            run=text,
+            planned=number("{}"),
+            measured=number("{}"),
+            missing=text,
+            machine_min=number("{:.1f}"),
+            cost_usd=number("{:.2f}"),
+        ),
+    )
 
 
 def hosts_frame(hosts: Sequence[HostFacts]) -> pd.DataFrame:
@@ -66,11 +105,17 @@ def inputs_frame(manifest: Manifest) -> pd.DataFrame:
             (f"protocol: {name}", " ".join(value) if isinstance(value, list) else value)
             for name, value in protocol.items()
         ),
-        *((f"artifact: {card.network} {card.variant}", card.artifact) for card in sorted_cards(manifest)),
+        *(artifact for card in sorted_cards(manifest) for artifact in _artifacts(card)),
     ]
     if manifest.frozen_late:
         rows.insert(3, ("frozen late", frozen_late(manifest)))
     return pd.DataFrame([(name, str(value)) for name, value in rows], columns=["input", "value"])
+
+
+def _artifacts(card: ModelCard) -> list[tuple[str, str]]:
+    name = f"artifact: {card.network} {card.variant}"
+    own = [(f"{name}, {words.engine(engine)}", artifact) for engine, artifact in sorted(card.encodings.items())]
+    return [(name, card.artifact), *own]
 
 
 def sorted_cards(manifest: Manifest) -> list[ModelCard]:

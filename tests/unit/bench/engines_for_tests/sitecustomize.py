@@ -143,9 +143,41 @@ class Secretive(EngineForTests):
         os.abort()
 
 
-ENGINES.update(
-    {engine.name: engine() for engine in (Wrong, Crashing, Hanging, NotInstalled, Refusing, Dying, Quitting, Secretive)}
-)
+class Telling(EngineForTests):
+    """Leaves a file at MARKER when it times its second block."""
+
+    name = "telling"
+
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
+        class TellingSession(RightSession):
+            blocks = 0
+
+            def time(self, images: Array, seconds: float) -> Timed:
+                self.blocks += 1
+                if self.blocks == 2:
+                    Path(os.environ["MARKER"]).touch()
+                return super().time(images, seconds)
+
+        return TellingSession(model, input_shape)
+
+
+class Slow(EngineForTests):
+    """Takes longer to load than the runner waits between two looks for EC2's notice."""
+
+    name = "slow"
+
+    def load(
+        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
+    ) -> Session:
+        Path(os.environ["MARKER"]).touch()
+        time.sleep(6)
+        return RightSession(model, input_shape)
+
+
+FOR_TESTS = (Wrong, Crashing, Hanging, NotInstalled, Refusing, Dying, Quitting, Secretive, Telling, Slow)
+ENGINES.update({engine.name: engine() for engine in FOR_TESTS})
 
 if "AVAILABLE_MEMORY" in os.environ:
     readings = iter(os.environ["AVAILABLE_MEMORY"].split())

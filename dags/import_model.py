@@ -1,0 +1,74 @@
+"""
+### When it fails
+1. **`plan` failed**: nothing was launched. Its error names the field, the value and what would be right.
+2. **`work` failed**: the file cannot be had, is not what was expected, or an engine does not run it; the end of the
+   log says which. Nothing was registered.
+3. **An instance is left over**: `reap_instances` ends it within the hour.
+
+### What it does
+Brings a ready ONNX file into the store as a network's variant, where `benchmark_sweep` finds it: fetches it to an
+instance, checks that it is what the catalog says of the network and that every engine really runs it, and counts the
+zeros of its layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from fleet.assets import MODELS
+from fleet.on_instance import RETRIED, on_instance
+from fleet.params import budget, instance_type
+from fleet.terms import run_of
+from sparsebench import catalog
+from sparsebench.contracts import Variant
+from sparsebench.fleet.plan import plan_import
+from sparsebench.settings import Settings
+from sparsebench.store import Store
+
+settings = Settings()
+
+
+@dag(
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["sparsebench"],
+    params={
+        "network": Param(type="string", enum=list(catalog.networks()), title="Network"),
+        "variant": Param("pruned", type="string", enum=list(get_args(Variant)), title="Variant"),
+        "source": Param(
+            type="string",
+            minLength=1,
+            title="ONNX file",
+            description="A path, file://, store:PATH, https:// or gdrive:ID; #sha256=DIGEST at its end is checked.",
+        ),
+        "instance_type": instance_type("localhost", catalog.cpu_instance_types()),
+        "budget_usd": budget(settings),
+    },
+)
+def import_model() -> None:
+    @task(**RETRIED)
+    def plan() -> list[dict[str, Any]]:
+        context = get_current_context()
+        params = context["params"]
+        jobs = plan_import(
+            Store(settings.store),
+            params["network"],
+            params["variant"],
+            params["source"],
+            params["instance_type"],
+            run_of(context, [params["instance_type"]]),
+        )
+        return [job.model_dump(mode="json") for job in jobs]
+
+    @task(outlets=[MODELS], **RETRIED)
+    def publish() -> None:
+        """Say that there is a new model."""
+
+    on_instance.expand(job=plan()) >> publish()
+
+
+import_model()

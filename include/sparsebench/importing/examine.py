@@ -1,0 +1,66 @@
+"""What a file must be, before any engine is asked."""
+
+from __future__ import annotations
+
+from math import prod
+
+import onnx
+from onnx import TensorProto
+
+from sparsebench.bench.engines.deepsparse import MAX_IR_VERSION, MAX_OPSET
+from sparsebench.bench.onnx_header import OnnxHeader, read_header
+from sparsebench.catalog import Network
+from sparsebench.contracts import LayerSparsity
+from sparsebench.errors import BadInput
+from sparsebench.sparsify.inspect_onnx import layer_sparsities
+
+
+def examine(data: bytes, network: Network, origin: str) -> tuple[onnx.ModelProto, OnnxHeader]:
+    """The ONNX model of a file's bytes, when it is one that could be this network's.
+
+    Raises:
+        BadInput: it is not ONNX, of a version that not every engine loads, or takes or gives something else.
+    """
+    header = read_header(data, origin)
+    # First: the checker knows no newer opset than its own, and would only say so.
+    if header.opset > MAX_OPSET or header.ir_version > MAX_IR_VERSION:
+        raise BadInput(
+            f"{origin}: opset {header.opset}, IR version {header.ir_version}; expected at most opset {MAX_OPSET} and "
+            f"IR version {MAX_IR_VERSION}, which every engine loads"
+        )
+    model = onnx.load_model_from_string(data)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise BadInput(f"{origin}: not valid ONNX: {error}") from error
+    if (shape := header.image_shape()) != network.input_shape:
+        raise BadInput(
+            f"{origin}: its images are {list(shape)}; expected {list(network.input_shape)}, as the catalog's "
+            f"{network.name} takes them"
+        )
+    weights = {tensor.name for tensor in model.graph.initializer}
+    for entry in (*(i for i in model.graph.input if i.name not in weights), *model.graph.output):
+        if (kind := entry.type.tensor_type.elem_type) != TensorProto.FLOAT:
+            raise BadInput(f"{origin}: {entry.name!r} is {TensorProto.DataType.Name(kind)}; expected float32")
+    if len(model.graph.output) != 1:
+        names = [entry.name for entry in model.graph.output]
+        raise BadInput(f"{origin}: its outputs are {names}; expected one, logits [batch, {network.classes}]")
+    return model, header
+
+
+def layers(model: onnx.ModelProto, origin: str) -> tuple[LayerSparsity, ...]:
+    """How sparse each layer is.
+
+    Raises:
+        BadInput: no layer has weights of its own, so that nothing can be said of it.
+    """
+    found = layer_sparsities(model)
+    if not found:
+        raise BadInput(f"{origin}: no Conv, Gemm or MatMul has weights in it; expected a network that has its weights")
+    return found
+
+
+def parameters(model: onnx.ModelProto) -> int:
+    """Numbers in the floating-point tensors of the file: weights, biases, and what batch norms have not folded."""
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+    return sum(prod(tensor.dims) for tensor in model.graph.initializer if tensor.data_type in floats)

@@ -1,0 +1,30 @@
+"""How a program of ours ends that is not done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sparsebench.errors import SparsebenchError
+
+INTERRUPTED = 75
+"""Exit code: another instance can go on with what is missing. (EX_TEMPFAIL of sysexits.h.)"""
+
+
+class Interrupted(Exception):
+    """EC2 takes the instance away; the message says when."""
+
+
+@contextmanager
+def exit_codes(failed: int) -> Iterator[None]:
+    """Errors that are shown to a person as one line on stderr and the exit code ``failed``; an interruption as
+    INTERRUPTED."""
+    try:
+        yield
+    except SparsebenchError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(failed) from error
+    except Interrupted as notice:
+        print(f"interrupted: {notice}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from notice

@@ -1,0 +1,303 @@
+"""The scripts of a job's steps, run by the emulated cloud on an instance of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import time
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from sparsebench.catalog import protocols
+from sparsebench.contracts import ArtifactRef, BenchRequest, Job
+from sparsebench.fleet.commands import script
+from sparsebench.localcloud import LocalCloud
+from sparsebench.store import Store
+
+ROOT = Path(__file__).parents[3]
+BENCH_PYTHON = ROOT / ".envs" / "bench" / "bin" / "python"
+NIGHT = "2026-11-24"
+IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+OVER = ("Success", "Failed", "TimedOut", "Cancelled")
+
+UV = """#!/bin/sh
+echo "$1" >> uv-calls
+[ "$1" != venv ] || { mkdir -p env/bin && ln -s "$(command -v python3.11)" env/bin/python; }
+"""
+"""In place of uv: it makes an environment without packages."""
+
+
+def wait_until(promise: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (found := promise()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+    return found
+
+
+class OnInstance:
+    """An instance, and the commands that are sent to it."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud, self.ssm, ec2 = cloud, boto3.client("ssm"), boto3.client("ec2")
+        image = self.ssm.get_parameter(Name=IMAGE)["Parameter"]["Value"]
+        launched = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.xlarge")
+        self.id = launched["Instances"][0]["InstanceId"]
+        wait_until(lambda: self.ssm.describe_instance_information()["InstanceInformationList"])
+        self.home = cloud.root / "instances" / self.id
+        self.folder = self.home / "sparsebench"
+
+    def program(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def send(self, text: str) -> str:
+        sent = self.ssm.send_command(
+            InstanceIds=[self.id], DocumentName="AWS-RunShellScript", Parameters={"commands": [text]}
+        )
+        return str(sent["Command"]["CommandId"])
+
+    def ended(self, command_id: str) -> dict[str, Any]:
+        def over() -> Any:
+            found = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.id)
+            return found if found["Status"] in OVER else None
+
+        return dict(wait_until(over))
+
+    def run(self, text: str) -> dict[str, Any]:
+        return self.ended(self.send(text))
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When its shutdown is planned."""
+        with urllib.request.urlopen(f"{self.cloud.url}/localcloud/instances/{self.id}/shutdown") as answer:
+            found = re.search(r"scheduled for (\S+ \S+) UTC", json.load(answer)["message"])
+        return datetime.fromisoformat(f"{found[1]}+00:00") if found else None
+
+
+@pytest.fixture
+def instance(localcloud: LocalCloud) -> OnInstance:
+    return OnInstance(localcloud)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store((tmp_path / "the store").as_uri())
+
+
+def after(**span: float) -> datetime:
+    return datetime.now(UTC) + timedelta(**span)
+
+
+# ----------------------------------------------------------------------------------------- prepare
+
+
+@pytest.fixture
+def job(make_job: Callable[..., Job], store: Store) -> Job:
+    """Its payload is a package of one module."""
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("sparsebench/bench.py", "print('measured')")
+    return make_job(lock=store.put_lock(b"numpy==1.26.4\n"), payload=store.put_payload(wheel.getvalue()))
+
+
+@pytest.fixture
+def uv(instance: OnInstance) -> Path:
+    """Its calls."""
+    instance.program(instance.home / "bin" / "uv", UV)
+    return instance.folder / "uv-calls"
+
+
+def test_what_is_intact_is_installed_once(instance: OnInstance, store: Store, job: Job, uv: Path) -> None:
+    for _ in range(2):
+        done = instance.run(script("prepare", job, store, after(hours=2)))
+
+        assert done["Status"] == "Success", done["StandardErrorContent"]
+        assert (instance.folder / "app/sparsebench/bench.py").read_text() == "print('measured')"
+    assert uv.read_text().split() == ["venv", "pip", "pip"]
+
+
+@pytest.mark.parametrize(("kind", "file"), [("lock", "lock.txt"), ("payload", "payload.whl")])
+def test_what_is_damaged_is_refused_before_anything_is_installed(
+    instance: OnInstance, store: Store, job: Job, uv: Path, kind: str, file: str
+) -> None:
+    path = getattr(store, f"{kind}_path")(getattr(job, kind))
+    store.write(path, store.read(path) + b"\n")
+
+    done = instance.run(script("prepare", job, store, after(hours=2)))
+
+    assert done["Status"] == "Failed"
+    assert f"{file}: FAILED" in done["StandardOutputContent"]
+    assert not uv.exists()
+    assert not (instance.folder / "app").exists()
+
+
+@pytest.mark.parametrize(("left", "minutes"), [(120, 30), (10, 10)])
+def test_preparing_has_half_an_hour_and_never_more_than_the_instance(
+    instance: OnInstance, store: Store, job: Job, uv: Path, left: float, minutes: int
+) -> None:
+    before = after(minutes=minutes)
+    assert instance.run(script("prepare", job, store, after(minutes=left)))["Status"] == "Success"
+
+    assert instance.ends_at is not None
+    assert before - timedelta(minutes=1) < instance.ends_at <= after(minutes=minutes)
+
+
+def test_an_instance_whose_time_is_over_is_not_prepared(instance: OnInstance, store: Store, job: Job, uv: Path) -> None:
+    done = instance.run(script("prepare", job, store, after(seconds=-1)))
+
+    assert (done["ResponseCode"], done["StandardErrorContent"]) == (1, "error: the time of this instance is over\n")
+    assert instance.ends_at is None
+    assert not uv.exists()
+
+
+# -------------------------------------------------------------------------------------------- work
+
+
+@pytest.fixture
+def prepared(instance: OnInstance) -> OnInstance:
+    """As it is with this checkout as its payload, and this machine's environment."""
+    instance.program(instance.folder / "env/bin/python", f'#!/bin/sh\nexec "{BENCH_PYTHON}" "$@"\n')
+    (instance.folder / "app").symlink_to(ROOT / "include")
+    return instance
+
+
+@pytest.fixture
+def bench_job(prepared: OnInstance, make_job: Callable[..., Job], store: Store) -> Job:
+    """Of a tiny network and one engine."""
+    quickest = {"min_processes": 1, "max_processes": 1, "min_rounds": 1, "max_rounds": 1, "target": None}
+    file = prepared.home / "tiny.onnx"
+    made = prepared.run(f'"{BENCH_PYTHON}" "{ROOT / "tests/unit/bench/make_network.py"}" "{file}"')
+    assert made["Status"] == "Success", made["StandardErrorContent"]
+    artifact = store.put_artifact(file.read_bytes())
+    request = BenchRequest(
+        job="the-job",
+        night=NIGHT,
+        manifest="0" * 64,
+        instance_type="m5.xlarge",
+        protocol=protocols()["quick"].model_copy(update=quickest),
+        models=(ArtifactRef(network="tiny", variant="base", artifact=artifact, input_shape=(3, 32, 32)),),
+        engines=("onnxruntime",),
+        seed=0,
+    )
+    return make_job(job="the-job", request=store.put_bench_request(request))
+
+
+def test_work_measures_holds_the_switch_and_keeps_its_output(
+    prepared: OnInstance, store: Store, bench_job: Job
+) -> None:
+    before = after(minutes=30)
+    done = prepared.run(script("work", bench_job, store, after(hours=2)))
+
+    assert done["Status"] == "Success", done["StandardErrorContent"]
+    (trial,) = store.trials(NIGHT)
+    assert (trial.status, trial.instance_id) == ("measured", prepared.id)
+    assert done["StandardOutputContent"].startswith("[1/1] tiny")
+    assert store.read("outputs/the-job.txt").decode() == done["StandardOutputContent"]
+    assert prepared.ends_at is not None
+    assert before - timedelta(seconds=1) < prepared.ends_at <= after(minutes=30)
+
+
+def test_a_damaged_artifact_is_refused_on_the_instance(prepared: OnInstance, store: Store, bench_job: Job) -> None:
+    (path,) = store.paths("artifacts")
+    store.write(path, store.read(path) + b"\n")
+
+    done = prepared.run(script("work", bench_job, store, after(hours=2)))
+
+    assert done["ResponseCode"] == 1
+    assert "edited or damaged" in done["StandardErrorContent"].splitlines()[-1]
+    assert b"edited or damaged" in store.read("outputs/the-job.txt")
+    assert store.trials(NIGHT) == []
+
+
+class Module:
+    """In place of the job's module: a shell script. What keeps its output is the real thing."""
+
+    def __init__(self, instance: OnInstance, make_job: Callable[..., Job], store: Store) -> None:
+        self.instance, self.store = instance, store
+        self.job = make_job(job="the-job")
+
+    def script(self, body: str) -> str:
+        keeper = f'case "$*" in *keep_output*) exec "{BENCH_PYTHON}" "$@" ;; esac'
+        self.instance.program(self.instance.folder / "env/bin/python", f"#!/bin/sh\n{keeper}\n{body}\n")
+        return script("work", self.job, self.store, after(hours=2))
+
+    def run(self, body: str) -> dict[str, Any]:
+        return self.instance.run(self.script(body))
+
+
+@pytest.fixture
+def module(prepared: OnInstance, make_job: Callable[..., Job], store: Store) -> Module:
+    return Module(prepared, make_job, store)
+
+
+def test_of_a_long_output_ssm_gets_the_end_and_the_store_all(module: Module) -> None:
+    done = module.run(
+        'seq -f "line %g" 9000; echo done; seq -f "warning %g" 9000 >&2; echo "error: no space" >&2; exit 75'
+    )
+
+    assert done["ResponseCode"] == 75
+    assert done["StandardOutputContent"].endswith("\nline 9000\ndone\n")
+    assert done["StandardErrorContent"].endswith("\nwarning 9000\nerror: no space\n")
+    kept = module.store.read("outputs/the-job.txt").decode().splitlines()
+    assert (kept[0], kept[9000], kept[9001], kept[-1]) == ("line 1", "done", "warning 1", "error: no space")
+
+
+def test_the_output_of_a_module_that_was_killed_is_kept(module: Module) -> None:
+    done = module.run("echo measuring; kill -9 $$")
+
+    assert done["ResponseCode"] == 137
+    assert module.store.read("outputs/the-job.txt").startswith(b"measuring\n")
+
+
+def test_where_the_output_cannot_be_kept_the_modules_own_end_is_told(module: Module) -> None:
+    module.store.write("outputs", b"a file where a folder should be")
+
+    done = module.run('echo measuring; echo "error: no space" >&2; exit 3')
+
+    assert done["ResponseCode"] == 3
+    assert done["StandardOutputContent"] == "measuring\n"
+    first, last = done["StandardErrorContent"].splitlines()
+    assert first.startswith("error: the output was not kept: ")
+    assert last == "error: no space"
+
+
+def test_when_all_processes_are_told_to_end_the_output_is_kept_nevertheless(module: Module) -> None:
+    done = module.run("echo measuring; kill -TERM $PPID; sleep 0.2; echo ended; exit 143")
+
+    assert done["ResponseCode"] == 143
+    assert module.store.read("outputs/the-job.txt") == b"measuring\nended\n"
+
+
+def test_a_request_is_passed_on_as_it_is(module: Module) -> None:
+    module.job = module.job.model_copy(update={"request": "a 'path'; touch $HOME/pwned"})
+
+    done = module.run('for argument; do echo "$argument"; done')
+
+    assert f"--store\n{module.store.uri}\n--request\n{module.job.request}\n--until\n" in done["StandardOutputContent"]
+    assert not (module.instance.home / "pwned").exists()
+
+
+def test_of_work_that_was_sent_twice_the_second_waits_for_the_first(
+    make_job: Callable[..., Job], store: Store, tmp_path: Path
+) -> None:
+    python = tmp_path / "sparsebench/env/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$3" in run) echo begin >> calls; sleep 1; echo end >> calls;; esac\n')
+    python.chmod(0o755)
+    text = script("work", make_job(), store, after(minutes=60))
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    both = [subprocess.Popen(["sh", "-c", text], env=environment, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(30) for process in both] == [0, 0]
+    assert (tmp_path / "sparsebench/calls").read_text().split() == ["begin", "end"] * 2
