@@ -40,7 +40,8 @@ down: .venv/.ready ## End what `make up` has started
 
 test: setup system lint ## Lint, types and all tests
 	.venv/bin/pytest tests/unit/bench  # by itself: it measures
-	.venv/bin/pytest --numprocesses 3 --no-loadscope-reorder --ignore=tests/unit/bench
+	@# in the idle class, as the Airflow that is tested is: beside tests of a higher one it would get nothing
+	chrt --idle 0 .venv/bin/pytest --numprocesses 3 --no-loadscope-reorder --ignore=tests/unit/bench
 
 system: ## Install what tests need of Debian: a browser, Postgres, Redis (done by `make test` when missing)
 	@if ! command -v chromium >/dev/null || ! command -v redis-server >/dev/null || ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \

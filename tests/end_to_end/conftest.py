@@ -87,11 +87,11 @@ def _network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory, network: bytes) -> Iterator[System]:
     home = tmp_path_factory.mktemp("system")
-    soon = datetime.now(UTC) + timedelta(seconds=100)
+    night = (datetime.now(UTC) + timedelta(minutes=5)).replace(second=0, microsecond=0)
     environment = {
         "SPARSEBENCH_STORE": STORE,
         "SPARSEBENCH_ASK_ABOVE_USD": "0.5",
-        "SPARSEBENCH_NIGHTLY_SCHEDULE": f"{soon.minute} {soon.hour} * * *",
+        "SPARSEBENCH_NIGHTLY_SCHEDULE": f"{night.minute} {night.hour} * * *",
     }
     with pytest.MonkeyPatch.context() as patch, Stack(home=home, environment=environment) as stack:
         for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
@@ -101,5 +101,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, network: bytes) -> Iterator
         register(store, network, "base", "pruned")
         api = AirflowApi(stack.url, USER, stack.password)
         api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances", "nothing_left_over"})
-        api.unpause("report")
+        for dag_id in ("report", "benchmark_sweep"):
+            api.unpause(dag_id)
+        assert datetime.now(UTC) < night, "Airflow was not up before the sweep's time, so that it waits for tomorrow's"
         yield System(stack, api, store)

@@ -40,7 +40,6 @@ def interrupted(system: System) -> str:
     """A run whose first instance broke in the middle of its work."""
     broken = {"kind": "kill", "since": "command", "comment": ":work", "instance_type": "c4.xlarge", "after_s": 6}
     system.faults({**broken, "times": 1})
-    system.api.unpause(SWEEP)
     asked = {"instance_types": ["c4.xlarge"], "variants": ["base"], "engines": ["onnxruntime"]}
     run = system.api.trigger(SWEEP, asked)
     assert system.finished(SWEEP, run) == "success"
@@ -72,7 +71,6 @@ def test_work_that_is_cleared_is_done_again_on_an_instance_of_its_own(system: Sy
 
 
 def test_a_sweep_that_costs_much_starts_nothing_until_a_person_approves(system: System) -> None:
-    system.api.unpause(SWEEP)
     types = ["t3.xlarge", "c4.xlarge", "m6a.xlarge", "m5.xlarge", "m5n.xlarge", "m7i.xlarge"]
     run = system.api.trigger(SWEEP, {"instance_types": types, "protocol": "standard"})
     system.wait(SWEEP, run, "ask", {"awaiting_input"})

@@ -37,7 +37,6 @@ def page(system: System) -> Iterator[Page]:
 
 
 def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: System, page: Page) -> None:
-    system.api.unpause("benchmark_sweep")
     known = {run["dag_run_id"] for run in system.api.runs("benchmark_sweep")}
     page.goto(f"{system.stack.url}/dags/benchmark_sweep")
     page.get_by_role("button", name="Trigger").first.click()

@@ -20,7 +20,7 @@ NO_HUB = "http://127.0.0.1:1"
 class Sparsify:
     """The command line, on one store."""
 
-    def __init__(self, store: Store, python: list[str], environment: dict[str, str]):
+    def __init__(self, store: Store, python: str, environment: dict[str, str]):
         self.store = store
         self._python = python
         self.environment = environment
@@ -33,7 +33,7 @@ class Sparsify:
         path = self.store.put_sparsify_request(
             SparsifyRequest(job=f"job-{self._requests}", network=network, variants=variants, **how)
         )
-        module = [*self._python, "-m", "sparsebench.sparsify"]
+        module = [self._python, "-m", "sparsebench.sparsify"]
         return [*module, "run", "--store", self.store.uri, "--request", path, *self.options]
 
     def run(self, network: str, *variants: Variant, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -49,9 +49,8 @@ class Sparsify:
 
 
 @pytest.fixture(scope="session")
-def python() -> list[str]:
-    """In the idle class, as the Airflow of the end-to-end tests is, which would get nothing beside it otherwise."""
-    return ["chrt", "--idle", "0", str(ROOT / ".envs" / "sparsify" / "bin" / "python")]
+def python() -> str:
+    return str(ROOT / ".envs" / "sparsify" / "bin" / "python")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +66,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def sparsify(
-    tmp_path_factory: pytest.TempPathFactory, python: list[str], environment: dict[str, str]
+    tmp_path_factory: pytest.TempPathFactory, python: str, environment: dict[str, str]
 ) -> Callable[[], Sparsify]:
     """The command line on a new, empty store."""
     return lambda: Sparsify(Store((tmp_path_factory.mktemp("store")).as_uri()), python, environment)

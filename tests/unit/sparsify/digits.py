@@ -79,11 +79,11 @@ _trained: list[Trained] = []
 
 
 def run(
-    python: list[str], environment: dict[str, str], script: str, *arguments: str | Path, cwd: Path
+    python: str, environment: dict[str, str], script: str, *arguments: str | Path, cwd: Path
 ) -> subprocess.CompletedProcess[str]:
     """A script of the sparsify environment. One thread: two that wait for each other are slow beside other work."""
     return subprocess.run(
-        [*python, "-c", PRELUDE + script, *map(str, arguments)],
+        [python, "-c", PRELUDE + script, *map(str, arguments)],
         env=environment | {"OMP_NUM_THREADS": "1"},
         cwd=cwd,
         capture_output=True,
@@ -98,7 +98,7 @@ def result(done: subprocess.CompletedProcess[str]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def trained(python: list[str], environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """MobileViT-xs at 32 pixels; made once, for all modules that ask for it. About 60 s."""
     if not _trained:
         folder = tmp_path_factory.mktemp("digits")

@@ -31,12 +31,12 @@ print(json.dumps([[(layer.name, layer.parameters, layer.sparsity) for layer in l
 
 
 @pytest.fixture
-def read(python: list[str], environment: dict[str, str]) -> Callable[..., Any]:
+def read(python: str, environment: dict[str, str]) -> Callable[..., Any]:
     """Layers (name, parameters, sparsity) and overall sparsity of a file with these nodes."""
 
     def read(*nodes: tuple[str, str, str, int]) -> Any:
         done = subprocess.run(
-            [*python, "-c", MAKE_AND_READ, json.dumps(nodes)], env=environment, capture_output=True, text=True
+            [python, "-c", MAKE_AND_READ, json.dumps(nodes)], env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -106,7 +106,7 @@ print(json.dumps([(layer.name, layer.parameters, layer.sparsity) for layer in la
 
 
 def test_a_quantised_weight_is_zero_where_it_equals_its_zero_point(python, environment):
-    done = subprocess.run([*python, "-c", QUANTISED], env=environment, capture_output=True, text=True)
+    done = subprocess.run([python, "-c", QUANTISED], env=environment, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [

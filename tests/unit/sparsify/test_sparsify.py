@@ -46,7 +46,7 @@ def test_the_card_says_what_the_file_holds(built, python, environment, tmp_path)
         data = built.store.artifact(card.artifact)
         file = tmp_path / "model.onnx"
         file.write_bytes(data)
-        counted = json.loads(subprocess.check_output([*python, "-c", ZEROS, file], env=environment))
+        counted = json.loads(subprocess.check_output([python, "-c", ZEROS, file], env=environment))
         assert {(f"{layer.name}.weight", layer.parameters) for layer in card.layers} == {
             (name, size) for name, (_, size) in counted.items()
         }

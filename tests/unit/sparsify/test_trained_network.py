@@ -70,7 +70,7 @@ DAISY, PALACE, ESPRESSO, CATS = 985, 698, 967, {281, 282, 285}
 def exported(python, environment, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     told = subprocess.check_output(
-        [*python, "-c", EXPORT, folder], env=environment | {"OMP_NUM_THREADS": "1"}, cwd=folder, text=True
+        [python, "-c", EXPORT, folder], env=environment | {"OMP_NUM_THREADS": "1"}, cwd=folder, text=True
     )
     return folder, json.loads(told[told.index("{") :])
 

@@ -61,7 +61,7 @@ def hub(content: bytes) -> Iterator[str]:
 def trained(sparsify, python, environment, tmp_path_factory):
     """A store with a base that has trained weights."""
     file = tmp_path_factory.mktemp("weights") / "model.safetensors"
-    subprocess.run([*python, "-c", MAKE_WEIGHTS, file], env=environment, check=True)
+    subprocess.run([python, "-c", MAKE_WEIGHTS, file], env=environment, check=True)
     tool = sparsify()
     cache = str(tmp_path_factory.mktemp("cache"))
     with hub(file.read_bytes()) as address:
@@ -78,7 +78,7 @@ def test_trained_weights_are_those_of_the_hub(trained, python, environment, tmp_
     assert card.weights.origin == f"{HUB_ID}@{COMMIT}"
     file = tmp_path / "model.onnx"
     file.write_bytes(trained.store.artifact(card.artifact))
-    assert subprocess.check_output([*python, "-c", BIAS, file], env=environment, text=True).strip() == "{0.25}"
+    assert subprocess.check_output([python, "-c", BIAS, file], env=environment, text=True).strip() == "{0.25}"
 
 
 def test_weights_in_the_cache_need_no_hub(trained):
@@ -137,7 +137,7 @@ print(found.kind, found.seed, round(time.monotonic() - start))
 """
     with create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        command = [*python, "-c", script, tmp_path]
+        command = [python, "-c", script, tmp_path]
         found = subprocess.check_output(command, env=environment | {"HF_ENDPOINT": address}, text=True)
 
     kind, seed, seconds = found.split()
@@ -170,7 +170,7 @@ told = {{name: find(text) for name, text in strings.items()}}
 told["other network"] = find("store:a.pt", catalog.networks()["efficientnet_b0"])
 print(json.dumps(told | {{"root": str(root), "sha256": digest}}))
 """
-    command = [*python, "-c", script, root]
+    command = [python, "-c", script, root]
     variables = environment | {"OMP_NUM_THREADS": "1"}
     return json.loads(subprocess.check_output(command, env=variables, text=True).splitlines()[-1])
 
