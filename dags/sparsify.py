@@ -79,6 +79,14 @@ settings = Settings()
             description="Stabilise, prune, fine-tune; the study's were 50. Empty: pruned in one shot.",
         ),
         "batch": Param(64, type="integer", minimum=2, maximum=4096, title="Images a step of training"),
+        "learning_rate": Param(
+            None,
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            maximum=1,
+            title="Learning rate",
+            description="That training begins with. Empty: 0.05 for the dense one, 0.01 for gradual pruning.",
+        ),
         "sensitivity": Param(
             "none",
             type="string",

@@ -278,6 +278,9 @@ class SparsifyRequest(Contract):
         default=None, ge=1, le=1000, description="of gradual pruning; None: the variant is pruned in one shot"
     )
     batch: int = Field(default=64, ge=2, le=4096, description="images a step of training")
+    learning_rate: float | None = Field(
+        default=None, gt=0, le=1, description="that training begins with; None: 0.05 dense, and 0.01 as the study's GMP"
+    )
     recipe: str = Field(default="", description="SparseML's YAML for `pruned`, instead of the catalog's targets")
     sensitivity: Analysed = Field(default="none", description="layers that are pruned alone, to see what each costs")
     budget_points: float | None = Field(

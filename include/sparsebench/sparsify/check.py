@@ -39,6 +39,7 @@ def _check_images(request: SparsifyRequest) -> None:
         needs = {
             "dense_epochs": request.dense_epochs,
             "epochs": request.epochs,
+            "learning_rate": request.learning_rate,
             "recipe": request.recipe,
             "sensitivity": request.sensitivity != "none",
             "budget_points": request.budget_points is not None,
@@ -48,6 +49,8 @@ def _check_images(request: SparsifyRequest) -> None:
                 raise BadInput(f"{field}: it takes labelled images; expected a dataset beside it")
     if request.recipe and request.epochs:
         raise BadInput(f"epochs is {request.epochs}: the recipe says how long it trains; leave one of them empty")
+    if request.learning_rate and not request.epochs and not request.dense_epochs:
+        raise BadInput(f"learning_rate is {request.learning_rate}: nothing is trained; expected epochs or dense_epochs")
     if request.budget_points is not None and request.recipe:
         raise BadInput(f"budget_points is {request.budget_points}: the recipe has its targets; leave one of them empty")
     if request.budget_points is not None and not request.epochs:

@@ -52,10 +52,15 @@ class Phases(Contract):
         return self.stabilise + self.prune + self.finetune
 
     @classmethod
-    def within(cls, epochs: int) -> Self:
-        """The study's phases, stretched or shrunk to so many epochs."""
+    def within(cls, epochs: int, learning_rate: float | None = None) -> Self:
+        """The study's phases, stretched or shrunk to so many epochs; None: with its learning rate too."""
         whole, part = cls(), epochs / cls().epochs
-        return cls(stabilise=part * whole.stabilise, prune=part * whole.prune, finetune=part * whole.finetune)
+        return cls(
+            stabilise=part * whole.stabilise,
+            prune=part * whole.prune,
+            finetune=part * whole.finetune,
+            learning_rate=learning_rate or whole.learning_rate,
+        )
 
 
 def gradual(targets: Mapping[str, float], phases: Phases | None = None) -> str:
@@ -86,8 +91,10 @@ def gradual(targets: Mapping[str, float], phases: Phases | None = None) -> str:
     return dump([_epochs(phases.epochs), ("LearningRateModifier", rate), (pruner, fields | spread)])
 
 
-def dense(epochs: int, learning_rate: float = 0.05) -> str:
-    """The recipe that trains a network and prunes nothing: the learning rate falls along a cosine to 1 % of itself."""
+def dense(epochs: int, learning_rate: float | None = None) -> str:
+    """The recipe that trains a network and prunes nothing: the learning rate, 0.05 if None, falls along a cosine to 1 %
+    of itself."""
+    learning_rate = learning_rate or 0.05
     rate = {
         "start_epoch": 0.0,
         "end_epoch": float(epochs),

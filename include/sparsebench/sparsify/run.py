@@ -141,7 +141,9 @@ class _Builder:
         model = build.build(self._network, self._source)
         if not (self._stages and self._request.dense_epochs):
             return model, None
-        return model, self._stages.train(model, "base", gmp.dense(self._request.dense_epochs))
+        return model, self._stages.train(
+            model, "base", gmp.dense(self._request.dense_epochs, self._request.learning_rate)
+        )
 
     @cached_property
     def _sensitivity(self) -> tuple[str, Sensitivity] | None:
@@ -168,7 +170,7 @@ class _Builder:
         if variant in ("pruned", "pruned_int8") and self._request.budget_points is not None and self._sensitivity:
             targets = self._sensitivity[1].targets(self._request.budget_points)
         if self._request.epochs and self._is_gradual(variant):
-            return gmp.gradual(targets, gmp.Phases.within(self._request.epochs))
+            return gmp.gradual(targets, gmp.Phases.within(self._request.epochs, self._request.learning_rate))
         return one_shot(targets)
 
     def _weights(self) -> Weights:

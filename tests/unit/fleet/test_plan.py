@@ -235,6 +235,8 @@ DENSE = "modifiers:\n  - !EpochRangeModifier {start_epoch: 0.0, end_epoch: 2.0}\
         ({"epochs": 5}, "epochs: it takes labelled images"),
         ({"dense_epochs": -1}, "dense_epochs is -1"),
         ({"budget_points": 1.0, "weights": "random", "dataset": DIGITS_FIELDS}, "expected epochs"),
+        ({"learning_rate": 0.01, "weights": "random", "dataset": DIGITS_FIELDS}, "learning_rate is 0.01: nothing"),
+        ({"learning_rate": 0.0, "epochs": 5, "weights": "random", "dataset": DIGITS_FIELDS}, "learning_rate is 0.0"),
         ({"recipe": "modifiers: 3", "weights": "random", "dataset": DIGITS_FIELDS}, "recipe: "),
         ({"recipe": DENSE, "epochs": 5, "weights": "random", "dataset": DIGITS_FIELDS}, "epochs is 5"),
     ],

@@ -30,6 +30,11 @@ def test_dense_training_prunes_nothing():
     assert not {name for name, _ in gmp.parse(recipe)} & set(gmp.PRUNING)
 
 
+def test_the_phases_shrink_with_the_epochs_and_the_learning_rate_is_the_studys_or_as_wanted():
+    assert gmp.Phases.within(25) == gmp.Phases(stabilise=1, prune=19, finetune=5)
+    assert gmp.Phases.within(50, 0.005) == gmp.Phases(learning_rate=0.005)
+
+
 def test_a_recipe_that_a_person_edited_is_read_in_any_style_of_yaml():
     edited = """
     modifiers:

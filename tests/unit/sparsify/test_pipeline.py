@@ -22,6 +22,7 @@ HOW: dict[str, Any] = {
     "dense_epochs": 2,
     "epochs": 1,
     "batch": 32,
+    "learning_rate": 0.04,
     "seed": 4,
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -52,6 +53,8 @@ def test_what_is_shipped_was_evaluated_and_says_how_it_was_trained(undisturbed: 
     assert (dense.variant, len(dense.curve)) == ("base", 2)
     assert (gradual.variant, len(gradual.curve)) == ("pruned", 1)
     assert gradual.recipe == pruned.recipe
+    assert "init_lr: 0.04" in dense.recipe
+    assert "init_lr: 0.04" in gradual.recipe
     # The exported file does as the network did in torch when it was validated last.
     assert abs(gradual.curve[-1].validation.accuracy - pruned.accuracy.top1) <= 1 / 360
 
