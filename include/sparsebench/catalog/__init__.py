@@ -188,5 +188,5 @@ def check(field: str, values: list[str] | tuple[str, ...], known: Any) -> tuple[
     """
     for value in values:
         if value not in known:
-            raise BadInput(f"{field}: {value!r} is not in the catalog; known are {', '.join(sorted(known))}")
+            raise BadInput(f"{field}: {value!r} is not one of {', '.join(sorted(known))}")
     return tuple(dict.fromkeys(values))

@@ -179,7 +179,7 @@ def test_a_request_in_the_store_replaces_the_card_and_tells_its_progress(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"network": "vgg20"}, "network: 'vgg20' is not in the catalog"),
+        ({"network": "vgg20"}, "network: 'vgg20' is not one of"),
         ({"network": "resnet50", "variant": "pruned_int8"}, "an INT8 network is held to the fp32 one"),
         ({"source": "net.onnx"}, "source is 'net.onnx'; expected an absolute path"),
     ],

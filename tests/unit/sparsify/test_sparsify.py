@@ -137,7 +137,7 @@ def test_the_same_seed_gives_the_same_file_in_a_fresh_store(built, sparsify):
 @pytest.mark.parametrize(
     ("network", "variant", "named"),
     [
-        ("vgg20", "base", "network: 'vgg20' is not in the catalog; known are efficientnet_b0"),
+        ("vgg20", "base", "network: 'vgg20' is not one of efficientnet_b0"),
         ("mobilenetv1", "pruned_int8", "mobilenetv1 has no 'pruned_int8'; it has base, pruned, fake85, fake99"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from tests.unit.sparsify.digits import TARGET, result, run, trained  # noqa: F401
 
@@ -16,6 +18,15 @@ checkpoint = Path(sys.argv[1]) / "checkpoint.pt"
 
 def digest(model):
     return hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.state_dict().values())).hexdigest()
+"""
+
+IMPORT_AS_IT_IS = """
+import sys, threading
+sys.addaudithook(lambda event, args: print(event) if event == "socket.getaddrinfo" else None)
+import sparseml.pytorch.optim
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join(10)
 """
 
 UNDISTURBED = """
@@ -130,6 +141,12 @@ def test_sparsity_rises_with_time(trained):  # noqa: F811
 def test_nobody_is_called_and_nothing_is_left_in_the_working_folder(trained):  # noqa: F811
     assert trained.found["connections"] == []
     assert [path.name for path in trained.folder.iterdir()] == ["dense.pt"]
+
+
+def test_a_call_of_sparseml_would_have_been_noted(python, environment):
+    loud = {name: value for name, value in environment.items() if not name.startswith("NM_")}
+    done = subprocess.run([python, "-c", IMPORT_AS_IT_IS], env=loud, capture_output=True, text=True)
+    assert "socket.getaddrinfo" in done.stdout, done.stderr
 
 
 def test_a_training_that_is_interrupted_time_and_again_ends_with_the_same_weights(short):
