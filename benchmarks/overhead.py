@@ -45,7 +45,8 @@ def main(
     store: Annotated[str, typer.Option(help="of the models")] = Path(".sparsebench/store").resolve().as_uri(),
     networks_: Annotated[str, typer.Option("--networks", help="names, with commas; default: all in the store")] = "",
     variants: str = "base",
-    seconds: Annotated[float, typer.Option(help="for each of the two comparisons of an engine")] = 60,
+    loop_seconds: Annotated[float, typer.Option(help="for the comparison of an engine with the bare loop")] = 60,
+    pause_seconds: Annotated[float, typer.Option(help="for the one after a pause with the one after none")] = 60,
     quick: Annotated[bool, typer.Option("--quick", help="5 s for each")] = False,
     seed: int = 0,
     json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
@@ -58,7 +59,8 @@ def main(
             with TemporaryDirectory() as folder:
                 file = Path(folder) / "model.onnx"
                 file.write_bytes(network.data)
-                loop, pause = _in_child(file, network.ref.input_shape, engine, 5 if quick else seconds, seed)
+                durations = (5.0, 5.0) if quick else (loop_seconds, pause_seconds)
+                loop, pause = _in_child(file, network.ref.input_shape, engine, durations, seed)
             rows.append(
                 {
                     "network": network.name,
@@ -73,10 +75,10 @@ def main(
 
 
 def _in_child(
-    file: Path, shape: tuple[int, int, int], engine: str, seconds: float, seed: int
+    file: Path, shape: tuple[int, int, int], engine: str, durations: tuple[float, float], seed: int
 ) -> tuple[Estimate, Estimate]:
     """Both comparisons, in a process that this one can stop."""
-    command = [sys.executable, __file__, "child", str(file), *map(str, shape), engine, str(seconds), str(seed)]
+    command = [sys.executable, __file__, "child", str(file), *map(str, shape), engine, *map(str, durations), str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as child:
         assert child.stdout
         assert child.stdin
@@ -93,7 +95,9 @@ def _in_child(
     raise SystemExit(f"{engine}: the measuring process ended with exit code {child.returncode}")
 
 
-def _child(file: Path, shape: tuple[int, int, int], engine_name: str, seconds: float, seed: int) -> None:
+def _child(
+    file: Path, shape: tuple[int, int, int], engine_name: str, durations: tuple[float, float], seed: int
+) -> None:
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     engine = ENGINES[engine_name]
@@ -109,9 +113,11 @@ def _child(file: Path, shape: tuple[int, int, int], engine_name: str, seconds: f
         sys.stdin.readline()
 
     loop = _ratios(
-        seconds, random, lambda: session.time(images, for_ten_s).throughput_img_s, lambda: _bare(session, images)
+        durations[0], random, lambda: session.time(images, for_ten_s).throughput_img_s, lambda: _bare(session, images)
     )
-    rested = _ratios(seconds, random, lambda: _block(session, images, pause), lambda: _block(session, images, None))
+    rested = _ratios(
+        durations[1], random, lambda: _block(session, images, pause), lambda: _block(session, images, None)
+    )
     numbers = [number for found in (loop, rested) for number in (found.mean, found.error, found.freedom)]
     channel.write("result " + " ".join(map(repr, map(float, numbers))) + "\n")
 
@@ -146,6 +152,7 @@ def _block(session: Session, images: Array, pause: Callable[[], None] | None) ->
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
         name, *numbers = sys.argv[2:]
-        _child(Path(name), tuple(map(int, numbers[:3])), numbers[3], float(numbers[4]), int(numbers[5]))  # type: ignore[arg-type]
+        shape, durations = tuple(map(int, numbers[:3])), tuple(map(float, numbers[4:6]))
+        _child(Path(name), shape, numbers[3], durations, int(numbers[6]))  # type: ignore[arg-type]
     else:
         typer.run(main)

@@ -12,6 +12,7 @@ from sparsebench.bench.onnx_header import OnnxHeader
 from sparsebench.bench.parity import ReferenceTask, read_reference
 from sparsebench.bench.worker import Loaded, WorkerTask
 from sparsebench.catalog import Network
+from sparsebench.contracts import Parity
 from sparsebench.errors import BadInput
 
 TIMEOUT_S = 900
@@ -21,10 +22,13 @@ MEASURES_ITSELF = "deepsparse.benchmark"
 """The same engine as DeepSparse, under another clock."""
 
 
-def run_everywhere(file: Path, header: OnnxHeader, network: Network, origin: str, tell: Callable[[str], None]) -> None:
+def run_everywhere(
+    file: Path, header: OnnxHeader, network: Network, origin: str, tell: Callable[[str], None]
+) -> dict[str, Parity]:
     """Run the network in each engine, and hold its outputs to ONNX Runtime's. What was seen goes to ``tell``.
 
-    An engine that this host cannot run is named as not tried.
+    Returns:
+        How far off each engine was, without those that this host cannot run.
 
     Raises:
         BadInput: an engine refuses the network, fails, or computes something else; or it has other classes.
@@ -47,6 +51,7 @@ def run_everywhere(file: Path, header: OnnxHeader, network: Network, origin: str
             f"{origin}: its output is [batch, {', '.join(map(str, outputs.shape[1:]))}]; expected [batch, "
             f"{network.classes}], the classes of {network.name}"
         )
+    found = {}
     for name, engine in ENGINES.items():
         if name == MEASURES_ITSELF:
             continue
@@ -72,12 +77,14 @@ def run_everywhere(file: Path, header: OnnxHeader, network: Network, origin: str
         )
         if loaded.absence:
             raise BadInput(f"{origin}: {name} refuses it: {loaded.absence.detail}")
+        assert loaded.parity
         if loaded.status != "measured":
-            assert loaded.parity
             raise BadInput(
                 f"{origin}: {name} computes something else than ONNX Runtime: {loaded.parity.relative} relative to the "
                 f"largest logit, expected {loaded.parity.tolerance} at most"
             )
+        found[name] = loaded.parity
+    return found
 
 
 def _load(task: WorkerTask, scratch: Path, origin: str) -> Loaded:

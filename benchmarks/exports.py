@@ -1,0 +1,75 @@
+"""Is every network's every variant what its card says, and does every engine compute the same?
+
+    PYTHONPATH=include .envs/bench/bin/python benchmarks/exports.py --store file:///folder
+
+The models are those that `sparsify` has put into a store, where each was held to its network in torch before. INT8 is
+left out: the report has what its engines agree on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from common import CONSOLE, show
+
+from sparsebench import catalog
+from sparsebench.contracts import ModelCard
+from sparsebench.errors import BadInput
+from sparsebench.importing import examine
+from sparsebench.importing.engines import run_everywhere
+from sparsebench.sparsify.inspect_onnx import gzip_bytes, overall_sparsity
+from sparsebench.store import Store
+
+
+def main(
+    store: Annotated[str, typer.Option(help="of the models")] = Path(".sparsebench/store").resolve().as_uri(),
+    quick: Annotated[bool, typer.Option("--quick", help="the first network alone")] = False,
+    json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
+) -> None:
+    """Compare files with cards, and engines with each other. Exits with 1 when something differs."""
+    models = Store(store)
+    cards = [card for card in models.model_cards() if not card.encodings]
+    rows = []
+    for card in cards:
+        if quick and card.network != cards[0].network:
+            break
+        CONSOLE.print(f"{card.network} {card.variant}", highlight=False)
+        rows.append(_row(card, models.artifact(card.artifact)))
+    show("Sparsity and size of the files, and each engine's output against ONNX Runtime's", rows, json)
+    if any(row["differs"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _row(card: ModelCard, data: bytes) -> dict[str, Any]:
+    known = catalog.networks() | catalog.digits_networks()
+    network, origin = known[card.network], f"{card.network} {card.variant}"
+    model, header = examine.examine(data, network, origin)
+    sparsity, compressed = overall_sparsity(examine.layers(model, origin)), gzip_bytes(data)
+    differs = [] if (sparsity, compressed) == (card.sparsity, card.gzip_bytes) else ["card"]
+    engines: dict[str, float | None] = {}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        file.write_bytes(data)
+        try:
+            found = run_everywhere(file, header, network, origin, lambda step: None)
+            engines = {name: parity.relative for name, parity in found.items()}
+        except BadInput as error:
+            CONSOLE.print(error, style="red")
+            differs.append("engine")
+    return {
+        "network": card.network,
+        "variant": card.variant,
+        "sparsity of the card": card.sparsity,
+        "of the file": sparsity,
+        "MB": len(data) / 1e6,
+        "MB after gzip -9": compressed / 1e6,
+        **{name: engines.get(name) for name in ("onnxruntime", "openvino", "deepsparse")},
+        "differs": ", ".join(differs),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
