@@ -50,6 +50,8 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     dialog.get_by_label("Remove vgg19").click()
     dialog.locator("#element_engines").locator("input").first.fill("onnxruntime")
     page.get_by_text("onnxruntime", exact=True).click()
+    dialog.locator("#element_variants").locator("input").first.fill("base")
+    page.get_by_text("base", exact=True).click()
     dialog.get_by_role("button", name="Trigger").last.click()
     runs = system.finished_runs(
         "benchmark_sweep", lambda runs: any(r["run_type"] == "manual" and r["dag_run_id"] not in known for r in runs)
@@ -58,7 +60,7 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     assert run["state"] == "success"
     assert "m7i.xlarge" in run["conf"]["instance_types"]
     assert not run["conf"]["networks"]
-    assert run["conf"]["engines"] == ["onnxruntime"]
+    assert (run["conf"]["engines"], run["conf"]["variants"]) == (["onnxruntime"], ["base"])
     page.goto(f"{system.stack.url}/dags/benchmark_sweep/runs/{run['dag_run_id']}")
     expect(page.get_by_text("Success").first).to_be_visible()
     night = system.api.xcom("benchmark_sweep", run["dag_run_id"], "collect")["night"]
