@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from sparsebench import catalog
+from sparsebench.analysis import models
 from sparsebench.analysis.compare import Comparison
 from sparsebench.report import words
+from sparsebench.report.tables import networks
 from sparsebench.statistics.verdicts import Verdict
 
 
@@ -62,3 +64,8 @@ def test_the_scenario_is_told_with_each_engines_own_way() -> None:
         "DeepSparse with batch 16."
     )
     assert words.scenario(None, cells) == "The table does not state the batch."
+
+
+def test_a_night_in_which_nothing_was_pruned_says_so_in_place_of_sizes() -> None:
+    nothing = models.sizes([])
+    assert "No network of this night has both" in networks.sizes(nothing, nothing).note

@@ -25,6 +25,7 @@ def sizes(frame: pd.DataFrame, study: pd.DataFrame) -> Table:
     mean, study_mean = models.mean_ratio(frame), models.mean_ratio(study)
     said = "" if mean is None else f" On average a pruned network is {mean:.3f} times smaller"
     said += "" if mean is None else f" (in the study: {study_mean:.3f}), INT8 left out."
+    said += " No network of this night has both." if frame.empty else ""
     return Table(
         title="Sizes after gzip −9",
         csv="sizes.csv",
