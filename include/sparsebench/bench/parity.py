@@ -50,15 +50,20 @@ class ReferenceTask(Contract):
     rounding: bool
     """Whether to try what rounded weights change, too."""
     input_shape: tuple[int, int, int]
+    digits: bool
+    """Whether it is a network of the built-in digits."""
     threads: int
     output: Path
 
 
-def fixed_images(input_shape: tuple[int, int, int]) -> Array:
+def fixed_images(input_shape: tuple[int, int, int], digits: bool = False) -> Array:
     """The inputs of every comparison, float32 [images, channels, height, width]; the first is that of every timing.
 
-    Four of standard normal noise, then the photographs.
+    Four of standard normal noise, then the photographs. For a network of digits eight digits: what it says of anything
+    else is chance, in which an INT8 network and its parent agree by chance only.
     """
+    if digits:
+        return _handwritten(input_shape)
     synthetic = np.random.default_rng(0).standard_normal((SYNTHETIC, *input_shape), dtype=np.float32)
     return np.concatenate([synthetic, photographs(input_shape)])
 
@@ -73,6 +78,16 @@ def photographs(input_shape: tuple[int, int, int]) -> Array:
         pictures = np.load(file)["photographs"]
     normalised = ((pictures / np.float32(255) - MEAN) / STD).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(_stretched(_stretched(normalised, height, axis=2), width, axis=3))
+
+
+def _handwritten(input_shape: tuple[int, int, int]) -> Array:
+    """Eight digits (digits.txt), as sparsebench.sparsify.data has them: float32 [8, channels, height, width]."""
+    channels, height, width = input_shape
+    with files("sparsebench.bench").joinpath("digits.npz").open("rb") as file:
+        pictures = np.load(file)["digits"]
+    normalised = (pictures.astype(np.float32) / 8 - 1)[:, None]
+    stretched = _stretched(_stretched(normalised, height, axis=2), width, axis=3)
+    return np.ascontiguousarray(np.repeat(stretched, channels, axis=1))
 
 
 def _stretched(images: Array, size: int, axis: int) -> Array:
@@ -163,7 +178,7 @@ def _round_weights(model: Path, target: Path) -> None:
 def main() -> None:
     die_with_parent()
     task = ReferenceTask.model_validate_json(sys.stdin.buffer.readline())
-    images = fixed_images(task.input_shape)
+    images = fixed_images(task.input_shape, task.digits)
 
     def outputs(model: Path) -> Array:
         session = ENGINES["onnxruntime"].load(model, task.input_shape, task.threads, "f32", "latency")

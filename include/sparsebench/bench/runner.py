@@ -19,7 +19,7 @@ from sparsebench.bench.onnx_header import OnnxHeader, read_header
 from sparsebench.bench.parity import ReferenceTask
 from sparsebench.bench.stopping import machine_s, next_rounds, open_lanes
 from sparsebench.bench.worker import WorkerTask
-from sparsebench.catalog import check
+from sparsebench.catalog import check, digits_networks
 from sparsebench.contracts import ArtifactRef, BenchRequest, Cell, HostFacts, Progress, Trial
 from sparsebench.errors import BadInput
 from sparsebench.instance.attend import Attend, nothing
@@ -187,6 +187,7 @@ class _Bench:
             model=self._file(of_reference),
             rounding="native" in self.protocol.precisions and model.parent is None,
             input_shape=model.input_shape,
+            digits=model.network in digits_networks(),
             threads=host.physical_cores,
             output=self.reference,
         )
@@ -259,6 +260,7 @@ class _Bench:
             scenario=self.protocol.scenario,
             model=self._file(self._artifact(lane.engine)),
             input_shape=self.model.input_shape,
+            digits=self.model.network in digits_networks(),
             reference=self.reference,
             int8=self.model.parent is not None,
             threads=self.host.physical_cores,

@@ -32,6 +32,8 @@ class WorkerTask(Contract):
     scenario: Scenario
     model: Path
     input_shape: tuple[int, int, int]
+    digits: bool
+    """As of the ReferenceTask."""
     reference: Path
     int8: bool
     threads: int
@@ -85,7 +87,7 @@ def main() -> None:
 
     task = WorkerTask.model_validate_json(sys.stdin.buffer.readline())
     engine = ENGINES[task.engine]
-    images = fixed_images(task.input_shape)
+    images = fixed_images(task.input_shape, task.digits)
     engine.import_library()
     start = perf_counter()
     try:

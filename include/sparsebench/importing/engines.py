@@ -11,7 +11,7 @@ from sparsebench.bench.host import host_facts
 from sparsebench.bench.onnx_header import OnnxHeader
 from sparsebench.bench.parity import ReferenceTask, read_reference
 from sparsebench.bench.worker import Loaded, WorkerTask
-from sparsebench.catalog import Network
+from sparsebench.catalog import Network, digits_networks
 from sparsebench.contracts import Parity
 from sparsebench.errors import BadInput
 
@@ -38,7 +38,12 @@ def run_everywhere(
     reference = scratch / "reference.npz"
     tell("running it in onnxruntime for the outputs that the others are held to")
     task = ReferenceTask(
-        model=file, rounding=False, input_shape=network.input_shape, threads=host.physical_cores, output=reference
+        model=file,
+        rounding=False,
+        input_shape=network.input_shape,
+        digits=network.name in digits_networks(),
+        threads=host.physical_cores,
+        output=reference,
     )
     try:
         with Child("sparsebench.bench.parity", task, scratch / "reference.log", TIMEOUT_S) as child:
@@ -67,6 +72,7 @@ def run_everywhere(
                 scenario="latency",
                 model=file,
                 input_shape=network.input_shape,
+                digits=network.name in digits_networks(),
                 reference=reference,
                 int8=False,
                 threads=host.physical_cores,

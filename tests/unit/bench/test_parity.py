@@ -139,6 +139,21 @@ def test_the_first_image_is_the_one_that_was_always_timed():
     assert np.array_equal(fixed_images(shape)[:1], only)
 
 
+@pytest.mark.parametrize("size", [32, 48, 75])
+def test_a_network_of_digits_is_shown_digits(size):
+    images = fixed_images((3, size, size), digits=True)
+
+    assert images.shape == (8, 3, size, size)
+    assert images.dtype == np.float32
+    assert images.flags.c_contiguous
+    assert np.array_equal(images, fixed_images((3, size, size), digits=True))
+    assert (images.min(), images.max()) == (-1, pytest.approx(1, abs=0.1))
+    zero, one = images[:2, 0]
+    middle = size // 2
+    assert zero[middle, middle] < -0.5  # white, in its hole
+    assert one[middle, middle] > 0.5
+
+
 def test_there_are_no_photographs_of_other_than_three_channels():
     images = fixed_images((1, 28, 28))
 
