@@ -1,6 +1,6 @@
 """Whether an engine computes what the network says: its outputs against ONNX Runtime's, before it is timed.
 
-As a program (``python -m sparsebench.bench.parity``, a task on stdin) it writes ONNX Runtime's outputs.
+As a program (``python -m sparsebench.bench.parity``, a task on stdin) it writes the images and ONNX Runtime's outputs.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -153,10 +154,18 @@ def _relative(outputs: Array, references: Array) -> float:
     return float((np.abs(outputs - references).max(axis=1) / _largest(references)).max())
 
 
-def read_reference(file: Path) -> tuple[Array, float]:
-    """ONNX Runtime's outputs [images, classes], and the relative difference that rounded weights make."""
+class Reference(NamedTuple):
+    """images: that every engine is given. outputs: ONNX Runtime's, [images, classes]. rounding: the relative difference
+    that rounded weights make."""
+
+    images: Array
+    outputs: Array
+    rounding: float
+
+
+def read_reference(file: Path) -> Reference:
     with np.load(file) as found:
-        return found["outputs"], float(found["rounding"])
+        return Reference(found["images"], found["outputs"], float(found["rounding"]))
 
 
 def _round_weights(model: Path, target: Path) -> None:
@@ -190,7 +199,7 @@ def main() -> None:
         _round_weights(task.model, rounded)
         rounding = _relative(outputs(rounded), references)
         rounded.unlink()
-    np.savez(task.output, outputs=references, rounding=rounding)
+    np.savez(task.output, images=images, outputs=references, rounding=rounding)
 
 
 if __name__ == "__main__":

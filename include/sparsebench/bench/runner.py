@@ -260,7 +260,6 @@ class _Bench:
             scenario=self.protocol.scenario,
             model=self._file(self._artifact(lane.engine)),
             input_shape=self.model.input_shape,
-            digits=self.model.network in digits_networks(),
             reference=self.reference,
             int8=self.model.parent is not None,
             threads=self.host.physical_cores,

@@ -21,7 +21,7 @@ from sparsebench.bench.child import die_with_parent, take_stdout
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import UnsupportedNetwork
 from sparsebench.bench.interference import Watch
-from sparsebench.bench.parity import compare, fixed_images, read_reference
+from sparsebench.bench.parity import compare, read_reference
 from sparsebench.bench.timing import Timed, warm_up
 from sparsebench.contracts import Absence, Block, Contract, Execution, Name, Parity, Precision, Scenario
 
@@ -32,8 +32,6 @@ class WorkerTask(Contract):
     scenario: Scenario
     model: Path
     input_shape: tuple[int, int, int]
-    digits: bool
-    """As of the ReferenceTask."""
     reference: Path
     int8: bool
     threads: int
@@ -87,7 +85,8 @@ def main() -> None:
 
     task = WorkerTask.model_validate_json(sys.stdin.buffer.readline())
     engine = ENGINES[task.engine]
-    images = fixed_images(task.input_shape, task.digits)
+    reference = read_reference(task.reference)
+    images = reference.images
     engine.import_library()
     start = perf_counter()
     try:
@@ -97,8 +96,7 @@ def main() -> None:
         return
     load_s = perf_counter() - start
     outputs = np.concatenate([session.run(np.repeat(image[None], session.batch, 0))[:1] for image in images])
-    references, rounding = read_reference(task.reference)
-    parity = compare(outputs, references, task.precision, task.int8, rounding)
+    parity = compare(outputs, reference.outputs, task.precision, task.int8, reference.rounding)
     answer(
         Loaded(
             status="measured" if parity.agrees else "invalid",

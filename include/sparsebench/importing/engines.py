@@ -50,7 +50,7 @@ def run_everywhere(
             child.wait()
     except ChildFailed as error:
         raise BadInput(f"{origin}: ONNX Runtime cannot run it: {error}") from error
-    outputs, _ = read_reference(reference)
+    outputs = read_reference(reference).outputs
     if outputs.shape[1:] != (network.classes,):
         raise BadInput(
             f"{origin}: its output is [batch, {', '.join(map(str, outputs.shape[1:]))}]; expected [batch, "
@@ -72,7 +72,6 @@ def run_everywhere(
                 scenario="latency",
                 model=file,
                 input_shape=network.input_shape,
-                digits=network.name in digits_networks(),
                 reference=reference,
                 int8=False,
                 threads=host.physical_cores,

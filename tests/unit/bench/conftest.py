@@ -77,8 +77,10 @@ class Bench:
         self.environment = environment
         self.options: tuple[str, ...] = ()
 
-    def request(self, network: Path, engines: tuple[str, ...], **changes: object) -> str:
-        """The path of a request for one network, by the quickest protocol with these changes."""
+    def request(
+        self, network: Path, engines: tuple[str, ...], names: tuple[str, ...] = ("tiny",), **changes: object
+    ) -> str:
+        """The path of a request for one network, under these names, by the quickest protocol with these changes."""
         artifact = self.store.put_artifact(network.read_bytes())
         return self.store.put_bench_request(
             BenchRequest(
@@ -87,7 +89,10 @@ class Bench:
                 manifest="0" * 64,
                 instance_type="localhost",
                 protocol=QUICKEST.model_copy(update=changes),
-                models=(ArtifactRef(network="tiny", variant="base", artifact=artifact, input_shape=(3, 32, 32)),),
+                models=tuple(
+                    ArtifactRef(network=name, variant="base", artifact=artifact, input_shape=(3, 32, 32))
+                    for name in names
+                ),
                 engines=engines,
                 seed=0,
             )

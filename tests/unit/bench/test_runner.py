@@ -88,6 +88,16 @@ def test_a_wrong_output_is_recorded_as_invalid_and_never_timed(bench, network, s
     assert trial.blocks == ()
 
 
+def test_a_network_of_digits_is_shown_other_images_than_the_others(bench, network, store):
+    """The engine always says 1000; how far off that is tells the images."""
+    done = bench.run(bench.request(network, ("wrong",), ("tiny", "mobilenetv1", "mobilenetv1-digits")))
+
+    assert done.returncode == 0, done.stderr
+    off = {trial.cell.network: trial.parity.max_abs for trial in store.trials(NIGHT)}
+    assert off["mobilenetv1"] == off["tiny"]
+    assert off["mobilenetv1-digits"] != off["tiny"]
+
+
 def test_an_engine_that_is_not_there_is_one_typed_absence_for_all_rounds(bench, network, store):
     done = bench.run(bench.request(network, ("not-installed",), min_processes=3, max_processes=3))
 
