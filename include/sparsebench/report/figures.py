@@ -81,7 +81,7 @@ def line_graph(points: pd.DataFrame) -> Figure:
         labels.append("\n".join([machine["instance_type"], *textwrap.wrap(cpu, 17), files]))
     axes.set_xticks(range(len(place)), labels, fontsize=7.5)
     axes.set_xlim(-0.4, len(place) - 0.6)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # matplotlib's margin is of the range, which may be nearly nothing
     axes.grid(axis="x", visible=False)
     axes.tick_params(length=0)
     axes.set_ylabel("mean throughput, img/s")
