@@ -130,6 +130,13 @@ def test_the_line_graph_shows_the_interval_even_of_a_single_machine(make_trial: 
     assert (start[1], end[1]) == pytest.approx((points["low_img_s"].item(), points["high_img_s"].item()))
 
 
+def test_above_the_highest_point_there_is_room_for_its_marker(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    trials = [make_trial(50.0), make_trial(50.5, engine="openvino")]
+    points = line_points(from_trials(trials, [make_host()]).cells)
+    (axes,) = figures.line_graph(points).axes
+    assert axes.get_ylim()[1] >= 1.05 * points["mean_img_s"].max()
+
+
 def test_a_dashed_line_stands_between_networks(study: Results) -> None:
     cells, missing = study.by_machine()[0]
     (axes,) = figures.bar_graph(cells, missing).axes
