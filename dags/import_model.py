@@ -43,7 +43,20 @@ settings = Settings()
             type="string",
             minLength=1,
             title="ONNX file",
-            description="A path, file://, store:PATH, https:// or gdrive:ID; #sha256=DIGEST at its end is checked.",
+            description="A path, file://, store:PATH, https:// or gdrive:ID; #sha256=DIGEST at its end is checked. "
+            "Of an INT8 network, the file in QDQ.",
+        ),
+        "parent": Param(
+            None,
+            type=["null", "string"],
+            title="Of an INT8 network: its fp32 parent",
+            description="The ONNX file of the network that it was made from; empty for another variant.",
+        ),
+        "integer": Param(
+            None,
+            type=["null", "string"],
+            title="Of an INT8 network: with integer operators",
+            description="The ONNX file for DeepSparse; empty for another variant.",
         ),
         "instance_type": instance_type("localhost", catalog.cpu_instance_types()),
         "budget_usd": budget(settings),
@@ -53,14 +66,11 @@ def import_model() -> None:
     @task(**RETRIED)
     def plan() -> list[dict[str, Any]]:
         context = get_current_context()
-        params = context["params"]
+        params = dict(context["params"])
         jobs = plan_import(
             Store(settings.store),
-            params["network"],
-            params["variant"],
-            params["source"],
-            params["instance_type"],
-            run_of(context, [params["instance_type"]]),
+            run=run_of(context, [params["instance_type"]]),
+            **{name: value for name, value in params.items() if name != "budget_usd"},
         )
         return [job.model_dump(mode="json") for job in jobs]
 

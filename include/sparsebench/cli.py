@@ -102,16 +102,27 @@ def import_(
     source: Annotated[str, typer.Argument(help="The ONNX file: a path, https://…, gdrive:<id> or store:<path>.")],
     store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
     sha256: Annotated[str | None, typer.Option(help="Digest that the file must have.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Of an INT8 network: its fp32 parent's file.")] = None,
+    integer: Annotated[
+        str | None, typer.Option(help="Of an INT8 network: its file with integer operators, for DeepSparse.")
+    ] = None,
 ) -> None:
-    """Make a ready ONNX file a network's variant, when every engine on this machine really runs it."""
+    """Make a ready ONNX file a network's variant, when every engine on this machine really runs it.
+
+    An INT8 network is FILE in QDQ, and its --parent and --integer; a digest may follow each, as #sha256=<hex>.
+    """
     from sparsebench.settings import Settings
 
-    if Path(source).is_file():
-        source = str(Path(source).absolute())
+    def absolute(file: str) -> str:
+        return str(Path(file).absolute()) if Path(file).is_file() else file
+
+    source = absolute(source)
     if sha256 is not None:
         source = f"{source}#sha256={sha256}"
+    others = {"--parent": parent, "--integer": integer}
+    options = [f"{option}={absolute(file)}" for option, file in others.items() if file]
     where = store or Settings().store
-    _in_bench("sparsebench.importing", "model", "--store", where, "--", network, variant, source)
+    _in_bench("sparsebench.importing", "model", "--store", where, *options, "--", network, variant, source)
 
 
 def _in_bench(module: str, *arguments: str) -> NoReturn:

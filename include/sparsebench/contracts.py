@@ -296,7 +296,16 @@ class ImportRequest(Contract):
     variant: Variant
     source: str = Field(
         min_length=1,
-        description="a path, file://, store:<path>, https:// or gdrive:<id>; #sha256=<hex> may follow",
+        description="a path, file://, store:<path>, https:// or gdrive:<id>; #sha256=<hex> may follow. Of an INT8 "
+        "network, its file in QDQ",
+    )
+    parent: str | None = Field(
+        default=None, min_length=1, description="of an INT8 network: where the fp32 one is that it was made from"
+    )
+    integer: str | None = Field(
+        default=None,
+        min_length=1,
+        description="of an INT8 network: where its file with integer operators is, for DeepSparse",
     )
 
 

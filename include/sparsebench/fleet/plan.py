@@ -19,7 +19,6 @@ from sparsebench.contracts import (
     Manifest,
     Market,
     SparsifyRequest,
-    Variant,
     sha256,
 )
 from sparsebench.errors import BadInput
@@ -235,25 +234,28 @@ def plan_sparsify(
     ]
 
 
-def plan_import(store: Store, network: str, variant: Variant, source: str, instance_type: str, run: Run) -> list[Job]:
+def plan_import(store: Store, run: Run, instance_type: str, **request: Any) -> list[Job]:
     """Check what is known of a file before it is fetched, and return the job that imports it.
+
+    Args:
+        request: the fields of ``ImportRequest``, without the job.
 
     Raises:
         BadInput, StoreError: before anything was written.
     """
     catalog.check("instance_type", [instance_type], catalog.cpu_instance_types())
-    request = ImportRequest.checked(job=run.job_name("import"), network=network, variant=variant, source=source)
-    importing.check(request)
+    wanted = ImportRequest.checked(job=run.job_name("import"), **request)
+    importing.check(wanted)
     store.check_writable()
     return [
         Job(
-            job=request.job,
-            label=f"{network} {variant}",
+            job=wanted.job,
+            label=f"{wanted.network} {wanted.variant}",
             image=run.image,
             module="importing",
             lock=store.put_lock(payload.lock("bench")),
             payload=store.put_payload(payload.wheel()),
-            request=store.put_import_request(request),
+            request=store.put_import_request(wanted),
             max_minutes=IMPORT_MINUTES,
             **run.terms(instance_type),
         )

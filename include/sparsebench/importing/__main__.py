@@ -39,10 +39,15 @@ def model(
     variant: Annotated[str, typer.Argument(help="base, pruned, …")],
     source: Annotated[str, typer.Argument(help="of the ONNX file; #sha256=<hex> may follow")],
     store: Annotated[str, typer.Option(help="URI of the store")],
+    parent: Annotated[str | None, typer.Option(help="of an INT8 network, its fp32 parent's file")] = None,
+    integer: Annotated[str | None, typer.Option(help="of an INT8 network, its file with integer operators")] = None,
 ) -> None:
-    """Import one file. Exits with 2 when that cannot be done."""
+    """Import one file, or the three of an INT8 network. Exits with 2 when that cannot be done."""
     with exit_codes(2):
-        carry_out(Store(store), ImportRequest.checked(job="import", network=network, variant=variant, source=source))
+        request = ImportRequest.checked(
+            job="import", network=network, variant=variant, source=source, parent=parent, integer=integer
+        )
+        carry_out(Store(store), request)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from sparsebench.bench.child import Child, ChildFailed
-from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.engines import ENGINES, INTEGER_ENGINES
 from sparsebench.bench.host import host_facts
-from sparsebench.bench.onnx_header import OnnxHeader
 from sparsebench.bench.parity import ReferenceTask, read_reference
 from sparsebench.bench.worker import Loaded, WorkerTask
 from sparsebench.catalog import Network, digits_networks
 from sparsebench.contracts import Parity
 from sparsebench.errors import BadInput
+from sparsebench.importing.examine import Examined
 
 TIMEOUT_S = 900
 """For one engine to load a network and run it on eight images."""
@@ -23,9 +22,17 @@ MEASURES_ITSELF = "deepsparse.benchmark"
 
 
 def run_everywhere(
-    file: Path, header: OnnxHeader, network: Network, origin: str, tell: Callable[[str], None]
+    network: Network,
+    file: Examined,
+    tell: Callable[[str], None],
+    parent: Examined | None = None,
+    integer: Examined | None = None,
 ) -> dict[str, Parity]:
     """Run the network in each engine, and hold its outputs to ONNX Runtime's. What was seen goes to ``tell``.
+
+    Args:
+        parent: of an INT8 network, the fp32 one whose outputs it is held to.
+        integer: of an INT8 network, the file for the engines that are fast with integer operators.
 
     Returns:
         How far off each engine was, without those that this host cannot run.
@@ -34,11 +41,12 @@ def run_everywhere(
         BadInput: an engine refuses the network, fails, or computes something else; or it has other classes.
         Interrupted: by ``tell``.
     """
-    host, scratch = host_facts(), file.parent
+    host, scratch = host_facts(), file.path.parent
+    of_reference = parent or file
     reference = scratch / "reference.npz"
     tell("running it in onnxruntime for the outputs that the others are held to")
     task = ReferenceTask(
-        model=file,
+        model=of_reference.path,
         rounding=False,
         input_shape=network.input_shape,
         digits=network.name in digits_networks(),
@@ -49,18 +57,19 @@ def run_everywhere(
         with Child("sparsebench.bench.parity", task, scratch / "reference.log", TIMEOUT_S) as child:
             child.wait()
     except ChildFailed as error:
-        raise BadInput(f"{origin}: ONNX Runtime cannot run it: {error}") from error
+        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {error}") from error
     outputs = read_reference(reference).outputs
     if outputs.shape[1:] != (network.classes,):
         raise BadInput(
-            f"{origin}: its output is [batch, {', '.join(map(str, outputs.shape[1:]))}]; expected [batch, "
+            f"{of_reference.origin}: its output is [batch, {', '.join(map(str, outputs.shape[1:]))}]; expected [batch, "
             f"{network.classes}], the classes of {network.name}"
         )
     found = {}
     for name, engine in ENGINES.items():
         if name == MEASURES_ITSELF:
             continue
-        absence = engine.absence(frozenset(host.cpu_flags), header)
+        its = integer if integer and name in INTEGER_ENGINES else file
+        absence = engine.absence(frozenset(host.cpu_flags), its.header)
         if absence and absence.reason != "unsupported_network":
             tell(f"not tried in {name}: {absence.detail}")
             continue
@@ -70,31 +79,37 @@ def run_everywhere(
                 engine=name,
                 precision="f32",
                 scenario="latency",
-                model=file,
+                model=its.path,
                 input_shape=network.input_shape,
                 reference=reference,
-                int8=False,
+                int8=parent is not None,
                 threads=host.physical_cores,
                 inspect=False,
             ),
-            scratch,
-            origin,
+            its,
         )
         if loaded.absence:
-            raise BadInput(f"{origin}: {name} refuses it: {loaded.absence.detail}")
+            raise BadInput(f"{its.origin}: {name} refuses it: {loaded.absence.detail}")
         assert loaded.parity
-        if loaded.status != "measured":
-            raise BadInput(
-                f"{origin}: {name} computes something else than ONNX Runtime: {loaded.parity.relative} relative to the "
-                f"largest logit, expected {loaded.parity.tolerance} at most"
-            )
+        if not loaded.parity.agrees:
+            raise BadInput(f"{its.origin}: {name} computes something else than {_expected(loaded.parity)}")
         found[name] = loaded.parity
     return found
 
 
-def _load(task: WorkerTask, scratch: Path, origin: str) -> Loaded:
+def _expected(parity: Parity) -> str:
+    if parity.tolerance is None:
+        return (
+            f"its fp32 parent: the top class of {parity.same_top1} of {parity.images} images is the same, expected "
+            f"{parity.least_top1:.1%} of them at least"
+        )
+    return f"ONNX Runtime: {parity.relative} relative to the largest logit, expected {parity.tolerance} at most"
+
+
+def _load(task: WorkerTask, file: Examined) -> Loaded:
+    log = file.path.with_name(f"{task.engine}.log")
     try:
-        with Child("sparsebench.bench.worker", task, scratch / f"{task.engine}.log", TIMEOUT_S) as child:
+        with Child("sparsebench.bench.worker", task, log, TIMEOUT_S) as child:
             return Loaded.model_validate_json(child.reply())
     except ChildFailed as error:
-        raise BadInput(f"{origin}: {task.engine} cannot run it: {error}") from error
+        raise BadInput(f"{file.origin}: {task.engine} cannot run it: {error}") from error

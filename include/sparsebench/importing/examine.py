@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
+from pathlib import Path
+from typing import Literal
 
 import onnx
 from onnx import TensorProto
@@ -14,13 +17,44 @@ from sparsebench.contracts import LayerSparsity
 from sparsebench.errors import BadInput
 from sparsebench.sparsify.inspect_onnx import layer_sparsities
 
+Encoding = Literal["fp32", "QDQ", "integer operators"]
 
-def examine(data: bytes, network: Network, origin: str) -> tuple[onnx.ModelProto, OnnxHeader]:
-    """The ONNX model of a file's bytes, when it is one that could be this network's.
+OPERATORS: dict[str, Encoding] = {
+    "ConvInteger": "integer operators",
+    "MatMulInteger": "integer operators",
+    "QLinearConv": "integer operators",
+    "QLinearMatMul": "integer operators",
+    "QuantizeLinear": "QDQ",
+    "DequantizeLinear": "QDQ",
+}
+"""What says that a network is INT8. Those of QDQ stand beside integer operators too."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A file that could be the network's."""
+
+    path: Path
+    digest: str
+    origin: str
+    """What an error calls it."""
+    data: bytes
+    model: onnx.ModelProto
+    header: OnnxHeader
+
+
+def examine(path: Path, digest: str, origin: str, network: Network, encoding: Encoding) -> Examined:
+    """The file, when it is one that could be this network's.
+
+    Args:
+        digest: its sha256.
+        encoding: that its numbers must have.
 
     Raises:
-        BadInput: it is not ONNX, of a version that not every engine loads, or takes or gives something else.
+        BadInput: it is not ONNX, of a version that not every engine loads, of another encoding, or takes or gives
+            something else.
     """
+    data = path.read_bytes()
     header = read_header(data, origin)
     # First: the checker knows no newer opset than its own, and would only say so.
     if header.opset > MAX_OPSET or header.ir_version > MAX_IR_VERSION:
@@ -45,22 +79,31 @@ def examine(data: bytes, network: Network, origin: str) -> tuple[onnx.ModelProto
     if len(model.graph.output) != 1:
         names = [entry.name for entry in model.graph.output]
         raise BadInput(f"{origin}: its outputs are {names}; expected one, logits [batch, {network.classes}]")
-    return model, header
+    if (found := _encoding(model)) != encoding:
+        raise BadInput(f"{origin}: its numbers are in {found}; expected {encoding}")
+    return Examined(path, digest, origin, data, model, header)
 
 
-def layers(model: onnx.ModelProto, origin: str) -> tuple[LayerSparsity, ...]:
+def _encoding(model: onnx.ModelProto) -> Encoding:
+    found = {OPERATORS[node.op_type] for node in model.graph.node if node.op_type in OPERATORS}
+    return "integer operators" if "integer operators" in found else "QDQ" if found else "fp32"
+
+
+def layers(file: Examined) -> tuple[LayerSparsity, ...]:
     """How sparse each layer is.
 
     Raises:
         BadInput: no layer has weights of its own, so that nothing can be said of it.
     """
-    found = layer_sparsities(model)
+    found = layer_sparsities(file.model)
     if not found:
-        raise BadInput(f"{origin}: no Conv, Gemm or MatMul has weights in it; expected a network that has its weights")
+        raise BadInput(
+            f"{file.origin}: no Conv, Gemm or MatMul has weights in it; expected a network that has its weights"
+        )
     return found
 
 
-def parameters(model: onnx.ModelProto) -> int:
-    """Numbers in the floating-point tensors of the file: weights, biases, and what batch norms have not folded."""
+def parameters(file: Examined) -> int:
+    """Numbers in the floating-point tensors of an fp32 file: weights, biases, and what batch norms have not folded."""
     floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
-    return sum(prod(tensor.dims) for tensor in model.graph.initializer if tensor.data_type in floats)
+    return sum(prod(tensor.dims) for tensor in file.model.graph.initializer if tensor.data_type in floats)

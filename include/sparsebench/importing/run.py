@@ -1,15 +1,17 @@
-"""Carry out a request: fetch the file, examine it, run it in every engine, and only then register it."""
+"""Carry out a request: fetch its files, examine them, run them in every engine, and only then register them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sparsebench.bench.engines import INTEGER_ENGINES
 from sparsebench.contracts import ImportRequest, ModelCard, Weights
-from sparsebench.download import fetch
+from sparsebench.download import FileSource, fetch
 from sparsebench.importing import examine
 from sparsebench.importing.check import check
 from sparsebench.importing.engines import run_everywhere
+from sparsebench.importing.examine import Encoding, Examined
 from sparsebench.instance.attend import Attend, nothing
 from sparsebench.instance.exits import Interrupted
 from sparsebench.instance.progress import ProgressReport
@@ -25,38 +27,46 @@ def run(store: Store, request: ImportRequest, attend: Attend = nothing) -> Model
 
     Raises:
         BadInput: a request or a file that cannot be imported.
-        StoreError, DownloadFailed, IntegrityError: the file does not come, or is another one.
+        StoreError, DownloadFailed, IntegrityError: a file does not come, or is another one.
         Interrupted: by ``attend``, between two steps.
     """
-    network, source = check(request)
+    network, sources = check(request)
     store.check_writable()
     report = ProgressReport(store, request.job, f"{network.name} {request.variant}", 1, attend)
-    origin = f"source is {source.text!r}"
     try:
         with TemporaryDirectory(prefix="sparsebench-") as scratch:
-            file = Path(scratch) / "model.onnx"
-            report.step(f"fetching {source.origin}")
-            digest = fetch(source, file, store)
-            data = file.read_bytes()
-            model, header = examine.examine(data, network, origin)
-            layers = examine.layers(model, origin)
-            run_everywhere(file, header, network, origin, report.step)
-            report.step(f"compressing {len(data) / 1e6:.1f} MB")
+
+            def fetched(source: FileSource, encoding: Encoding) -> Examined:
+                report.step(f"fetching {source.origin}")
+                path = Path(scratch) / f"{source.field}.onnx"
+                digest = fetch(source, path, store)
+                return examine.examine(path, digest, f"{source.field} is {source.text!r}", network, encoding)
+
+            file = fetched(sources.file, "QDQ" if sources.parent else "fp32")
+            parent = fetched(sources.parent, "fp32") if sources.parent else None
+            integer = fetched(sources.integer, "integer operators") if sources.integer else None
+            layers = examine.layers(file)
+            run_everywhere(network, file, report.step, parent, integer)
+            report.step(f"compressing {len(file.data) / 1e6:.1f} MB")
+            made_by = file.model.producer_name
             card = ModelCard(
                 network=network.name,
                 variant=request.variant,
-                artifact=digest,
-                artifact_bytes=len(data),
-                gzip_bytes=gzip_bytes(data),
+                artifact=file.digest,
+                encodings=dict.fromkeys(INTEGER_ENGINES, integer.digest) if integer else {},
+                artifact_bytes=len(file.data),
+                gzip_bytes=gzip_bytes(file.data),
                 input_shape=network.input_shape,
-                parameters=examine.parameters(model),
+                parameters=examine.parameters(parent or file),
                 sparsity=overall_sparsity(layers),
                 layers=layers,
                 recipe="",  # the file does not tell
-                weights=Weights(kind="pretrained", origin=source.origin, digest=digest),
-                versions={model.producer_name: model.producer_version} if model.producer_name else {},
+                weights=Weights(kind="pretrained", origin=sources.file.origin, digest=file.digest),
+                parent=parent.digest if parent else None,
+                versions={made_by: file.model.producer_version} if made_by else {},
             )
-            store.put_artifact(data)
+            for one in filter(None, (file, parent, integer)):
+                store.put_artifact(one.data)
             store.put_model_card(card)
     except Interrupted as notice:
         report.interrupted(notice)
@@ -64,6 +74,6 @@ def run(store: Store, request: ImportRequest, attend: Attend = nothing) -> Model
     except Exception as error:
         report.failed(error)
         raise
-    report.part_done(f"imported: sparsity {card.sparsity:.3f} in {len(layers)} layers, sha256 {digest}")
+    report.part_done(f"imported: sparsity {card.sparsity:.3f} in {len(layers)} layers, sha256 {file.digest}")
     report.finished()
     return card

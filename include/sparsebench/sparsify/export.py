@@ -14,6 +14,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from sparsebench.sparsify.inspect_onnx import quantised
+
 OPSET = 13
 
 
@@ -64,7 +66,7 @@ def _qdq(model: onnx.ModelProto) -> onnx.ModelProto:
     constant = dict(values)
     for node in list(graph.node):
         if node.op_type == "QuantizeLinear" and node.input[0] in values:
-            weight = _quantised(*(numpy_helper.to_array(values[name]) for name in node.input))
+            weight = quantised(*(numpy_helper.to_array(values[name]) for name in node.input))
             constant[node.output[0]] = numpy_helper.from_array(weight, node.output[0])
             graph.node.remove(node)
     for node in graph.node:
@@ -79,10 +81,3 @@ def _qdq(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.initializer.extend(tensor for name, tensor in constant.items() if name in used)
     onnx.checker.check_model(model)
     return model
-
-
-def _quantised(weight: np.ndarray, scale: np.ndarray, zero: np.ndarray) -> np.ndarray:
-    """What QuantizeLinear makes of a weight [kernels, …], with a scale for all or for each kernel."""
-    each = (-1, *(1 for _ in weight.shape[1:])) if scale.size > 1 else ()
-    levels = np.rint(weight / scale.reshape(each)) + zero.reshape(each)
-    return np.clip(levels, np.iinfo(zero.dtype).min, np.iinfo(zero.dtype).max).astype(zero.dtype)

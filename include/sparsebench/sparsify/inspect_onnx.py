@@ -21,6 +21,9 @@ WEIGHT = {"Conv": 1, "Gemm": 1, "MatMul": 1, "ConvInteger": 1, "MatMulInteger": 
 ZERO_POINT = {"DequantizeLinear": 2, "ConvInteger": 3, "MatMulInteger": 3, "QLinearConv": 5, "QLinearMatMul": 5}
 """Which input is the zero point of a quantised weight: that, not 0, stands for zero."""
 
+NO_ZERO_POINT = np.zeros((), np.uint8)
+"""What QuantizeLinear takes where it has none."""
+
 
 def layer_sparsities(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
     """The weight of every convolution and matrix product that has one, in the order of the graph; in fp32, or in INT8
@@ -30,16 +33,21 @@ def layer_sparsities(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     dequantise = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    quantise = {node.output[0]: node for node in model.graph.node if node.op_type == "QuantizeLinear"}
     layers = []
     for node in model.graph.node:
         if node.op_type not in WEIGHT:
             continue
         name = node.input[WEIGHT[node.op_type]]
         holder = dequantise.get(name, node)
-        weight = tensors.get(name if holder is node else holder.input[0])
+        held = name if holder is node else holder.input[0]
+        emulated = quantise.get(held)  # in fp32, and quantised whenever the network runs
+        weight = tensors.get(emulated.input[0] if emulated else held)
         if weight is None:
             continue
         values = numpy_helper.to_array(weight)
+        if emulated:
+            values = quantised(values, *(numpy_helper.to_array(tensors[of]) for of in emulated.input[1:3] if of))
         layers.append(
             LayerSparsity(
                 name=_layer_name(node.name, weight.name),
@@ -64,6 +72,13 @@ def _zero(holder: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], values: 
     if axis is None:
         axis = 1 if holder.op_type == "DequantizeLinear" else values.ndim - 1 if last else 0
     return zero.reshape([-1 if i == axis % values.ndim else 1 for i in range(values.ndim)])
+
+
+def quantised(weight: np.ndarray, scale: np.ndarray, zero: np.ndarray = NO_ZERO_POINT) -> np.ndarray:
+    """What QuantizeLinear makes of a weight [kernels, …], with a scale for all or for each kernel."""
+    each = (-1, *(1 for _ in weight.shape[1:])) if scale.size > 1 else ()
+    levels = np.rint(weight / scale.reshape(each)) + zero.reshape(each)
+    return np.clip(levels, np.iinfo(zero.dtype).min, np.iinfo(zero.dtype).max).astype(zero.dtype)
 
 
 def overall_sparsity(layers: Iterable[LayerSparsity]) -> float:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
-from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.engines import INTEGER_ENGINES
 from sparsebench.bench.parity import fixed_images, photographs
 from sparsebench.catalog import Network
 from sparsebench.contracts import DatasetRef, ModelCard, SparsifyRequest, Variant, Weights
@@ -32,10 +32,6 @@ from sparsebench.sparsify.sensitivity import LARGEST
 from sparsebench.sparsify.shipping import Files, Shipping
 from sparsebench.sparsify.stages import Stages
 from sparsebench.store import Store
-
-INTEGER_ENGINES = tuple(name for name in ENGINES if name.startswith("deepsparse"))
-"""Those that are fast on an INT8 network of integer operators, and slow on one of QuantizeLinear and DequantizeLinear;
-the others are the other way round."""
 
 CACHE = Path("~/.cache/sparsebench/datasets")
 """Of images that are kept elsewhere."""

@@ -287,7 +287,8 @@ def test_of_two_runs_that_freeze_a_night_at_once_both_measure_the_firsts_inputs(
 
 def test_an_import_is_a_job_in_the_bench_environment_and_can_be_done_again(store: Store) -> None:
     run = Run("import_model", "r", "ami-1")
-    (job,) = plan_import(store, "vgg19", "pruned", "https://example.org/vgg19.onnx", "localhost", run)
+    wanted = {"network": "vgg19", "variant": "pruned", "source": "https://example.org/vgg19.onnx"}
+    (job,) = plan_import(store, run, "localhost", **wanted)
     assert (job.module, job.environment) == ("importing", "bench")
     assert store.import_request(job.request).source == "https://example.org/vgg19.onnx"
     second = again(store, job, 2)
@@ -298,7 +299,8 @@ def test_an_import_is_a_job_in_the_bench_environment_and_can_be_done_again(store
     ("network", "variant", "source", "said"),
     [
         ("vgg", "pruned", "https://example.org/m.onnx", "network: 'vgg'"),
-        ("vgg19", "pruned_int8", "https://example.org/m.onnx", "variant is 'pruned_int8'"),
+        ("vgg19", "pruned_int8", "https://example.org/m.onnx", "variant: vgg19 has no 'pruned_int8'"),
+        ("resnet50", "pruned_int8", "https://example.org/m.onnx", "parent is missing"),
         ("vgg19", "pruned", "ftp://example.org/m.onnx", "source is 'ftp://example.org/m.onnx'"),
     ],
 )
@@ -306,6 +308,7 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_written(
     store: Store, network: str, variant: Variant, source: str, said: str
 ) -> None:
     before = content(store)
+    wanted = {"network": network, "variant": variant, "source": source}
     with pytest.raises(BadInput, match=said):
-        plan_import(store, network, variant, source, "localhost", Run("import_model", "r", "ami-1"))
+        plan_import(store, Run("import_model", "r", "ami-1"), "localhost", **wanted)
     assert content(store) == before

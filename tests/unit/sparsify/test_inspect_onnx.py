@@ -86,11 +86,15 @@ def node(operator, inputs, name, **attributes):
 kernels = np.array([[3, 3, 0, -1], [-1, 3, 0, 7]], np.int8)
 tensors = {
     "conv": kernels.reshape(2, 4, 1, 1), "matrix": kernels.T.copy(), "of_each": np.array([3, -1], np.int8),
+    "fp32": (kernels + np.float32(0.4)).reshape(2, 4, 1, 1) - np.array([3, -1], "f").reshape(2, 1, 1, 1),
     "of_all": np.int8(3), "scale": np.float32(1), "scales": np.ones(2, np.float32), "zx": np.uint8(0),
 }
 nodes = [
     node("DequantizeLinear", "conv scales of_each", "w", axis=0),
     node("Conv", "x w", "/dequantised/module/Conv"),
+    node("QuantizeLinear", "fp32 scales of_each", "held", axis=0),
+    node("DequantizeLinear", "held scales of_each", "v", axis=0),
+    node("Conv", "x v", "/emulated/module/Conv"),
     node("ConvInteger", "q conv zx of_each", "/integer/Conv_quant"),
     node("MatMulInteger", "q matrix zx of_each", "/product/Gemm_quant"),
     node("QLinearConv", "q scale zx conv scale of_all scale zx", "/linear/Conv_quant"),
@@ -111,6 +115,7 @@ def test_a_quantised_weight_is_zero_where_it_equals_its_zero_point(python, envir
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
         ["dequantised", 8, 3 / 8],
+        ["emulated", 8, 3 / 8],
         ["integer", 8, 3 / 8],
         ["product", 8, 3 / 8],
         ["linear", 8, 3 / 8],

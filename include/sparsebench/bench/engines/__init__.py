@@ -29,3 +29,7 @@ def _kinds(kind: type[Engine]) -> Iterator[type[Engine]]:
 
 ENGINES: dict[str, Engine] = _discover()
 """All engines by name, in the order in which figures show them."""
+
+INTEGER_ENGINES = tuple(name for name in ENGINES if name.startswith("deepsparse"))
+"""Those that are fast with an INT8 network's integer operators (ConvInteger), and slow with QDQ; the others are fast
+with QDQ."""
