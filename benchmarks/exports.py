@@ -18,8 +18,8 @@ from common import CONSOLE, show
 from sparsebench import catalog
 from sparsebench.contracts import ModelCard
 from sparsebench.errors import BadInput
-from sparsebench.importing import examine
 from sparsebench.importing.engines import run_everywhere
+from sparsebench.importing.examine import examine, layers
 from sparsebench.sparsify.inspect_onnx import gzip_bytes, overall_sparsity
 from sparsebench.store import Store
 
@@ -37,24 +37,23 @@ def main(
         if quick and card.network != cards[0].network:
             break
         CONSOLE.print(f"{card.network} {card.variant}", highlight=False)
-        rows.append(_row(card, models.artifact(card.artifact)))
+        rows.append(_row(card, models))
     show("Sparsity and size of the files, and each engine's output against ONNX Runtime's", rows, json)
     if any(row["differs"] for row in rows):
         raise typer.Exit(1)
 
 
-def _row(card: ModelCard, data: bytes) -> dict[str, Any]:
-    known = catalog.networks() | catalog.digits_networks()
-    network, origin = known[card.network], f"{card.network} {card.variant}"
-    model, header = examine.examine(data, network, origin)
-    sparsity, compressed = overall_sparsity(examine.layers(model, origin)), gzip_bytes(data)
-    differs = [] if (sparsity, compressed) == (card.sparsity, card.gzip_bytes) else ["card"]
+def _row(card: ModelCard, models: Store) -> dict[str, Any]:
+    network = (catalog.networks() | catalog.digits_networks())[card.network]
     engines: dict[str, float | None] = {}
     with TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        file.write_bytes(data)
+        path = Path(folder) / "model.onnx"
+        models.fetch_artifact(card.artifact, path)
+        file = examine(path, card.artifact, f"{card.network} {card.variant}", network, "fp32")
+        sparsity, compressed = overall_sparsity(layers(file)), gzip_bytes(file.data)
+        differs = [] if (sparsity, compressed) == (card.sparsity, card.gzip_bytes) else ["card"]
         try:
-            found = run_everywhere(file, header, network, origin, lambda step: None)
+            found = run_everywhere(network, file, lambda step: None)
             engines = {name: parity.relative for name, parity in found.items()}
         except BadInput as error:
             CONSOLE.print(error, style="red")
@@ -64,7 +63,7 @@ def _row(card: ModelCard, data: bytes) -> dict[str, Any]:
         "variant": card.variant,
         "sparsity of the card": card.sparsity,
         "of the file": sparsity,
-        "MB": len(data) / 1e6,
+        "MB": len(file.data) / 1e6,
         "MB after gzip -9": compressed / 1e6,
         **{name: engines.get(name) for name in ("onnxruntime", "openvino", "deepsparse")},
         "differs": ", ".join(differs),

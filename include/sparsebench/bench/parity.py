@@ -31,14 +31,17 @@ ROUNDING = 3
 engine rounds what lies between the layers too. OpenVINO's bf16 was 1.1 to 1.8 times as far off, on six networks with
 random weights, dense and pruned, whose rounded weights alone change the output by 1e-2 to 1.7e-1."""
 
-INT8_NEAR_TIE = 1e-3
-"""Logits of the parent this close, relative to its largest, are equals: as close as engines have to be in fp32."""
+INT8_NEAR_TIE = 5e-2
+"""Logits of the parent this close, relative to its largest, are equals: INT8 is about as coarse as bf16, and of a
+photograph that is between two classes (the rocket: 0.01 to 0.02 in EfficientNet-Lite0) it may say either."""
 
 INT8_LEAST_TOP1 = 0.875
 """One of eight images may differ. On a data set an INT8 network agrees with its parent on 0.99 of the images; then one
-or more of eight differ by chance in 8 % of the comparisons, two or more in 0.3 %. Of fewer than eight, none may."""
+or more of eight differ by chance in 8 % of the comparisons, two or more in 0.3 %. Of fewer than eight, none may. This
+finds an engine that computes something else, not a network that was quantised badly: EfficientNet-Lite0 that agreed on
+14 % of 100 crops had 5 of 8, one that agreed on 46 % had 7. For that there is the agreement on a data set."""
 
-SYNTHETIC = 4
+IMAGES = 8
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 """ImageNet's, of RGB in 0..1."""
@@ -60,21 +63,22 @@ class ReferenceTask(Contract):
 def fixed_images(input_shape: tuple[int, int, int], digits: bool = False) -> Array:
     """The inputs of every comparison, float32 [images, channels, height, width]; the first is that of every timing.
 
-    Four of standard normal noise, then the photographs. For a network of digits eight digits: what it says of anything
-    else is chance, in which an INT8 network and its parent agree by chance only.
+    Four photographs, and the same mirrored: of noise a trained network says the same whatever the noise, and even
+    where it was ruined by its quantisation. For a network of digits eight digits: what it says of anything else is
+    chance, in which an INT8 network and its parent agree by chance only. Noise where an image is not of three channels.
     """
     if digits:
         return _handwritten(input_shape)
-    synthetic = np.random.default_rng(0).standard_normal((SYNTHETIC, *input_shape), dtype=np.float32)
-    return np.concatenate([synthetic, photographs(input_shape)])
+    if input_shape[0] != 3:
+        return np.random.default_rng(0).standard_normal((IMAGES, *input_shape), dtype=np.float32)
+    upright = photographs(input_shape)
+    return np.concatenate([upright, upright[..., ::-1]])
 
 
 def photographs(input_shape: tuple[int, int, int]) -> Array:
     """Four photographs (photographs.txt), stretched to height x width and normalised as ImageNet's: float32
-    [4, 3, height, width]; none, [0, channels, height, width], for another number of channels than three."""
-    channels, height, width = input_shape
-    if channels != 3:
-        return np.empty((0, *input_shape), dtype=np.float32)
+    [4, 3, height, width]."""
+    _, height, width = input_shape
     with files("sparsebench.bench").joinpath("photographs.npz").open("rb") as file:
         pictures = np.load(file)["photographs"]
     normalised = ((pictures / np.float32(255) - MEAN) / STD).transpose(0, 3, 1, 2)
