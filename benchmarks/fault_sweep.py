@@ -239,7 +239,7 @@ class Sweep:
         if self.lab.faults.in_s3:
             return {}
         alive = [launch.instance_id for launch in patiently(self.launches) if not launch.ended_at]
-        return {one: [process for process in processes.of(one) if _measures(process)] for one in alive}
+        return {one: _runners_among(processes.of(one)) for one in alive}
 
     def trial_paths(self) -> list[str]:
         if not self.night:
@@ -326,6 +326,17 @@ class Sweep:
         while not self.lab.faults.struck()[owner] and time.monotonic() < deadline:
             time.sleep(0.2)
         time.sleep(0.5)
+
+
+def _runners_among(found: set[psutil.Process]) -> list[psutil.Process]:
+    """Those that measure. A runner's child has its command line too until it becomes another program, and is none."""
+    measuring = {process.pid: process for process in found if _measures(process)}
+    runners = []
+    for process in measuring.values():
+        with suppress(psutil.Error):
+            if process.ppid() not in measuring:
+                runners.append(process)
+    return runners
 
 
 def _measures(process: psutil.Process) -> bool:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(900)
 def test_a_network_is_trained_pruned_and_evaluated_on_an_instance_that_then_ends(system: System) -> None:
     system.api.unpause("sparsify")
     conf = {
-        "networks": ["mobilevit_xs"],
+        "networks": ["mobilenetv1"],
         "variants": ["base", "fake85"],
         "weights": "random",
         "dataset": "builtin:digits",
@@ -22,7 +22,7 @@ def test_a_network_is_trained_pruned_and_evaluated_on_an_instance_that_then_ends
     }
     run = system.api.trigger("sparsify", conf)
     assert system.finished("sparsify", run) == "success"
-    cards = {card.variant: card for card in system.store.model_cards() if card.network == "mobilevit_xs-digits"}
+    cards = {card.variant: card for card in system.store.model_cards() if card.network == "mobilenetv1-digits"}
     assert set(cards) == {"base", "fake85"}
     assert cards["fake85"].sparsity == pytest.approx(0.85, abs=0.005)
     for card in cards.values():

@@ -55,7 +55,9 @@ class Network(Contract):
     variants: tuple[Variant, ...] = Field(min_length=1)
     pruned: tuple[LayerGroup, ...] = Field(description="the layers' targets; layers of no group stay dense")
     study_sparsity: float | None = Field(default=None, gt=0, lt=1, description="that the study achieved")
-    least_size: int = Field(default=32, ge=16, description="pixels below which it, or an engine, computes nothing of use")
+    least_size: int = Field(
+        default=32, ge=16, description="pixels below which it, or an engine, computes nothing of use"
+    )
     package: PackagedWeights | None = Field(default=None, description="that ships trained weights of it")
     source: str = Field(description="where the targets come from")
 

@@ -14,15 +14,15 @@ from sparsebench.contracts import DIGITS
 
 from .conftest import Sparsify
 
-NETWORK = "mobilevit_xs"
-NAME = "mobilevit_xs-digits"
+NETWORK = "mobilenetv1"
+NAME = "mobilenetv1-digits"
 HOW: dict[str, Any] = {
     "weights": "random",
     "dataset": DIGITS,
     "dense_epochs": 2,
     "epochs": 1,
-    "batch": 32,
-    "learning_rate": 0.04,
+    "batch": 16,
+    "learning_rate": 0.02,
     "seed": 4,
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -45,16 +45,16 @@ def test_what_is_shipped_was_evaluated_and_says_how_it_was_trained(undisturbed: 
     assert base.accuracy
     assert pruned.accuracy
     assert (base.accuracy.dataset, base.accuracy.images) == ("digits", 360)
-    assert base.accuracy.top1 > 0.9
-    assert pruned.accuracy.top1 > 0.8
-    assert pruned.sparsity == pytest.approx(0.54, abs=0.002)
+    assert base.accuracy.top1 > 0.5
+    assert pruned.accuracy.top1 > 0.35
+    assert pruned.sparsity == pytest.approx(0.778, abs=0.002)
 
     dense, gradual = undisturbed.store.training(base.training), undisturbed.store.training(pruned.training)
     assert (dense.variant, len(dense.curve)) == ("base", 2)
     assert (gradual.variant, len(gradual.curve)) == ("pruned", 1)
     assert gradual.recipe == pruned.recipe
-    assert "init_lr: 0.04" in dense.recipe
-    assert "init_lr: 0.04" in gradual.recipe
+    assert "init_lr: 0.02" in dense.recipe
+    assert "init_lr: 0.02" in gradual.recipe
     # The exported file does as the network did in torch when it was validated last.
     assert abs(gradual.curve[-1].validation.accuracy - pruned.accuracy.top1) <= 1 / 360
 
