@@ -30,6 +30,5 @@ def _kinds(kind: type[Engine]) -> Iterator[type[Engine]]:
 ENGINES: dict[str, Engine] = _discover()
 """All engines by name, in the order in which figures show them."""
 
-INTEGER_ENGINES = tuple(name for name in ENGINES if name.startswith("deepsparse"))
-"""Those that are fast with an INT8 network's integer operators (ConvInteger), and slow with QDQ; the others are fast
-with QDQ."""
+INTEGER_ENGINES = tuple(name for name, engine in ENGINES.items() if engine.integer_operators)
+"""Those that get an INT8 network's file with integer operators; the others get the one in QDQ."""

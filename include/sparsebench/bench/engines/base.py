@@ -53,6 +53,8 @@ class Engine(ABC):
     """Position in figures and tables."""
     library: ClassVar[str]
     """The package that is imported."""
+    integer_operators: ClassVar[bool] = False
+    """Whether it is fast with an INT8 network's integer operators (ConvInteger), and slow with QDQ; or the other way."""
 
     def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
         """Why it cannot run this network on this host, or None, as far as that is known without loading it."""

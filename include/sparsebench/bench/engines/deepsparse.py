@@ -18,6 +18,7 @@ class DeepSparseLibrary(Engine):
     """What the engine and its own tool have in common."""
 
     library = "deepsparse"
+    integer_operators = True
 
     def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
         """Also what is known to stop DeepSparse 1.8 before it is tried."""
