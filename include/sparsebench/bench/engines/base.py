@@ -54,7 +54,7 @@ class Engine(ABC):
     library: ClassVar[str]
     """The package that is imported."""
     integer_operators: ClassVar[bool] = False
-    """Whether it is fast with an INT8 network's integer operators (ConvInteger), and slow with QDQ; or the other way."""
+    """Whether it is fast with an INT8 network's integer operators (ConvInteger), and slow with QDQ; or the reverse."""
 
     def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
         """Why it cannot run this network on this host, or None, as far as that is known without loading it."""
