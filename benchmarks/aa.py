@@ -1,6 +1,6 @@
 """How often equals are called different: each engine against itself under another name, by the report's own rule.
 
-PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python benchmarks/aa.py --networks mobilenetv1 --pairs 40
+PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python -m benchmarks.aa --networks mobilenetv1 --pairs 40
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from common import CONSOLE, measure, networks, show
 
+from benchmarks.common import CONSOLE, measure, networks, show
 from sparsebench.catalog import protocols
 from sparsebench.statistics.intervals import estimate
-from sparsebench.statistics.pairs import Lane, by_lane, log_ratios
+from sparsebench.statistics.pairs import Treatment, by_treatment, log_ratios
 from sparsebench.statistics.verdicts import Compared, verdicts
 from sparsebench.store import Store
 
@@ -43,11 +43,12 @@ def main(
         network = found[number % len(found)]
         CONSOLE.print(f"{len(rows)} of {pairs} pairs: {_counted(rows)}; next {network.name}", highlight=False)
         with TemporaryDirectory() as folder:
-            blocks = by_lane(measure(Path(folder), network, engines, chosen, seed + number))
+            blocks = by_treatment(measure(Path(folder), network, engines, chosen, seed + number))
         compared = {}
         for engine in ENGINES:
-            shared = list(log_ratios(blocks[Lane(engine, "f32")], blocks[Lane(f"{engine}.twin", "f32")]).values())
-            compared[engine] = Compared(estimate(shared), sum(map(len, shared)))
+            twins = (Treatment(network.ref.variant, name, "f32") for name in (engine, f"{engine}.twin"))
+            shared = list(log_ratios(*(blocks[twin] for twin in twins)).values())
+            compared[engine] = Compared(estimate(shared), sum(map(len, shared)), len(shared))
         for engine, verdict in verdicts(compared).items():
             one = compared[engine]
             rows.append(

@@ -1,6 +1,6 @@
 """What does pruning cost in accuracy, and how much of it does gradual pruning win back?
 
-    PYTHONPATH=include OMP_NUM_THREADS=1 .envs/sparsify/bin/python benchmarks/accuracy.py --help
+    PYTHONPATH=include OMP_NUM_THREADS=1 .envs/sparsify/bin/python -m benchmarks.accuracy --help
 
 Networks of the catalog, made for the ten classes of the built-in handwritten digits at 32 pixels, trained from random
 weights; then pruned to the same sparsity in every prunable layer, in one shot and gradually. What is evaluated is the
@@ -24,14 +24,24 @@ from rich.console import Console
 from rich.table import Table
 
 from sparsebench import catalog
-from sparsebench.contracts import DIGITS, Variant, Weights, sha256
+from sparsebench.contracts import (
+    DIGITS,
+    Epoch,
+    Score,
+    Sensitivity,
+    SensitivityPoint,
+    TrainingRecord,
+    Variant,
+    Weights,
+    sha256,
+)
 from sparsebench.sparsify import build, data, evaluate, gmp, train
 from sparsebench.sparsify.export import to_onnx
 from sparsebench.sparsify.inspect_onnx import layer_sparsities, overall_sparsity
 from sparsebench.sparsify.prune import prune
 from sparsebench.sparsify.recipe import one_shot
-from sparsebench.sparsify.results import Epoch, Score, Sensitivity, SensitivityPoint, TrainingRecord
 from sparsebench.sparsify.sensitivity import SPARSITIES, analyse
+from sparsebench.sparsify.weights import WeightSource
 
 TARGETS = (0.61, 0.85)
 """The study's sparsity of EfficientNet-B0, and that of its fake pruning."""
@@ -135,7 +145,7 @@ class Bench:
 
     def _network(self) -> torch.nn.Module:
         weights = Weights(kind="random", origin="to be trained", seed=0)
-        model = build.build(self.network, build.WeightSource(weights, None))
+        model = build.build(self.network, WeightSource(weights, None))
         if self._dense:
             model.load_state_dict(self._dense)
         return model

@@ -1,6 +1,6 @@
 """What the benchmarks that measure real engines share. They run in the bench environment:
 
-PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python benchmarks/aa.py --help
+PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python -m benchmarks.aa --help
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sparsebench.bench.host import host_facts
+from sparsebench.bench.inputs import Inputs, inputs_of
+from sparsebench.bench.onnx_header import read_header
 from sparsebench.bench.runner import run
 from sparsebench.bench.terminal import live
 from sparsebench.catalog import check
@@ -37,6 +39,11 @@ class Network:
     @property
     def name(self) -> str:
         return f"{self.ref.network} {self.ref.variant}"
+
+
+def inputs_in(file: Path) -> Inputs:
+    """What the network in an ONNX file takes."""
+    return inputs_of(read_header(file.read_bytes(), file.name), file.name)
 
 
 def networks(store: Store, names: Sequence[str], variants: Sequence[str]) -> list[Network]:

@@ -1,20 +1,21 @@
 """How often do the 95 % intervals hold the truth, and how often are equals called different?
 
-    .venv/bin/python benchmarks/coverage.py --help
+    .venv/bin/python -m benchmarks.coverage --help
 
 Three ways to make an interval of the same synthetic data, at sizes that can be afforded; then the whole procedure,
-that stops when its intervals are narrow enough. Little more than a minute.
+that stops when its intervals are narrow enough: little more than a minute. With ``--only percentiles,hosts,jobs`` those
+of latency, of pooled hosts, and of whole jobs whose budget goes where intervals are widest: some minutes of each.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from math import sqrt
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -23,8 +24,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.special import stdtr
-from synthetic import HARD, NOISE, Floats, Measured, measure, pairs_of, student
+from tests.support.synthetic import HARD, NOISE, Floats, Measured, measure, pairs_of, student
 
+from benchmarks.coverage_cells import Covered, Job, of_hosts, of_jobs, of_percentiles
 from sparsebench.catalog import protocols
 from sparsebench.contracts import Protocol
 from sparsebench.statistics.design import Cost
@@ -167,9 +169,9 @@ def _summary(protocol: Protocol, engines: int, case: str, level: float, found: M
 def called_different(found: Measured, run: int, margin: float) -> bool:
     """Whether any pair of a run's family is faster or slower."""
     rounds = found.rounds[run]
-    freedom = int((rounds > 0).sum()) - 1
+    processes = int((rounds > 0).sum())
     family = {
-        pair: Compared(Estimate(float(mean), float(error), freedom), int(rounds.sum()))
+        pair: Compared(Estimate(float(mean), float(error), processes - 1), int(rounds.sum()), processes)
         for pair, (mean, error) in enumerate(zip(found.mean[run], found.error[run], strict=True))
     }
     return any(verdict.kind in ("faster", "slower") for verdict in verdicts(family, margin).values())
@@ -217,24 +219,59 @@ def stopped_table(rows: list[Stopped]) -> Table:
     return table
 
 
+def covered_table(rows: list[Covered]) -> Table:
+    table = Table("what", "case", "size", "coverage", "half width", "shown", title="Percentiles and hosts")
+    for row in rows:
+        coverage = f"{row.coverage:.1%} ± {1.96 * row.error:.1%}"
+        table.add_row(row.what, row.case, row.size, coverage, f"± {row.half_width:.1%}", f"{row.shown:.0%}")
+    return table
+
+
+def jobs_table(rows: list[Job]) -> Table:
+    table = Table(
+        "protocol", "case", "noise", "processes", "engine ratios", "file ratios", "false: engines", "files",
+        title="Whole jobs on equals: three networks, two files, four engines",
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row.protocol, row.case, row.noise, f"{row.processes:.1f}", f"{row.engine_ratios:.1%}",
+            f"{row.file_ratios:.1%} ± {1.96 * row.error:.1%}", f"{row.false_engines:.1%}", f"{row.false_files:.1%}",
+        )  # fmt: skip
+    return table
+
+
+def _jobs(runs: int, rng: Generator) -> Iterator[Job]:
+    yield from of_jobs(runs, rng, protocols()["quick"])
+
+
+TABLES: dict[str, tuple[Callable[[int, Generator], Iterator[Any]], Callable[[list[Any]], Table]]] = {
+    "intervals": (intervals, interval_table),
+    "stopped": (stopped, stopped_table),
+    "percentiles": (of_percentiles, covered_table),
+    "hosts": (of_hosts, covered_table),
+    "jobs": (_jobs, jobs_table),
+}
+
+
 def main(
     runs: Annotated[int, typer.Option(help="of each case")] = 4000,
     quick: Annotated[bool, typer.Option("--quick", help="500 runs")] = False,
+    only: Annotated[str, typer.Option(help=f"tables, with commas: {', '.join(TABLES)}")] = "intervals,stopped",
     seed: int = 1,
     json_file: Annotated[Path | None, typer.Option("--json", help="write all rows here, of every noise")] = None,
 ) -> None:
     """Count how often intervals hold the truth, and how often equals are called different, on synthetic data."""
     runs = 500 if quick else runs
-    rng = np.random.default_rng(seed)
     console, progress = Console(), Console(stderr=True)
-    sizes = len(CASES) * len(PROCESSES) * len(ROUNDS) * 3
-    first = list(track(intervals(runs, rng), "intervals", sizes, console=progress))
-    console.print(interval_table(first))
-    designs = sum(map(len, MINIMA.values())) * len(ENGINES)
-    second = list(track(stopped(runs, rng), "stopping", designs * len(CASES) * len(NOISE_LEVELS), console=progress))
-    console.print(stopped_table(second))
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for name in only.split(","):
+        if name not in TABLES:
+            raise typer.BadParameter(f"{name} is none of {', '.join(TABLES)}", param_hint="--only")
+        count, show = TABLES[name]
+        rows = list(track(count(runs, np.random.default_rng(seed)), name, console=progress))
+        console.print(show(rows))
+        tables[name] = [asdict(row) for row in rows]
     if json_file:
-        tables = {"intervals": [asdict(row) for row in first], "stopped": [asdict(row) for row in second]}
         json_file.write_text(json.dumps(tables))
 
 

@@ -1,6 +1,6 @@
 """Is every network's every variant what its card says, and does every engine compute the same?
 
-    PYTHONPATH=include .envs/bench/bin/python benchmarks/exports.py --store file:///folder
+    PYTHONPATH=include .envs/bench/bin/python -m benchmarks.exports --store file:///folder
 
 The models are those that `sparsify` has put into a store, where each was held to its network in torch before. INT8 is
 left out: the report has what its engines agree on.
@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from common import CONSOLE, show
 
+from benchmarks.common import CONSOLE, show
 from sparsebench import catalog
 from sparsebench.contracts import ModelCard
 from sparsebench.errors import BadInput

@@ -1,6 +1,6 @@
 """A foreign process beside the measurement: is every block that it disturbs flagged, and do the verdicts stand?
 
-    PYTHONPATH=include .envs/bench/bin/python benchmarks/interference.py --networks mobilenetv1
+    PYTHONPATH=include .envs/bench/bin/python -m benchmarks.interference --networks mobilenetv1
 
 One network is measured twice: alone, and with a process that is busy on one core half of the time, in turns of some
 seconds. A block counts as disturbed in truth when the process was busy during all of it.
@@ -20,12 +20,12 @@ from time import sleep
 from typing import Annotated, Any
 
 import typer
-from common import CONSOLE, measure, networks, show
 
+from benchmarks.common import CONSOLE, measure, networks, show
 from sparsebench.catalog import protocols
 from sparsebench.contracts import Block, Protocol, Trial
 from sparsebench.statistics.intervals import estimate
-from sparsebench.statistics.pairs import by_lane, log_ratios, pairs
+from sparsebench.statistics.pairs import by_treatment, log_ratios, pairs
 from sparsebench.statistics.verdicts import Compared, Verdict, verdicts
 from sparsebench.store import Store
 
@@ -138,12 +138,12 @@ def _unflagged(trial: Trial) -> Trial:
 
 
 def _verdicts(trials: list[Trial]) -> dict[str, Verdict]:
-    blocks = by_lane(trials)
+    blocks = by_treatment(trials)
     compared = {}
     for a, b in pairs(list(blocks)):
         shared = list(log_ratios(blocks[a], blocks[b]).values())
         if len(shared) > 1:
-            compared[f"{a.engine} / {b.engine}"] = Compared(estimate(shared), sum(map(len, shared)))
+            compared[f"{a.engine} / {b.engine}"] = Compared(estimate(shared), sum(map(len, shared)), len(shared))
     return verdicts(compared)
 
 

@@ -1,6 +1,6 @@
 """Many instance types in one sweep: how many instances live at a time, and what Airflow takes between the steps.
 
-    .venv/bin/python benchmarks/many_types.py --types 50 --live 8
+    .venv/bin/python -m benchmarks.many_types --types 50 --live 8
 
 A copy of the project whose catalog has so many more instance types sweeps a tiny network over all of them, on the
 emulated cloud: real Airflow, real commands, ONNX Runtime alone, protocol `quick`.
@@ -24,7 +24,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from tiny import register, tiny_network
+from tests.support.tiny import register, tiny_network
 
 PROJECT = Path(__file__).parents[1]
 COPIED = ("dags", "plugins", "include", "pyproject.toml", "README.md")
@@ -49,7 +49,16 @@ def main(
                 catalog.write(f"- {{name: x{number:03}.xlarge, vcpus: 4, memory_gib: 16, prices: []}}\n")
         tiny_network(Path(folder))
         # The copy's own code: another process.
-        command = [sys.executable, __file__, "sweep", folder, str(types), str(live), str(json or "")]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.many_types",
+            "sweep",
+            folder,
+            str(types),
+            str(live),
+            str(json or ""),
+        ]
         environment = os.environ | {"PYTHONPATH": str(copy / "include")}
         raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
 

@@ -1,6 +1,6 @@
 """What the harness costs: its throughput against a bare loop over the same engine, in the same process.
 
-    PYTHONPATH=include .envs/bench/bin/python benchmarks/overhead.py --networks mobilenetv1
+    PYTHONPATH=include .envs/bench/bin/python -m benchmarks.overhead --networks mobilenetv1
 
 loop: ten inferences by the runner's timing, then ten by a loop that only counts, and so on, in random order; the ratio
 of their throughputs. pause: a block after the process was stopped as it is while others have their turn, against a
@@ -23,12 +23,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from common import networks, show
 
+from benchmarks.common import inputs_in, networks, show
 from sparsebench.bench.engines import ENGINES
-from sparsebench.bench.engines.base import Array, Session
+from sparsebench.bench.engines.base import Session
 from sparsebench.bench.host import host_facts
-from sparsebench.bench.parity import fixed_images
+from sparsebench.bench.inputs import Feeds, feeds_of
 from sparsebench.catalog import protocols
 from sparsebench.statistics.intervals import Estimate, estimate, half_width
 from sparsebench.store import Store
@@ -60,7 +60,7 @@ def main(
                 file = Path(folder) / "model.onnx"
                 file.write_bytes(network.data)
                 durations = (5.0, 5.0) if quick else (loop_seconds, pause_seconds)
-                loop, pause = _in_child(file, network.ref.input_shape, engine, durations, seed)
+                loop, pause = _in_child(file, engine, durations, seed)
             rows.append(
                 {
                     "network": network.name,
@@ -74,11 +74,18 @@ def main(
     show("The harness against a bare loop (95 % intervals)", rows, json)
 
 
-def _in_child(
-    file: Path, shape: tuple[int, int, int], engine: str, durations: tuple[float, float], seed: int
-) -> tuple[Estimate, Estimate]:
+def _in_child(file: Path, engine: str, durations: tuple[float, float], seed: int) -> tuple[Estimate, Estimate]:
     """Both comparisons, in a process that this one can stop."""
-    command = [sys.executable, __file__, "child", str(file), *map(str, shape), engine, *map(str, durations), str(seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.overhead",
+        "child",
+        str(file),
+        engine,
+        *map(str, durations),
+        str(seed),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as child:
         assert child.stdout
         assert child.stdin
@@ -95,16 +102,15 @@ def _in_child(
     raise SystemExit(f"{engine}: the measuring process ended with exit code {child.returncode}")
 
 
-def _child(
-    file: Path, shape: tuple[int, int, int], engine_name: str, durations: tuple[float, float], seed: int
-) -> None:
+def _child(file: Path, engine_name: str, durations: tuple[float, float], seed: int) -> None:
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     engine = ENGINES[engine_name]
     engine.import_library()
-    session = engine.load(file, shape, host_facts().physical_cores, "f32", "latency")
-    images = fixed_images(shape)[:1]
-    warm = session.time(images, 2)
+    inputs = inputs_in(file)
+    session = engine.load(file, inputs, host_facts().physical_cores, "f32", "latency")
+    feeds = feeds_of(inputs)[0]
+    warm = session.time(feeds, 2)
     for_ten_s = INFERENCES / warm.throughput_img_s
     random = Random(seed)  # noqa: S311
 
@@ -113,11 +119,9 @@ def _child(
         sys.stdin.readline()
 
     loop = _ratios(
-        durations[0], random, lambda: session.time(images, for_ten_s).throughput_img_s, lambda: _bare(session, images)
+        durations[0], random, lambda: session.time(feeds, for_ten_s).throughput_img_s, lambda: _bare(session, feeds)
     )
-    rested = _ratios(
-        durations[1], random, lambda: _block(session, images, pause), lambda: _block(session, images, None)
-    )
+    rested = _ratios(durations[1], random, lambda: _block(session, feeds, pause), lambda: _block(session, feeds, None))
     numbers = [number for found in (loop, rested) for number in (found.mean, found.error, found.freedom)]
     channel.write("result " + " ".join(map(repr, map(float, numbers))) + "\n")
 
@@ -134,25 +138,24 @@ def _ratios(seconds: float, random: Random, one: Callable[[], float], other: Cal
     return estimate([[float(np.median(unit))] for unit in np.array_split(logs, UNITS)])
 
 
-def _bare(session: Session, images: Array) -> float:
+def _bare(session: Session, feeds: Feeds) -> float:
     run = session.run
     start = perf_counter()
     for _ in range(INFERENCES):
-        run(images)
+        run(feeds)
     return INFERENCES / (perf_counter() - start)
 
 
-def _block(session: Session, images: Array, pause: Callable[[], None] | None) -> float:
+def _block(session: Session, feeds: Feeds, pause: Callable[[], None] | None) -> float:
     if pause:
         pause()
-    session.time(images, PROTOCOL.settle_s)
-    return session.time(images, PROTOCOL.block_s).throughput_img_s
+    session.time(feeds, PROTOCOL.settle_s)
+    return session.time(feeds, PROTOCOL.block_s).throughput_img_s
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
-        name, *numbers = sys.argv[2:]
-        shape, durations = tuple(map(int, numbers[:3])), tuple(map(float, numbers[4:6]))
-        _child(Path(name), shape, numbers[3], durations, int(numbers[6]))  # type: ignore[arg-type]
+        file, engine_name, loop_s, pause_s, its_seed = sys.argv[2:]
+        _child(Path(file), engine_name, (float(loop_s), float(pause_s)), int(its_seed))
     else:
         typer.run(main)

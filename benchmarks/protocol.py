@@ -1,6 +1,6 @@
 """The study's procedure and ours, on one machine in one run: how narrow, how long, and what each says of equals.
 
-    PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python benchmarks/protocol.py --networks mobilenetv1
+    PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python -m benchmarks.protocol --networks mobilenetv1
 
 For each network: the study's (60 s five times, fixed order, no warm-up), then ours with a tenth of the machine time
 that the study's took, then ours with all of it. Every engine is held to fp32, so that the same ratios are compared;
@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from common import CONSOLE, measure, networks, show
 
+from benchmarks.common import CONSOLE, measure, networks, show
 from sparsebench.bench.stopping import machine_s
 from sparsebench.catalog import protocols
 from sparsebench.contracts import Protocol, Trial
 from sparsebench.statistics.intervals import estimate, half_width
-from sparsebench.statistics.pairs import by_lane, log_ratios
+from sparsebench.statistics.pairs import by_treatment, log_ratios
 from sparsebench.statistics.verdicts import Compared, verdicts
 from sparsebench.store import Store
 
@@ -75,11 +75,11 @@ def _standard(budget_s: float, target: float | None) -> Protocol:
 
 
 def _rows(network: str, procedure: str, trials: list[Trial]) -> list[dict[str, Any]]:
-    blocks = by_lane(trials)
+    blocks = by_treatment(trials)
     compared = {}
     for a, b in combinations(blocks, 2):
         shared = list(log_ratios(blocks[a], blocks[b]).values())
-        compared[a.engine, b.engine] = Compared(estimate(shared), sum(map(len, shared)))
+        compared[a.engine, b.engine] = Compared(estimate(shared), sum(map(len, shared)), len(shared))
     said = verdicts(compared)
     return [
         {

@@ -1,31 +1,33 @@
 """
+### What it does
+Brings a ready ONNX file into the store as a network's variant, where `benchmark_sweep` finds it: fetches it to an
+instance, checks that it is what the catalog says of the network and that every engine really runs it, and counts the
+zeros of its layers.
+
 ### When it fails
 1. **`plan` failed**: nothing was launched. Its error names the field, the value and what would be right.
 2. **`work` failed**: the file cannot be had, is not what was expected, or an engine does not run it; the end of the
    log says which. Nothing was registered.
 3. **An instance is left over**: `reap_instances` ends it within the hour.
-
-### What it does
-Brings a ready ONNX file into the store as a network's variant, where `benchmark_sweep` finds it: fetches it to an
-instance, checks that it is what the catalog says of the network and that every engine really runs it, and counts the
-zeros of its layers.
 """
 
 from __future__ import annotations
 
 from typing import Any, get_args
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Param, dag, get_current_context, task
 
-from fleet.assets import MODELS
-from fleet.on_instance import RETRIED, on_instance
-from fleet.params import budget, instance_type
-from fleet.terms import run_of
 from sparsebench import catalog
-from sparsebench.contracts import Variant
+from sparsebench.contracts import ImportRequest, Variant
 from sparsebench.fleet.plan import plan_import
 from sparsebench.settings import Settings
 from sparsebench.store import Store
+from sparsebench_airflow.assets import MODELS
+from sparsebench_airflow.on_instance import RETRIED, on_instance
+from sparsebench_airflow.outcome import fail_unless_all_succeeded
+from sparsebench_airflow.params import VARIANTS, budget, given, instance_type, networks, of_contract
+from sparsebench_airflow.run import chosen, run_of
 
 settings = Settings()
 
@@ -34,16 +36,20 @@ settings = Settings()
     schedule=None,
     catchup=False,
     max_active_runs=1,
+    description="Bring a ready ONNX file into the store as a network's variant",
     doc_md=__doc__,
-    tags=["sparsebench"],
+    tags=["sparsebench", "1 prepare"],
+    default_args={"owner": "sparsebench"},
     params={
-        "network": Param(type="string", enum=list(catalog.networks()), title="Network"),
-        "variant": Param("pruned", type="string", enum=list(get_args(Variant)), title="Variant"),
-        "source": Param(
-            type="string",
-            minLength=1,
-            title="ONNX file",
-            description="A path, file://, store:PATH, https:// or gdrive:ID; #sha256=DIGEST at its end is checked. "
+        "network": Param(type="string", enum=list(catalog.networks()), values_display=networks(), title="Network"),
+        "variant": Param(
+            "pruned", type="string", enum=list(get_args(Variant)), values_display=VARIANTS, title="Variant"
+        ),
+        "source": of_contract(
+            ImportRequest,
+            "source",
+            "ONNX file",
+            "A path, file://, store:PATH, https:// or gdrive:ID; #sha256=DIGEST at its end is checked. "
             "Of an INT8 network, the file in QDQ.",
         ),
         "parent": Param(
@@ -66,10 +72,10 @@ def import_model() -> None:
     @task(**RETRIED)
     def plan() -> list[dict[str, Any]]:
         context = get_current_context()
-        params = dict(context["params"])
+        params = given(context)
         jobs = plan_import(
             Store(settings.store),
-            run=run_of(context, [params["instance_type"]]),
+            run=run_of(context, chosen([params["instance_type"]], "instance_type")),
             **{name: value for name, value in params.items() if name != "budget_usd"},
         )
         return [job.model_dump(mode="json") for job in jobs]
@@ -78,7 +84,16 @@ def import_model() -> None:
     def publish() -> None:
         """Say that there is a new model."""
 
-    on_instance.expand(job=plan()) >> publish()
+    @task(**RETRIED)
+    def complete() -> None:
+        """Fails when anything of the run did not succeed: also where a person has marked the run failed."""
+        fail_unless_all_succeeded(get_current_context())
+
+    begin, jobs = EmptyOperator(task_id="begin"), plan()
+    begin >> jobs
+    published = publish()
+    on_instance.expand(job=jobs) >> published
+    published >> complete().as_teardown(setups=begin, on_failure_fail_dagrun=True)
 
 
 import_model()

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from sparsebench.errors import BadInput, SparsebenchError
+from sparsebench.localcloud.__main__ import localcloud
 
 
 class Commands(TyperGroup):
@@ -54,7 +55,7 @@ def report(
     if csv is not None:
         if out is None or store is not None:
             raise BadInput("--csv needs --out DIR, and takes no --store")
-        typer.echo(reports.from_csv(csv, out))
+        typer.echo(reports.from_csv(csv, out, lambda text: typer.echo(text, err=True)))
         return
     assert night is not None
     opened = Store(store or Settings().store)
@@ -71,27 +72,113 @@ def compare(
     json: Annotated[Path | None, typer.Option(help="File to write the numbers to.")] = None,
 ) -> None:
     """Compare the engines from the stored trials of one night, or of several together."""
-    from rich.console import Console
-
     from sparsebench import report as reports
+    from sparsebench.report import terminal
     from sparsebench.settings import Settings
     from sparsebench.store import Store
 
     found = reports.compare(Store(store or Settings().store), night)
     if json is not None:
-        try:
-            json.write_bytes(found.to_json())
-        except OSError as error:
-            raise BadInput(f"{json}: cannot be written: {error.strerror}") from error
+        _write(json, terminal.to_json(found))
+    _show(terminal.comparison(found))
+
+
+@app.command()
+def advise(
+    night: Annotated[list[str], typer.Option(help="A night of the store; given several times, they are pooled.")],
+    target: Annotated[str, typer.Option(help="What to rank by: cost, latency or throughput.")] = "cost",
+    latency_ms: Annotated[float | None, typer.Option(help="At most so many milliseconds at --percentile.")] = None,
+    percentile: Annotated[int, typer.Option(help="Of the latency: 50, 90, 95 or 99.")] = 95,
+    accuracy: Annotated[float | None, typer.Option(help="At least this top-1, a fraction such as 0.76.")] = None,
+    size_bytes: Annotated[int | None, typer.Option(help="At most so many bytes after gzip -9.")] = None,
+    market: Annotated[str, typer.Option(help="on_demand or spot.")] = "on_demand",
+    region: Annotated[str | None, typer.Option(help="Whose prices; by default the night's own.")] = None,
+    instance_type: Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")] = None,
+    lane: Annotated[str | None, typer.Option(help="f32 or native; by default the report's.")] = None,
+    production: Annotated[bool, typer.Option(help="Leave out engines that are not licensed for it.")] = False,
+    store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the choice to.")] = None,
+) -> None:
+    """Say which machine, engine and variant to take within bounds, and what cannot be told from it."""
+    from sparsebench import report as reports
+    from sparsebench.analysis.choice import Bounds
+    from sparsebench.report import terminal
+    from sparsebench.settings import Settings
+    from sparsebench.store import Store
+
+    bounds = Bounds(
+        target=target,  # type: ignore[arg-type]  # it is checked
+        percentile=percentile,
+        latency_ms=latency_ms,
+        accuracy=accuracy,
+        size_bytes=size_bytes,
+        market=market,  # type: ignore[arg-type]
+        region=region,
+        instance_types=tuple(instance_type or ()),
+        engines=tuple(engine or ()),
+        networks=tuple(network or ()),
+        production=production,
+    )
+    found = reports.compare(Store(store or Settings().store), night)
+    choices = found.choose(bounds, lane)
+    if json is not None:
+        _write(json, terminal.advice_json(choices, found))
+    _show(terminal.advice(choices, found))
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def _show(content: Any) -> None:
+    from rich.console import Console
+
     console = Console()
     if not console.is_terminal:
         console.width = 160  # a file has room for the tables
-    console.print(found.render())
+    console.print(content)
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A night of the store, such as 2026-11-24.")],
+    after: Annotated[str, typer.Argument(help="Another one.")],
+    store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
+) -> None:
+    """Say what changed between two nights: inputs, hosts, and ratios whose intervals do not overlap."""
+    from sparsebench import report as reports
+    from sparsebench.report import terminal
+    from sparsebench.settings import Settings
+    from sparsebench.store import Store
+
+    _show(terminal.difference(reports.diff(Store(store or Settings().store), before, after)))
+
+
+@app.command()
+def changes(
+    store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the changes to.")] = None,
+) -> None:
+    """Say what changed over all nights and stayed so: how much, since when, and what differs around that night."""
+    from sparsebench.report import changes as over_nights
+    from sparsebench.settings import Settings
+    from sparsebench.store import Store, Unreadable
+
+    unreadable: list[Unreadable] = []
+    found = over_nights.find(Store(store or Settings().store), unreadable)
+    if json is not None:
+        _write(json, found.to_json())
+    _show(over_nights.rendered(found, unreadable))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
-    """Measure any ONNX classifier with all engines on this machine: sparsebench bench model.onnx"""
+    """Measure any ONNX network with all engines on this machine: sparsebench bench model.onnx"""
     _in_bench("sparsebench.bench", "model", *context.args)
 
 
@@ -134,14 +221,36 @@ def _in_bench(module: str, *arguments: str) -> NoReturn:
     import os
     import sys
 
-    from sparsebench.fleet.payload import PROJECT_ROOT
+    from sparsebench.local import checkout
 
-    python = PROJECT_ROOT / ".envs" / "bench" / "bin" / "python"
-    if not python.exists():
-        raise BadInput(f"the bench environment {python.parents[1]} is not there: run `make setup` first")
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT / "include")}
+    python = checkout.bench_python()
+    environment = {**os.environ, "PYTHONPATH": str(checkout.ROOT / "include")}
     sys.stdout.flush()
     os.execve(python, [str(python), "-m", module, *arguments], environment)  # noqa: S606
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is right and what is wrong with the AWS account and the configuration; it reads only."""
+    import boto3
+    from rich.console import Console
+
+    from sparsebench import doctor as examination
+    from sparsebench.doctor.table import shown
+    from sparsebench.settings import Settings
+
+    session = boto3.Session()
+
+    def client(service: str, region: str | None = None) -> Any:
+        return session.client(service, region_name=region)  # type: ignore[call-overload]
+
+    findings = examination.examine(Settings(), client, session.region_name)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file has room for the table
+    console.print(shown(findings))
+    if not examination.is_well(findings):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -168,15 +277,7 @@ def down() -> None:
     daemon.down(daemon.default_home())
 
 
-@app.command()
-def localcloud(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 5055,
-    root: Annotated[Path, typer.Option(help="Folder of its instances.")] = Path(".sparsebench/localcloud"),
-) -> None:
-    """Serve the emulated cloud alone. Point AWS_ENDPOINT_URL at it."""
-    from sparsebench.localcloud.__main__ import localcloud as serve
-
-    serve(root=root, port=port)
+app.command()(localcloud)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

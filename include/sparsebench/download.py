@@ -10,12 +10,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 from urllib.parse import unquote, urlsplit
 
-from sparsebench.errors import BadInput, IntegrityError, SparsebenchError
+from sparsebench import webfile
+from sparsebench.errors import BadInput, IntegrityError
+from sparsebench.webfile import CHUNK_BYTES, DownloadFailed, LimitedSink, Limits
 
 if TYPE_CHECKING:
     from sparsebench.store import Store
@@ -23,17 +24,8 @@ if TYPE_CHECKING:
 EXPECTED = "an absolute path, file:///…, store:<path in the store>, https://… or gdrive:<id>"
 DIGEST_EXPECTED = "64 hexadecimal digits after #sha256="
 
-TIMEOUT_S = 30
-"""To connect, and then between two pieces."""
-
-CHUNK_BYTES = 1 << 20
-
 _DIGEST = "#sha256="
 _DRIVE_LINK = re.compile(r"https://drive\.google\.com/(?:file/d/|(?:uc|open)\?(?:[^#]*&)?id=)([\w-]+)")
-
-
-class DownloadFailed(SparsebenchError):
-    """A file did not come, or not whole: trying again may help."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,8 @@ class FileSource:
     field: str
     """Of the request, for errors."""
     text: str
-    """As it was written, without the digest."""
+    """As it was written, without the digest, and of a URL without the user and the query, which may be secrets: what
+    may be shown and kept."""
     kind: Literal["file", "store", "http", "gdrive"]
     place: str
     """Path, path in the store, URL, or Google Drive's id."""
@@ -52,13 +45,8 @@ class FileSource:
 
     @property
     def origin(self) -> str:
-        """For a card: a URL without its query, which may hold a signature."""
-        match self.kind:
-            case "http":
-                return urlsplit(self.place)._replace(query="", fragment="").geturl()
-            case "gdrive":
-                return f"gdrive:{self.place}"
-        return self.text
+        """For a card."""
+        return f"gdrive:{self.place}" if self.kind == "gdrive" else self.text
 
 
 def parse(text: str, field: str, expected: str = EXPECTED) -> FileSource:
@@ -73,11 +61,22 @@ def parse(text: str, field: str, expected: str = EXPECTED) -> FileSource:
     """
     place, marker, digest = text.rpartition(_DIGEST) if _DIGEST in text else (text, "", "")
     if marker and not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
-        raise BadInput(f"{field} is {text!r}: the digest is {digest!r}; expected {DIGEST_EXPECTED}")
-    found = _kind_and_place(place)
-    if found is None:
-        raise BadInput(f"{field} is {text!r}; expected {expected}")
-    return FileSource(field, place, *found, sha256=digest.lower() or None)
+        raise BadInput(f"{field} is {shown(text)!r}: the digest is {digest[:80]!r}; expected {DIGEST_EXPECTED}")
+    kind_and_place = _kind_and_place(place)
+    if kind_and_place is None:
+        raise BadInput(f"{field} is {shown(text)!r}; expected {expected}")
+    return FileSource(field, shown(place), *kind_and_place, sha256=digest.lower() or None)
+
+
+def shown(text: str) -> str:
+    """A text that may be a URL, without what nobody but its server should see."""
+    scheme, mark, rest = text.partition(":")
+    if not mark or not re.fullmatch(r"[A-Za-z][\w+.-]*", scheme) or scheme in ("store", "gdrive"):
+        return text
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority, slash, path = place.removeprefix("//").partition("/")
+    slashes = "//" if place.startswith("//") else ""
+    return f"{scheme}:{slashes}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _kind_and_place(text: str) -> tuple[Literal["file", "store", "http", "gdrive"], str] | None:
@@ -146,44 +145,35 @@ def _from_store(source: FileSource, sink: BinaryIO, store: Store) -> None:
 
 
 def _from_web(source: FileSource, sink: BinaryIO, store: Store) -> None:
-    import requests
-
-    with _one_error(source), requests.get(source.place, stream=True, timeout=TIMEOUT_S) as answer:
-        answer.raise_for_status()
-        for chunk in answer.iter_content(CHUNK_BYTES):  # raises when fewer bytes come than were announced
-            sink.write(chunk)
+    limits = Limits.configured()
+    with _named(source):
+        webfile.get(source.place, LimitedSink(sink, limits), limits)
 
 
 def _from_drive(source: FileSource, sink: BinaryIO, store: Store) -> None:
     import gdown
+    import requests
 
-    with _one_error(source):
+    with _named(source):
+        target = cast(BinaryIO, LimitedSink(sink, Limits.configured()))
         try:
-            gdown.download(id=source.place, output=sink, quiet=True, use_cookies=False, timeout=TIMEOUT_S)
+            gdown.download(id=source.place, output=target, quiet=True, use_cookies=False, timeout=webfile.TIMEOUT_S)
         except gdown.exceptions.FileURLRetrievalError as error:
             raise BadInput(
-                f"{source.field} is {source.text!r}: Google Drive does not give it: {' '.join(str(error).split())}; "
-                "expected a file that everyone with the link may see"
+                f"Google Drive does not give it: {' '.join(str(error).split())}; expected a file that everyone with "
+                "the link may see"
             ) from error
-        except (gdown.exceptions.DownloadError, KeyError) as error:  # it takes headers for granted
-            raise DownloadFailed(f"{source.field} is {source.text!r}: it did not come: {error}") from error
+        except (gdown.exceptions.DownloadError, requests.RequestException, KeyError) as error:
+            raise DownloadFailed(f"it did not come: {error}") from error  # KeyError: it takes headers for granted
 
 
 @contextmanager
-def _one_error(source: FileSource) -> Iterator[None]:
-    import requests
-
+def _named(source: FileSource) -> Iterator[None]:
+    """Errors say which source they are of."""
     try:
         yield
-    except requests.HTTPError as error:
-        code, reason = error.response.status_code, error.response.reason  # type: ignore[union-attr]
-        kind = BadInput if code < HTTPStatus.INTERNAL_SERVER_ERROR else DownloadFailed
-        raise kind(
-            f"{source.field} is {source.text!r}: the server answered {code} {reason}; expected a file that it gives "
-            "without asking who wants it"
-        ) from error
-    except requests.RequestException as error:
-        raise DownloadFailed(f"{source.field} is {source.text!r}: it did not come: {error}") from error
+    except (BadInput, DownloadFailed) as error:
+        raise type(error)(f"{source.field} is {source.text!r}: {error}") from error.__cause__
 
 
 _WRITERS = {"file": _from_file, "store": _from_store, "http": _from_web, "gdrive": _from_drive}

@@ -13,11 +13,11 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from benchmarks.tiny import register, tiny_network
 
 from sparsebench.local.api import FINISHED, AirflowApi
 from sparsebench.local.stack import USER, Stack
 from sparsebench.store import Store
+from tests.support.tiny import register, tiny_network
 
 ROOT = Path(__file__).parents[2]
 STORE = "s3://sparsebench-tests/store"
@@ -46,12 +46,14 @@ class System:
             time.sleep(1)
 
     def wait(self, dag_id: str, run_id: str, task_id: str, states: set[str], map_index: int = -1) -> None:
-        """Until a task is in one of these states."""
+        """Until a task is in one of these states; another in which it ends is a failure."""
         while True:
             self.stack.check()
             for task in self.api.task_instances(dag_id, run_id):
-                if (task["task_id"], task["map_index"]) == (task_id, map_index) and task["state"] in states:
-                    return
+                if (task["task_id"], task["map_index"]) == (task_id, map_index):
+                    if task["state"] in states:
+                        return
+                    assert task["state"] not in FINISHED, f"{task_id} is {task['state']}; expected {states}"
             time.sleep(1)
 
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
@@ -68,8 +70,9 @@ class System:
     def faults(self, *wanted: dict[str, Any]) -> None:
         """Have localcloud do these faults, in place of those before."""
         address = f"{self.stack.cloud_url}/localcloud/faults"
-        httpx.delete(address).raise_for_status()
-        httpx.post(address, json=list(wanted)).raise_for_status()
+        headers = self.stack.cloud_keys.headers
+        httpx.delete(address, headers=headers).raise_for_status()
+        httpx.post(address, json=list(wanted), headers=headers).raise_for_status()
 
     def airflow(self, *arguments: str) -> str:
         """An ``airflow`` command beside the running system."""
@@ -87,11 +90,12 @@ def _network(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory, network: bytes) -> Iterator[System]:
     home = tmp_path_factory.mktemp("system")
-    night = (datetime.now(UTC) + timedelta(minutes=5)).replace(second=0, microsecond=0)
+    night = (datetime.now(UTC) + timedelta(minutes=8)).replace(second=0, microsecond=0)
     environment = {
         "SPARSEBENCH_STORE": STORE,
-        "SPARSEBENCH_ASK_ABOVE_USD": "0.5",
+        "SPARSEBENCH_ASK_ABOVE_USD": "0.3",
         "SPARSEBENCH_NIGHTLY_SCHEDULE": f"{night.minute} {night.hour} * * *",
+        "PYTHONPATH": str(ROOT / "tests/support/brief"),
     }
     with pytest.MonkeyPatch.context() as patch, Stack(home=home, environment=environment) as stack:
         for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):

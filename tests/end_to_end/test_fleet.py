@@ -12,6 +12,7 @@ import pytest
 
 from sparsebench.contracts import BenchRequest, Collection, Job, run_key
 from sparsebench.errors import SparsebenchError
+from sparsebench.fleet import tags
 from sparsebench.local.api import FINISHED
 
 from .conftest import System
@@ -38,7 +39,7 @@ def request(system: System, run: str) -> BenchRequest:
 @pytest.fixture(scope="module")
 def interrupted(system: System) -> str:
     """A run whose first instance broke in the middle of its work."""
-    broken = {"kind": "kill", "since": "command", "comment": ":work", "instance_type": "c4.xlarge", "after_s": 6}
+    broken = {"kind": "kill", "since": "command", "comment": ":work", "instance_type": "c4.xlarge", "after_s": 5}
     system.faults({**broken, "times": 1})
     asked = {"instance_types": ["c4.xlarge"], "variants": ["base"], "engines": ["onnxruntime"]}
     run = system.api.trigger(SWEEP, asked)
@@ -89,15 +90,36 @@ def test_a_sweep_that_costs_much_starts_nothing_until_a_person_approves(system: 
     assert system.store.launches(run_key(SWEEP, run)) == []
 
 
+def test_a_parameter_that_does_not_exist_is_refused_before_anything_is_launched(system: System) -> None:
+    run = system.api.trigger(SWEEP, {"network": ["mobilenetv1"], "variants": ["base"], "engines": ["onnxruntime"]})
+    assert system.finished(SWEEP, run) == "failed"
+    assert {task["task_id"]: task["state"] for task in system.api.task_instances(SWEEP, run)}["plan"] == "failed"
+    assert system.store.launches(run_key(SWEEP, run)) == []
+
+
+@pytest.mark.parametrize("dag_id", [SWEEP, "sparsify"])
+def test_a_run_that_a_person_marks_failed_ends_as_failed_and_its_instance_is_terminated(
+    system: System, dag_id: str
+) -> None:
+    system.api.unpause(dag_id)
+    asked = {"engines": ["onnxruntime"]} if dag_id == SWEEP else {"networks": ["mobilenetv1"]}
+    run = system.api.trigger(dag_id, {"variants": ["base"], **asked})
+    system.wait(dag_id, run, "on_instance.prepare", {"deferred", "running"}, map_index=0)
+    system.api.call("PATCH", f"/dags/{dag_id}/dagRuns/{run}", json={"state": "failed"})
+    assert system.finished(dag_id, run) == "failed"
+    assert live_instances(run) == []
+
+
 def test_nothing_is_left_over_and_if_it_is_that_is_said(system: System) -> None:
     system.api.unpause("nothing_left_over")
     run = system.api.trigger("nothing_left_over", {})
     assert system.finished("nothing_left_over", run) == "success"
     ec2 = boto3.client("ec2")
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    tags = [{"ResourceType": "instance", "Tags": [{"Key": "sparsebench", "Value": SWEEP}]}]
+    marks = {tags.PROJECT: SWEEP, tags.DEPLOYMENT: tags.deployment(system.store.uri)}
+    named = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in marks.items()]}]
     launched = ec2.run_instances(
-        ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.xlarge", TagSpecifications=tags
+        ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.xlarge", TagSpecifications=named
     )
     leaked = launched["Instances"][0]["InstanceId"]
     run = system.api.trigger("nothing_left_over", {})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from .conftest import System
+from .test_fleet import collection
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -43,15 +46,15 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     dialog = page.get_by_role("dialog")
     instance_types = dialog.locator("#element_instance_types")
     instance_types.locator("input").first.fill("m7i")
-    page.get_by_text("m7i.xlarge", exact=True).click()
+    page.get_by_text(re.compile(r"^m7i\.xlarge: 4 vCPUs")).click()
     # a selection that was made and taken back means all, as one that was never made
     dialog.locator("#element_networks").locator("input").first.fill("vgg19")
-    page.get_by_text("vgg19", exact=True).click()
-    dialog.get_by_label("Remove vgg19").click()
+    page.get_by_text("vgg19: VGG-19", exact=True).click()
+    dialog.get_by_label("Remove vgg19: VGG-19").click()
     dialog.locator("#element_engines").locator("input").first.fill("onnxruntime")
     page.get_by_text("onnxruntime", exact=True).click()
     dialog.locator("#element_variants").locator("input").first.fill("base")
-    page.get_by_text("base", exact=True).click()
+    page.get_by_text("base: as it is", exact=True).click()
     dialog.get_by_role("button", name="Trigger").last.click()
     runs = system.finished_runs(
         "benchmark_sweep", lambda runs: any(r["run_type"] == "manual" and r["dag_run_id"] not in known for r in runs)
@@ -63,7 +66,11 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     assert (run["conf"]["engines"], run["conf"]["variants"]) == (["onnxruntime"], ["base"])
     page.goto(f"{system.stack.url}/dags/benchmark_sweep/runs/{run['dag_run_id']}")
     expect(page.get_by_text("Success").first).to_be_visible()
-    night = system.api.xcom("benchmark_sweep", run["dag_run_id"], "collect")["night"]
+    collected = collection(system, run["dag_run_id"])
+    planned = len(run["conf"]["instance_types"])  # with those that the form begins with
+    assert (collected.planned, collected.measured, collected.missing) == (planned, planned, ())
+    night = collected.night
+    assert night[:10] == datetime.now(UTC).date().isoformat()
     system.finished_runs("report", lambda runs: any(r["partition_key"] == night for r in runs))
     page.goto(f"{system.stack.url}/plugin/sparsebench")
     report = page.frame_locator("iframe")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
+from sparsebench import catalog
 from sparsebench.contracts import (
     Absence,
     Accuracy,
@@ -17,8 +21,10 @@ from sparsebench.contracts import (
     Interference,
     Job,
     LayerSparsity,
+    Manifest,
     ModelCard,
     Parity,
+    Protocol,
     Trial,
     Weights,
     sha256,
@@ -132,6 +138,19 @@ def make_card(network: str = "vgg19", variant: str = "base", gzip_bytes: int = 8
     return ModelCard(**{**fields, **changes})
 
 
+def make_manifest(protocol: str | Protocol = "quick", **changes: Any) -> Manifest:
+    fields = {
+        "night": NIGHT,
+        "frozen_at": datetime(2026, 11, 24, tzinfo=UTC),
+        "protocol": catalog.protocols()[protocol] if isinstance(protocol, str) else protocol,
+        "models": (),
+        "image": "ami-1",
+        "payload": sha256(b"payload"),
+        "bench_lock": sha256(b"lock"),
+    }
+    return Manifest.freeze(**{**fields, **changes})
+
+
 def make_job(**changes: Any) -> Job:
     fields = {
         "job": "m5.xlarge-0123456789",
@@ -147,6 +166,11 @@ def make_job(**changes: Any) -> Job:
         "max_minutes": 60,
     }
     return Job(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session", name="make_manifest")
+def _make_manifest() -> Callable[..., Manifest]:
+    return make_manifest
 
 
 @pytest.fixture(scope="session", name="make_job")
@@ -177,3 +201,22 @@ def _make_trial() -> Callable[..., Trial]:
 @pytest.fixture(scope="session", name="make_card")
 def _make_card() -> Callable[..., ModelCard]:
     return make_card
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto_bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URI of an empty store in an emulated S3."""
+    for name, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "ENDPOINT_URL": moto_url}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="nights")
+    yield "s3://nights/prefix"
+    urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()

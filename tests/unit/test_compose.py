@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -13,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
 
 
+@pytest.mark.slow
 def test_it_fits_the_specification() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run([*check, ROOT / "docker-compose.yaml"], capture_output=True, text=True, check=False)
@@ -40,3 +45,63 @@ def test_ports_are_published_on_loopback_alone() -> None:
 
 def test_the_image_installs_the_lock_of_the_control_environment() -> None:
     assert "--require-hashes /tmp/requirements.txt" in (ROOT / "Dockerfile").read_text()
+
+
+def test_base_images_are_pinned_by_digest() -> None:
+    pinned = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    images = [service["image"] for service in COMPOSE["services"].values() if "build" not in service]
+    assert len(images) == 2
+    for image in [*images, *re.findall(r"^ARG PYTHON=(.*)$", dockerfile, re.MULTILINE)]:
+        assert pinned.fullmatch(image), image
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON}"}
+
+
+def test_what_is_secret_or_measured_is_in_no_image_and_in_no_commit(tmp_path: Path) -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".env", "**/.env", ".sparsebench", "**/store", "**/airflow.db", "**/passwords.json"} <= set(ignored)
+    for path in (".env", ".env.local", "store/models/x.json", ".sparsebench/store/x", "airflow.db", "passwords.json"):
+        assert subprocess.run(["git", "check-ignore", "--quiet", "--no-index", path], cwd=ROOT).returncode == 0, path
+
+
+def test_code_in_the_image_belongs_to_root() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "--chown" not in dockerfile
+    assert [line for line in dockerfile.splitlines() if line.startswith("USER ")] == ["USER airflow"]
+    assert dockerfile.rstrip().endswith("USER airflow")
+
+
+@pytest.mark.slow
+def test_the_password_of_redis_is_in_no_command_line(tmp_path: Path) -> None:
+    shell = COMPOSE["services"]["redis"]["command"]
+    script = (
+        shell[-1]
+        .replace("$$", "$")
+        .replace("redis-server -", "redis-server - --port 0 --unixsocket redis.sock --save ''")
+    )
+    process = subprocess.Popen(
+        [*shell[:-1], script],
+        env=os.environ | {"REDISCLI_AUTH": "a-secret"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=tmp_path,
+    )
+    try:
+        assert process.stdout
+        assert any("The server is now ready" in line for line in process.stdout)
+        ping = ["redis-cli", "-s", tmp_path / "redis.sock", "ping"]
+        refused, taken = (
+            subprocess.check_output(ping, env=os.environ | secret, text=True).strip()
+            for secret in ({}, {"REDISCLI_AUTH": "a-secret"})
+        )
+        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in [process.pid, *children(process.pid)]]
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+    assert (refused, taken) == ("NOAUTH Authentication required.", "PONG")
+    assert not [command for command in commands if "a-secret" in command]
+
+
+def children(pid: int) -> list[int]:
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]

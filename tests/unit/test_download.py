@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from threading import Event
 
 import pytest
-from tests.unit import web
+from tests.support import web
 
+from sparsebench import webfile
 from sparsebench.contracts import sha256
-from sparsebench.download import DownloadFailed, fetch, parse
+from sparsebench.download import fetch, parse, shown
 from sparsebench.errors import BadInput, IntegrityError, SparsebenchError, StoreError
 from sparsebench.store import Store
+from sparsebench.webfile import DownloadFailed, is_public
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 DATA = os.urandom(3 << 20)
@@ -36,6 +45,12 @@ for text in sys.argv[2:]:
 def server() -> Iterator[str]:
     with web.files({"model.bin": DATA}) as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its servers may be asked: they stand for hosts of the internet."""
+    monkeypatch.setenv("SPARSEBENCH_DOWNLOAD_PRIVATE_HOSTS", "127.0.0.1")
 
 
 @pytest.fixture
@@ -118,13 +133,15 @@ def test_google_drive_gives_what_is_shared(folder: Path, tmp_path: Path, environ
         *("", "model.onnx", "../model.onnx", "hubb", "ftp://host/x", "s3://bucket/x", "file://host/x", "file:x"),
         *("store:", "store:/x", "store:../x", "store:a/../b", "store:a//b", "http://", "https:///x", "http://[x"),
         *("https://me:secret@host/x", "gdrive:", "gdrive:a/b", "gdrive:short"),
+        *("https://u:secret@host/x?secret", "HTTPS:me:secret@host/x", "https:///x?X-Signature=secret"),
     ],
 )
 def test_a_string_that_names_no_file_is_refused(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse(text, "source")
 
-    assert str(caught.value).startswith(f"source is {text!r}; expected an absolute path, file:///…, store:")
+    assert str(caught.value).startswith(f"source is {shown(text)!r}; expected an absolute path, file:///…, store:")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_digest_has_64_digits() -> None:
@@ -141,3 +158,146 @@ def test_a_link_of_google_drive_is_its_id() -> None:
 
 def test_the_origin_of_a_url_has_no_signature() -> None:
     assert parse("https://host/a/x.pt?X-Signature=secret", "source").origin == "https://host/a/x.pt"
+
+
+def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> AbstractContextManager[str]:
+    class Handler(web._Quiet):
+        def do_GET(self) -> None:
+            answer(self)
+
+    return web.serve(Handler)
+
+
+def redirecting(to: str) -> AbstractContextManager[str]:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", to)
+        handler.end_headers()
+
+    return answering(answer)
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("http://127.0.0.2/x", "127.0.0.2 has the address 127.0.0.2, which is no public one"),
+        ("http://localhost/x", "localhost has the address "),
+        ("http://169.254.169.254/latest/meta-data/iam", "169.254.169.254 has the address 169.254.169.254"),
+        ("http://10.0.0.1/", "which is no public one"),
+        ("http://[::1]/", "which is no public one"),
+        ("http://[::ffff:127.0.0.1]/", "which is no public one"),
+        ("http://[64:ff9b::7f00:1]/", "which is no public one"),
+        ("http://2130706433/", "which is no public one"),
+        ("http://0x7f.1/", "which is no public one"),
+        ("http://0/", "which is no public one"),
+        ("http://224.0.0.1/", "which is no public one"),
+        ("file:///etc/passwd", "it redirects to something else than a web address ('file')"),
+        ("ftp://host/x", "it redirects to something else than a web address ('ftp')"),
+        ("http://me:secret@127.0.0.1/", "it redirects to something else than a web address"),
+        ("/again", "it redirects more than 10 times"),
+    ],
+)
+def test_each_hop_is_checked(store: Store, folder: Path, to: str, said: str) -> None:
+    with redirecting(to) as address, pytest.raises(BadInput) as caught:
+        fetch(parse(f"{address}/x?X-Signature=secret", "source"), folder / "file", store)
+
+    assert str(caught.value).startswith(f"source is '{address}/x': ")
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_private_host_is_refused_unless_it_is_configured(
+    server: str, store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPARSEBENCH_DOWNLOAD_PRIVATE_HOSTS")
+
+    with pytest.raises(BadInput, match=r"127\.0\.0\.1 has the address 127\.0\.0\.1, which is no public one"):
+        fetch(parse(f"{server}/model.bin", "source"), folder / "file", store)
+
+
+def test_a_redirect_within_what_may_be_asked_is_followed(server: str, store: Store, folder: Path) -> None:
+    with redirecting(f"{server}/model.bin") as address:
+        assert fetch(parse(f"{address}/x", "source"), folder / "file", store) == sha256(DATA)
+
+
+def test_https_never_becomes_http() -> None:
+    with pytest.raises(BadInput, match="it redirects from https to http; expected https all the way"):
+        webfile._next("https://host/a", "http://host/a")
+    assert webfile._next("https://host/a/b", "../c?d") == "https://host/c?d"
+
+
+@pytest.mark.parametrize("endless", ["stream", "drip", "header"])
+def test_a_download_ends_in_time(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, endless: str) -> None:
+    monkeypatch.setenv("SPARSEBENCH_DOWNLOAD_MAX_SECONDS", "1")
+    left = Event()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X: " if endless == "header" else b"\r\n"))
+        with suppress(OSError):
+            while not left.wait(0 if endless == "stream" else 0.05):
+                handler.wfile.write(b"x" * (10_000 if endless == "stream" else 1))
+
+    with (
+        answering(answer) as address,
+        pytest.raises(DownloadFailed, match="takes longer than SPARSEBENCH_DOWNLOAD_MAX"),
+    ):
+        fetch(parse(f"{address}/x", "source"), folder / "file", store)
+    left.set()
+
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_file_that_is_too_large_is_refused(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, announced: bool
+) -> None:
+    monkeypatch.setenv("SPARSEBENCH_DOWNLOAD_MAX_MB", "1")
+    sent = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        length = b"Content-Length: 1000000000\r\n" if announced else b""
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + length + b"\r\n")
+        with suppress(OSError):
+            while True:
+                sent.append(handler.wfile.write(b"x" * 100_000))
+
+    with answering(answer) as address, pytest.raises(BadInput, match="it is larger than SPARSEBENCH_DOWNLOAD_MAX_MB"):
+        fetch(parse(f"{address}/x", "source"), folder / "file", store)
+
+    assert sum(sent) < 50_000_000
+    assert list(folder.iterdir()) == []
+
+
+def test_what_a_server_compresses_is_not_unpacked(store: Store, folder: Path) -> None:
+    bomb = gzip.compress(bytes(30_000_000))
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.answer(200, bomb, Content_Encoding="gzip")  # type: ignore[attr-defined]
+
+    with answering(answer) as address, pytest.raises(BadInput, match=r"the server compresses it \('gzip'\)"):
+        fetch(parse(f"{address}/x", "source"), folder / "file", store)
+
+
+@pytest.mark.parametrize("code", [403, 404, 500])
+def test_a_signature_is_in_no_message(store: Store, folder: Path, code: int) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.answer(code)  # type: ignore[attr-defined]
+
+    with answering(answer) as address:
+        texts = (f"{address}/x?X-Amz-Signature=secret", "http://127.0.0.1:1/x?X-Amz-Signature=secret")
+        for text in texts:
+            with pytest.raises(SparsebenchError) as caught:
+                fetch(parse(f"{text}#sha256={'0' * 64}", "source"), folder / "file", store)
+            assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_addresses_of_the_internet_are_public() -> None:
+    assert all(map(is_public, ("1.1.1.1", "2606:4700::1111", "142.250.74.78", "2a00:1450:4001::200e")))
+
+
+def test_limits_are_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("0", "-1", "1e3", "x", "9" * 5000, "١"):
+        monkeypatch.setenv("SPARSEBENCH_DOWNLOAD_MAX_MB", text)
+        with pytest.raises(BadInput, match="expected a whole number above 0"):
+            webfile.Limits.configured()

@@ -17,9 +17,9 @@ import pandas as pd
 
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.ratios import Pair, Ratio
-from sparsebench.analysis.results import FILE, MACHINE, Machine, Row, grouped
+from sparsebench.analysis.results import FILE, MACHINE, Machine, OnMachine, Results, Row
 from sparsebench.statistics.intervals import Estimate, combined
-from sparsebench.statistics.pairs import Lane
+from sparsebench.statistics.pairs import Treatment
 from sparsebench.statistics.verdicts import Compared, Verdict, verdicts
 
 COMPARED_VARIANTS = ("base", "pruned")
@@ -33,11 +33,12 @@ class Comparison:
     """Engine ``a`` against engine ``b``.
 
     machines: one row an instance type and CPU model on which both have a cell: the MACHINE columns,
-    mean_a and mean_b (img/s, of the medians of the shared cells), cells (shared) of cells_any (of either engine),
+    mean_a and mean_b (img/s, of the medians of the shared cells), cells (shared) of cells_planned (files for either),
     study (mean_a / mean_b - 1), study_without (the study's mean over the other machines; NaN for the only one),
     entered (cells in the geometric mean: those that have an interval; where none has, those with a round in
-    common), geometric (geometric mean of the ratios - 1), low and high (its 95 % interval, NaN where there is
-    none), verdict, p, over (what the intervals' units are).
+    common), geometric (geometric mean of the ratios - 1), low and high (its own 95 % interval, NaN where there
+    is none), family_low and family_high (the interval that its verdict rests on: statistics/verdicts.py), verdict, p,
+    over (what the intervals' units are).
     overall: of all machines; its interval is infinite where one of them has none.
     """
 
@@ -57,60 +58,58 @@ class Comparison:
         return self.overall.ratio - 1
 
 
-def compare(
-    cells: pd.DataFrame, measured: Mapping[Pair, Ratio], engines: Iterable[tuple[str, str]]
-) -> list[Comparison]:
-    """Compare pairs of engines over the base and pruned cells (of one lane) that both have; those pairs that share one.
+def compare(lane: Results, measured: Mapping[Pair, Ratio], engines: Iterable[tuple[str, str]]) -> list[Comparison]:
+    """Compare pairs of engines over the base and pruned cells of a lane that both have; those pairs that share one.
 
     The family within which verdicts are adjusted is all that is shown together: every pair on every machine and,
     where there are several, over all machines.
     """
-    drafts = [draft for a, b in engines if (draft := _draft(cells, measured, a, b)).rows]
-    said = verdicts({(draft.a, draft.b, key): one for draft in drafts for key, one in draft.compared.items()})
+    machines = [files for part in lane.by_machine() if len((files := _Files.of(part)).medians)]
+    drafts = [draft for a, b in engines if (draft := _draft(machines, measured, a, b)).rows]
+    said = verdicts({(draft.a, draft.b, key): ratio for draft in drafts for key, ratio in draft.compared.items()})
     return [_finished(draft, {key: said[draft.a, draft.b, key] for key in draft.compared}) for draft in drafts]
 
 
-def headlines(cells: pd.DataFrame, measured: Mapping[Pair, Ratio]) -> list[Comparison]:
+def headlines(lane: Results, measured: Mapping[Pair, Ratio]) -> list[Comparison]:
     """The comparisons that have at least one shared cell: deepsparse against the two others; where
     deepsparse has none at all, every pair of what is there."""
-    present = list(dict.fromkeys(cells["engine"]))
+    present = list(dict.fromkeys(lane.cells["engine"]))
     pairs = HEADLINES if "deepsparse" in present else tuple(itertools.combinations(present, 2))
-    return compare(cells, measured, pairs)
+    return compare(lane, measured, pairs)
 
 
-def line_points(cells: pd.DataFrame) -> pd.DataFrame:
+def line_points(lane: Results) -> pd.DataFrame:
     """Mean throughput of each engine on each machine, over the files that all its engines have there.
 
     Columns: the MACHINE columns, engine, mean_img_s (arithmetic mean of the files' means), low_img_s and high_img_s
-    (its 95 % interval; NaN where a file has a single process), files (that entered) of files_any (that some engine
-    has).
+    (its 95 % interval; NaN where a file has a single process), files (that entered) of files_planned.
     """
     rows = []
-    for machine, group, files in _by_machine(cells):
-        shared = files.dropna()
-        entered = group.set_index(FILE).loc[shared.index]
-        for engine, mine in entered.groupby("engine"):
-            mean = combined([_linear(row) for row in mine.itertuples()])
+    for files in map(_Files.of, lane.by_machine()):
+        shared = files.medians.dropna()
+        entered = files.cells.set_index(FILE).loc[shared.index]
+        for engine, of_engine in entered.groupby("engine"):
+            mean = combined([_linear(row) for row in of_engine.itertuples()])
             low, high = mean.interval() if isfinite(mean.error) else (nan, nan)
             rows.append(
                 {
-                    **machine._asdict(),
+                    **files.machine._asdict(),
                     "engine": engine,
                     "mean_img_s": mean.mean,
                     "low_img_s": low,
                     "high_img_s": high,
                     "files": len(shared),
-                    "files_any": len(files),
+                    "files_planned": len(files.planned),
                 }
             )
-    columns = [*MACHINE, "engine", "mean_img_s", "low_img_s", "high_img_s", "files", "files_any"]
+    columns = [*MACHINE, "engine", "mean_img_s", "low_img_s", "high_img_s", "files", "files_planned"]
     return ordered(pd.DataFrame(rows, columns=columns))
 
 
 def _linear(cell: Any) -> Estimate:
     """A cell's mean in img/s. A small error of the log is the relative error."""
     error = inf if isnan(cell.log_error) else cell.mean_img_s * cell.log_error
-    return Estimate(cell.mean_img_s, error, cell.processes - 1)
+    return Estimate(cell.mean_img_s, error, cell.log_freedom)
 
 
 @dataclass
@@ -123,16 +122,43 @@ class _Draft:
     compared: dict[Machine | None, Compared] = field(default_factory=dict)
 
 
-def _draft(cells: pd.DataFrame, measured: Mapping[Pair, Ratio], a: str, b: str) -> _Draft:
+@dataclass(frozen=True)
+class _Files:
+    """The files of one machine and lane that means are taken over.
+
+    medians: one row a file, one column an engine. planned: the engines that each file was planned for.
+    """
+
+    machine: Machine
+    cells: pd.DataFrame
+    medians: pd.DataFrame
+    planned: Mapping[tuple[str, str], set[str]]
+
+    @classmethod
+    def of(cls, part: OnMachine) -> _Files:
+        cells, missing = (frame[frame["variant"].isin(COMPARED_VARIANTS)] for frame in (part.cells, part.missing))
+        planned: dict[tuple[str, str], set[str]] = {}
+        for frame in (cells, missing):
+            for network, variant, engine in frame[[*FILE, "engine"]].itertuples(index=False, name=None):
+                planned.setdefault((network, variant), set()).add(engine)
+        medians = cells.pivot(index=FILE, columns="engine", values="median_img_s")
+        return cls(part.machine, cells, medians, planned)
+
+
+def _draft(machines: Sequence[_Files], measured: Mapping[Pair, Ratio], a: str, b: str) -> _Draft:
     draft = _Draft(a, b)
-    for machine, group, files in _by_machine(cells):
-        pair = files.reindex(columns=[a, b])
-        shared = pair.dropna()
+    for files in machines:
+        machine, shared = files.machine, files.medians.reindex(columns=[a, b]).dropna()
         if shared.empty:
             continue
-        lanes = [Lane(engine, group["precision"].iloc[0]) for engine in (a, b)]
-        entered = _entered([_ratio(measured, Pair(machine, *file, *lanes)) for file in shared.index])
-        draft.compared[machine] = _combined([ratio.compared for ratio in entered])
+        precision = files.cells["precision"].iloc[0]
+        entered = _entered(
+            [
+                _ratio(measured, Pair(machine, network, *(Treatment(variant, e, precision) for e in (a, b))))
+                for network, variant in shared.index
+            ]
+        )
+        draft.compared[machine] = geometric_mean([ratio.compared for ratio in entered])
         means = shared.mean()
         draft.rows.append(
             {
@@ -140,14 +166,14 @@ def _draft(cells: pd.DataFrame, measured: Mapping[Pair, Ratio], a: str, b: str) 
                 "mean_a": means[a],
                 "mean_b": means[b],
                 "cells": len(shared),
-                "cells_any": len(pair.dropna(how="all")),
+                "cells_planned": sum(bool({a, b} & engines) for engines in files.planned.values()),
                 "study": means[a] / means[b] - 1,
                 "entered": len(entered),
                 "over": " or ".join(sorted({ratio.over for ratio in entered})),
             }
         )
     if len(draft.rows) > 1:
-        draft.compared[None] = _combined([one for one in draft.compared.values() if not isnan(one.log.mean)])
+        draft.compared[None] = geometric_mean([ratio for ratio in draft.compared.values() if not isnan(ratio.log.mean)])
     return draft
 
 
@@ -156,35 +182,30 @@ def _finished(draft: _Draft, said: Mapping[Machine | None, Verdict]) -> Comparis
     others = len(machines) - 1
     machines["study_without"] = (machines["study"].sum() - machines["study"]) / others if others else nan
     of_each = [said[Machine(*row)] for row in machines[MACHINE].itertuples(index=False)]
-    machines["geometric"] = [one.ratio - 1 for one in of_each]
-    machines["low"] = [one.low - 1 if isfinite(one.high) else nan for one in of_each]
-    machines["high"] = [one.high - 1 if isfinite(one.high) else nan for one in of_each]
-    machines["verdict"] = [one.kind for one in of_each]
-    machines["p"] = [one.p for one in of_each]
+    machines["geometric"] = [verdict.ratio - 1 for verdict in of_each]
+    machines["low"] = [verdict.low - 1 if isfinite(verdict.high) else nan for verdict in of_each]
+    machines["high"] = [verdict.high - 1 if isfinite(verdict.high) else nan for verdict in of_each]
+    machines["family_low"] = [verdict.family_low - 1 for verdict in of_each]
+    machines["family_high"] = [verdict.family_high - 1 for verdict in of_each]
+    machines["verdict"] = [verdict.kind for verdict in of_each]
+    machines["p"] = [verdict.p for verdict in of_each]
     return Comparison(draft.a, draft.b, machines, said[None] if others else of_each[0])
 
 
 def _ratio(measured: Mapping[Pair, Ratio], pair: Pair) -> Ratio:
     """A pair's ratio, whichever way round it was measured."""
-    found = measured.get(pair)
-    return found or measured[pair._replace(a=pair.b, b=pair.a)].inverse
+    return measured.get(pair) or measured[pair._replace(a=pair.b, b=pair.a)].inverse
 
 
 def _entered(ratios: Sequence[Ratio]) -> Sequence[Ratio]:
     """One ratio without an interval would take it from the mean of all."""
-    return [one for one in ratios if isfinite(one.log.error)] or [one for one in ratios if one.rounds]
+    known = [ratio for ratio in ratios if isfinite(ratio.log.error)]
+    return known or [ratio for ratio in ratios if ratio.rounds]
 
 
-def _combined(parts: Sequence[Compared]) -> Compared:
+def geometric_mean(parts: Sequence[Compared]) -> Compared:
+    """Of ratios, each of which weighs the same."""
     if not parts:
-        return Compared(Estimate(nan, inf, 0), 0)
-    return Compared(combined([one.log for one in parts]), sum(one.rounds for one in parts))
-
-
-def _by_machine(cells: pd.DataFrame) -> list[tuple[Machine, pd.DataFrame, pd.DataFrame]]:
-    """Each machine, its compared cells, and their medians with one row a file, one column an engine."""
-    compared = cells[cells["variant"].isin(COMPARED_VARIANTS)]
-    return [
-        (Machine(*machine), group, group.pivot(index=FILE, columns="engine", values="median_img_s"))
-        for machine, group in grouped(compared, MACHINE)
-    ]
+        return Compared(Estimate(nan, inf, 0), 0, 0)
+    log = combined([part.log for part in parts])
+    return Compared(log, sum(part.rounds for part in parts), min(part.processes for part in parts))

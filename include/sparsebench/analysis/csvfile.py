@@ -2,103 +2,102 @@
 
 Columns: instance_type, cpu_model, model, variant, engine, throughput_img_s, and where the file has them
 precision (f32 or native), emulated (true or false) and repeat (whole number), which tells the repeats of one
-cell apart.
+cell apart. How spreadsheets write such a table is in ``csvtext``.
 """
 
 from __future__ import annotations
 
-import csv
-import math
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sparsebench.analysis.csvtext import decimal_points, read_fields
 from sparsebench.analysis.order import UNSTATED, VARIANTS
 from sparsebench.analysis.results import MISSING, REPEATS, Results, table
-from sparsebench.contracts import Precision
+from sparsebench.contracts import Precision, Variant
 from sparsebench.errors import BadInput
 
-REQUIRED = ("instance_type", "cpu_model", "model", "variant", "engine", "throughput_img_s")
-OPTIONAL = ("precision", "emulated", "repeat")
 PRECISIONS: tuple[str, ...] = Precision.__args__  # type: ignore[attr-defined]
-COLUMNS = (*REQUIRED, *OPTIONAL)
+
+
+class CsvRow(BaseModel):
+    """A line of the file. A field's description says what is expected of it."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    instance_type: str
+    cpu_model: str
+    model: str
+    variant: Variant = Field(description=f"one of {', '.join(VARIANTS)}")
+    engine: str
+    throughput_img_s: float = Field(gt=0, allow_inf_nan=False, description="a number above 0, in images per second")
+    precision: Precision | None = Field(default=None, description=f"one of {', '.join(PRECISIONS)}")
+    emulated: bool = Field(default=False, description="one of true, false")
+    repeat: int = Field(default=0, ge=0, lt=10**9, description="a whole number from 0")
+
+
+COLUMNS = tuple(CsvRow.model_fields)
+REQUIRED = tuple(name for name, field in CsvRow.model_fields.items() if field.is_required())
+
+
+SPELLINGS = {
+    "emulated": {"wahr": "true", "falsch": "false", "vrai": "true", "faux": "false"},
+    "precision": {"fp32": "f32", "float32": "f32"},
+}
+"""Other words for a value, by column: what spreadsheets of other languages make of TRUE, and what others call f32."""
 
 
 def read_csv(path: Path) -> Results:
-    """The results in a CSV file.
+    """The results in a CSV file, and notes of what is unusual about how it is written.
 
     Raises:
         BadInput: names the line, the column, the value and what would be right.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(rows, [])]
-            _check_header(path, header)
-            repeats = [_row(f"{path}:{rows.line_num}", header, fields) for fields in rows if fields]
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path}: not a CSV file in UTF-8: {error}") from error
-    if not repeats:
+    table_ = read_fields(path, REQUIRED, COLUMNS)
+    if not table_.rows:
         raise BadInput(f"{path}:2: no rows below the header; expected one throughput a line")
+    decimal_points(path, table_, "throughput_img_s")
+    repeats = [_row(f"{path}:{line}", table_.header, fields) for line, fields in table_.rows]
     _check_unique(repeats)
-    return Results(table(repeats, REPEATS), table([], MISSING))
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    if not any(header):
-        raise BadInput(f"{path}:1: the file is empty; expected the columns {', '.join(REQUIRED)}")
-    for name in REQUIRED:
-        if name not in header:
-            raise BadInput(f"{path}:1: column {name} is missing; found {', '.join(header)}")
-    for name in header:
-        if name not in COLUMNS or header.count(name) > 1:
-            raise BadInput(f"{path}:1: column {name!r} is unknown or given twice; known are {', '.join(COLUMNS)}")
+    return Results(table(repeats, REPEATS), table([], MISSING), notes=tuple(table_.notes))
 
 
 def _row(where: str, header: list[str], fields: list[str]) -> dict[str, object]:
-    if len(fields) != len(header):
-        raise BadInput(f"{where}: has {len(fields)} fields; expected {len(header)}: {', '.join(header)}")
-    row = {name: field.strip() for name, field in zip(header, fields, strict=True)}
-    for name, value in row.items():
+    given = {name: unquoted(field.strip()) for name, field in zip(header, fields, strict=True)}
+    for name, value in given.items():
         if not value:
             raise BadInput(f"{where}: {name} is empty")
-
-    def one_of(name: str, known: tuple[str, ...], default: str) -> str:
-        value = row.get(name, default)
-        if name in row and value not in known:
-            raise BadInput(f"{where}: {name} is {value!r}; expected one of {', '.join(known)}")
-        return value
-
+    try:
+        row = CsvRow.model_validate({name: _spelt(name, value) for name, value in given.items()})
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        expected = CsvRow.model_fields[name].description
+        raise BadInput(f"{where}: {name} is {given[name]!r}; expected {expected}") from error
     return {
         "where": where,
-        "instance_type": row["instance_type"],
-        "cpu_model": row["cpu_model"],
-        "emulated": one_of("emulated", ("true", "True", "false", "False"), "false").lower() == "true",
-        "network": row["model"],
-        "variant": one_of("variant", VARIANTS, ""),
-        "engine": row["engine"],
-        "precision": one_of("precision", PRECISIONS, UNSTATED),
-        "repeat": _repeat(where, row.get("repeat", "0")),
-        "throughput_img_s": _throughput(where, row["throughput_img_s"]),
+        **row.model_dump(exclude={"model", "precision"}),
+        "network": row.model,
+        "precision": row.precision or UNSTATED,
     }
 
 
-def _repeat(where: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise BadInput(f"{where}: repeat is {text!r}; expected a whole number from 0")
-    return int(text)
+def _spelt(column: str, value: str) -> str:
+    if column not in ("emulated", "precision", "variant"):
+        return value
+    return SPELLINGS.get(column, {}).get(value.lower(), value.lower())
 
 
-def _throughput(where: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise BadInput(f"{where}: throughput_img_s is {text!r}; expected a number of images per second")
-    if value <= 0:
-        raise BadInput(f"{where}: throughput_img_s is {text!r}; expected a number above 0")
-    return value
+FORMULA = ("=", "+", "@", "-", "\t", "\r")
+"""What a spreadsheet takes for a formula at the start of a text."""
+
+
+def quoted(value: object) -> object:
+    """A text that a spreadsheet shows and does not run: an apostrophe stands before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def unquoted(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 
 def _check_unique(repeats: list[dict[str, object]]) -> None:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable
+from statistics import median
+from typing import NamedTuple
 
 import pandas as pd
 
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.results import CELL, MACHINE, Measured, Row, grouped
-from sparsebench.contracts import Interference
+from sparsebench.contracts import DISTURBED_ABOVE, DisturbanceKind, Interference
 
 MEASURES = list(Interference.model_fields)
 
 
-def kind(reason: str) -> str:
-    """Why a block is disturbed, without the numbers, so that blocks can be counted by it."""
-    return re.sub(r"\d+(\.\d+)?", "…", reason).removeprefix("… ")
+class Disturbed(NamedTuple):
+    """Blocks that were disturbed in one way, and by how much: the median of them, and the most."""
+
+    kind: DisturbanceKind
+    blocks: int
+    median: float
+    most: float
 
 
 def blocks(trials: Iterable[Measured]) -> pd.DataFrame:
     """One row a block: the CELL columns, host, job, generation, round, started_at, throughput_img_s, the fields of
-    Interference, and reasons (why it is disturbed, with semicolons between; empty where it is not)."""
+    Interference, and disturbed_by (those of its fields that are above their threshold, with semicolons between; empty
+    where it is undisturbed)."""
     rows = [
         {
             **machine._asdict(),
@@ -34,34 +39,43 @@ def blocks(trials: Iterable[Measured]) -> pd.DataFrame:
             "started_at": block.started_at.isoformat(),
             "throughput_img_s": block.throughput_img_s,
             **dict(block.interference),
-            "reasons": "; ".join(block.interference.reasons),
+            "disturbed_by": "; ".join(disturbance.kind for disturbance in block.interference.disturbances),
         }
         for machine, trial in trials
         for block in trial.blocks
     ]
-    columns = [*CELL, "host", "job", "generation", "round", "started_at", "throughput_img_s", *MEASURES, "reasons"]
+    columns = [*CELL, "host", "job", "generation", "round", "started_at", "throughput_img_s", *MEASURES, "disturbed_by"]
     return ordered(pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(MEASURES, "float64")))
 
 
-def by_machine(found: pd.DataFrame) -> pd.DataFrame:
-    """One row a machine: the MACHINE columns, blocks, disturbed_blocks, reasons (a Counter: a block can have several),
-    and of each measure its mean, 5th and 95th percentile (NaN where the host does not tell).
+def by_machine(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a machine: the MACHINE columns, blocks, disturbed_blocks, disturbances (a tuple of Disturbed, that of the
+    most blocks first; a block can have several), and of each measure its mean, 5th and 95th percentile (NaN where the
+    host does not tell).
 
-    found: as of ``blocks``.
+    frame: as of ``blocks``.
     """
     rows: list[Row] = []
-    for key, mine in grouped(found, MACHINE):
-        numbers = mine[MEASURES]
-        reasons = Counter(kind(reason) for text in mine["reasons"] for reason in text.split("; ") if reason)
+    for key, on_machine in grouped(frame, MACHINE):
+        numbers = on_machine[MEASURES]
         rows.append(
             {
                 **dict(zip(MACHINE, key, strict=True)),
-                "blocks": len(mine),
-                "disturbed_blocks": int((mine["reasons"] != "").sum()),
-                "reasons": reasons,
+                "blocks": len(on_machine),
+                "disturbed_blocks": int((on_machine["disturbed_by"] != "").sum()),
+                "disturbances": _disturbances(on_machine),
                 **{f"mean_{name}": numbers[name].mean() for name in MEASURES},
                 **{f"p5_{name}": numbers[name].quantile(0.05) for name in MEASURES},
                 **{f"p95_{name}": numbers[name].quantile(0.95) for name in MEASURES},
             }
         )
     return pd.DataFrame(rows)
+
+
+def _disturbances(frame: pd.DataFrame) -> tuple[Disturbed, ...]:
+    counted = []
+    for kind in DISTURBED_ABOVE:
+        values = frame.loc[[kind in kinds.split("; ") for kinds in frame["disturbed_by"]], kind].tolist()
+        if values:
+            counted.append(Disturbed(kind, len(values), median(values), max(values)))
+    return tuple(sorted(counted, key=lambda disturbed: -disturbed.blocks))

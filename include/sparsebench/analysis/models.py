@@ -8,8 +8,7 @@ import pandas as pd
 
 from sparsebench import catalog
 from sparsebench.analysis.order import ordered
-from sparsebench.contracts import Accuracy, ModelCard
-from sparsebench.sparsify.results import Score
+from sparsebench.contracts import Accuracy, ModelCard, Score
 
 MB = 1e6
 """Sizes are shown in MB of 10^6 bytes, as the study has them."""

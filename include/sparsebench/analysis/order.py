@@ -9,7 +9,7 @@ import pandas as pd
 
 from sparsebench import catalog
 from sparsebench.contracts import Precision, Variant
-from sparsebench.statistics.pairs import Lane
+from sparsebench.statistics.pairs import Treatment
 
 UNSTATED = "unstated"
 """The lane of a CSV that has no precision column: it does not say how the engines were configured."""
@@ -50,7 +50,11 @@ def ordered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(keys, key=rank, kind="stable").reset_index(drop=True)
 
 
-def lanes(found: Collection[Lane]) -> list[Lane]:
-    """The order in which engines are compared: the last shown against those before it, native against f32."""
-    names = [*catalog.engines(), *sorted({one.engine for one in found})]
-    return sorted(found, key=lambda one: (names.index(one.engine), LANES.index(one.precision)), reverse=True)
+def treatments(unordered: Collection[Treatment]) -> list[Treatment]:
+    """The order in which they are compared: the last shown against those before it, native against f32."""
+    names = [*catalog.engines(), *sorted({one.engine for one in unordered})]
+
+    def shown(one: Treatment) -> tuple[int, int, int]:
+        return VARIANTS.index(one.variant), names.index(one.engine), LANES.index(one.precision)
+
+    return sorted(unordered, key=shown, reverse=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sparsebench.analysis.results import Results
 from sparsebench.analysis.trials import from_trials
-from sparsebench.contracts import Collection, HostFacts, Manifest, Trial
+from sparsebench.contracts import BenchRequest, Collection, HostFacts, InstanceFacts, Manifest, Trial
 from sparsebench.errors import BadInput
+from sparsebench.store import Store, Unreadable
 
 T = TypeVar("T", Trial, HostFacts)
 
@@ -22,6 +23,28 @@ class Night:
     trials: Sequence[Trial]
     hosts: Sequence[HostFacts]
     collections: Sequence[Collection] = ()
+    requests: Sequence[BenchRequest] = ()
+    unreadable: Sequence[Unreadable] = ()
+    types: Mapping[str, InstanceFacts] = field(default_factory=dict)
+    """What its instance types had and cost when its runs were planned."""
+
+    @classmethod
+    def read(cls, store: Store, name: str) -> Night:
+        """What can be read of a night and belongs to it; and what was left out, with the reason.
+
+        Raises:
+            StoreError: the night has no manifest, or that was edited, or the store cannot be read.
+        """
+        manifest, unreadable = store.manifest(name), list[Unreadable]()
+        trials = []
+        for trial in store.trials(name, unreadable=unreadable):
+            if wrong := _not_of(manifest, trial):
+                unreadable.append(Unreadable(store.trial_path(trial), wrong))
+            else:
+                trials.append(trial)
+        hosts, collections = store.hosts(name, unreadable), store.collections(name, unreadable)
+        requests, types = store.bench_requests(name, unreadable), store.night_instance_facts(manifest, unreadable)
+        return cls(manifest, trials, hosts, collections, requests, unreadable, types)
 
     @property
     def name(self) -> str:
@@ -34,19 +57,36 @@ class Night:
         return {(cell.network, cell.variant, cell.engine): artifact for cell, artifact in cells}
 
 
+def _not_of(manifest: Manifest, trial: Trial) -> str:
+    """Why a trial did not measure what the night was frozen with; empty where it did."""
+    cell = trial.cell
+    cards = [card for card in manifest.models if (card.network, card.variant) == (cell.network, cell.variant)]
+    if not cards:
+        return f"the night's manifest has no {cell.network} {cell.variant}"
+    artifact = cards[0].encodings.get(cell.engine, cards[0].artifact)
+    if trial.artifact != artifact:
+        return f"it measured the artifact {trial.artifact[:12]}, and the night's manifest has {artifact[:12]}"
+    return ""
+
+
 def pooled(nights: Sequence[Night]) -> Results:
-    """The results of all trials of these nights. A host's id is its night and its own: it is another on another night,
-    in another place of the data centre and among other neighbours.
+    """The results of all trials of these nights. Of several, a host's id is its night and its own: it is another on
+    another night, in another place of the data centre and among other neighbours.
 
     Raises:
         BadInput: names what differs: a field of the protocol, or the artifact of a network's variant.
     """
     if differences := [text for other in nights[1:] for text in _differences(nights[0], other)]:
         raise BadInput(f"these nights did not measure the same: {'; '.join(differences)}")
+    if len(nights) == 1:
+        (night,) = nights
+        return from_trials(night.trials, night.hosts, night.collections, night.requests, night.unreadable)
     return from_trials(
         [_renamed(trial, night) for night in nights for trial in night.trials],
         [_renamed(host, night) for night in nights for host in night.hosts],
         [collection for night in nights for collection in night.collections],
+        [request for night in nights for request in night.requests],
+        [left_out for night in nights for left_out in night.unreadable],
     )
 
 

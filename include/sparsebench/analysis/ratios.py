@@ -1,13 +1,12 @@
-"""Every pair of engines on every network and machine: the ratio of their throughputs, how surely it is known, and
-what may be said of it.
+"""Ratios of throughputs, how surely they are known, and what may be said of them: engine against engine on the same
+file, native against f32 in the same engine, and a variant against its base in the same engine and precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import inf, isfinite, log, nan
-from statistics import fmean
+from math import hypot, inf, isfinite, log, nan
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -15,26 +14,30 @@ import pandas as pd
 from sparsebench.analysis import order
 from sparsebench.analysis.results import CELL, FILE, MACHINE, Machine, Results, Row, grouped, table
 from sparsebench.contracts import Trial
-from sparsebench.statistics.intervals import Estimate, estimate
-from sparsebench.statistics.pairs import Lane, Logs, Unit, by_lane, lane, log_ratios, pairs
-from sparsebench.statistics.verdicts import Compared, verdicts
-
-ENOUGH_HOSTS = 6
-"""From so many hosts on, the interval is that of the mean over hosts. Fewer say too little of how hosts differ, so
-that it is of the processes on just these hosts."""
+from sparsebench.statistics.hosts import over_units
+from sparsebench.statistics.intervals import Estimate, combined, estimate
+from sparsebench.statistics.pairs import (
+    Blocks,
+    Logs,
+    Treatment,
+    Unit,
+    by_treatment,
+    log_ratios,
+    logs,
+    pairs,
+    treatment,
+    unit,
+)
+from sparsebench.statistics.verdicts import Compared, Verdict, verdicts
 
 Over = Literal["hosts", "processes", "repeats"]
 
-RATIOS: dict[str, str] = {
-    **dict.fromkeys([*MACHINE, *FILE], "str"),
-    "emulated": "bool",
-    "engine_a": "str",
-    "engine_b": "str",
-    "precision_a": "str",
-    "precision_b": "str",
+_MEASURED: dict[str, str] = {
     "ratio": "float64",
     "low": "float64",
     "high": "float64",
+    "family_low": "float64",
+    "family_high": "float64",
     "verdict": "str",
     "p": "float64",
     "half_width": "float64",
@@ -45,22 +48,47 @@ RATIOS: dict[str, str] = {
     "rounds": "int64",
     "excluded_rounds": "Int64",
 }
-"""Columns of ``ratios``: one row a machine, network, variant and pair.
+"""ratio: A's throughput over B's, the geometric mean over the units (NaN where no round has both). low, high: its
+own 95 % interval; NaN, as is half_width, where there is one unit. verdict: of A against B. family_low, family_high: the
+interval that faster, slower and undecided rest on; p: of no difference, adjusted for the family (all three NaN where
+processes are too few for a verdict). half_width: relative, the larger side. converged: half_width is within the
+protocol's target; NA where there is none. over: what the units are: hosts, processes (on just these hosts, each of
+which weighs the same), or the repeats of a CSV; hosts, processes: that entered (statistics/hosts.py). rounds:
+in which both were timed undisturbed; excluded_rounds: in which both were timed, one of them disturbed. NA: a CSV does
+not tell."""
 
-ratio: A's throughput over B's, the geometric mean over the units (NaN where no round has both). low, high: its 95 %
-interval; NaN, as is half_width, where there is one unit. verdict: of A against B; p: of no difference, adjusted for the
-family. half_width: relative, the larger side. converged: half_width is within the protocol's target; NA where there
-is none. over: what the units are: hosts, processes, or the repeats of a CSV. rounds: in which both were timed
-undisturbed; excluded_rounds: in which both were timed, one of them disturbed. NA: a CSV does not tell.
-"""
+_FILE = dict.fromkeys([*MACHINE, *FILE], "str") | {"emulated": "bool"}
+
+RATIOS: dict[str, str] = {
+    **_FILE,
+    **dict.fromkeys(["engine_a", "engine_b", "precision_a", "precision_b"], "str"),
+    **_MEASURED,
+}
+"""Columns of ``ratios``: one row a machine, network, variant and pair of engines or of an engine's precisions."""
+
+SPEEDUPS: dict[str, str] = {
+    **_FILE,
+    "engine": "str",
+    "precision": "str",
+    **_MEASURED,
+    "paired": "boolean",
+}
+"""Columns of ``speedups``: one row a machine, network, variant, engine and precision: A is the variant, B its base.
+paired: in the same rounds; where False, the two were timed at other times, on a host that drifts: the interval does not
+know of that, so the verdict is UNPAIRED and claims nothing. NA: without a ratio."""
+
+UNPAIRED = "unpaired"
 
 
 class Pair(NamedTuple):
     machine: Machine
     network: str
-    variant: str
-    a: Lane
-    b: Lane
+    a: Treatment
+    b: Treatment
+
+    @property
+    def same_file(self) -> bool:
+        return self.a.variant == self.b.variant
 
 
 @dataclass(frozen=True)
@@ -73,10 +101,11 @@ class Ratio:
     processes: int
     rounds: int
     excluded: int | None
+    paired: bool = True
 
     @property
     def compared(self) -> Compared:
-        return Compared(self.log, self.rounds)
+        return Compared(self.log, self.rounds, self.processes)
 
     @property
     def inverse(self) -> Ratio:
@@ -84,12 +113,12 @@ class Ratio:
 
 
 def measure(results: Results) -> dict[Pair, Ratio]:
-    """The ratio of every pair of lanes that have a throughput of the same file on the same machine."""
+    """The ratio of every pair of treatments of a network on a machine that both have a throughput."""
     return dict(_of_trials(results) if results.trials else _of_repeats(results))
 
 
-def ratios(found: Mapping[Pair, Ratio], target: float | None = None) -> pd.DataFrame:
-    """A table of ratios with their verdicts (columns: RATIOS).
+def ratios(measured: Mapping[Pair, Ratio], target: float | None = None) -> pd.DataFrame:
+    """The ratios of the same file, with their verdicts (columns: RATIOS).
 
     The family within which verdicts are adjusted is what a report shows together: the pairs of one lane, or of the two
     lanes of each engine, on one machine.
@@ -97,93 +126,140 @@ def ratios(found: Mapping[Pair, Ratio], target: float | None = None) -> pd.DataF
     Args:
         target: the protocol's, for the half width.
     """
-    families: dict[object, dict[Pair, Ratio]] = {}
-    for pair, ratio in found.items():
-        families.setdefault((pair.machine, pair.a.precision, pair.b.precision), {})[pair] = ratio
-    rows: list[Row] = []
-    for family in families.values():
-        said = verdicts({pair: ratio.compared for pair, ratio in family.items()})
-        for pair, ratio in family.items():
-            known = isfinite(ratio.log.error)
-            verdict = said[pair]
-            rows.append(
-                {
-                    **pair.machine._asdict(),
-                    "network": pair.network,
-                    "variant": pair.variant,
-                    "engine_a": pair.a.engine,
-                    "engine_b": pair.b.engine,
-                    "precision_a": pair.a.precision,
-                    "precision_b": pair.b.precision,
-                    "ratio": verdict.ratio,
-                    "low": verdict.low if known else nan,
-                    "high": verdict.high if known else nan,
-                    "verdict": verdict.kind,
-                    "p": verdict.p,
-                    "half_width": verdict.half_width if known else nan,
-                    "converged": None if target is None else known and verdict.half_width <= target,
-                    "over": ratio.over,
-                    "hosts": ratio.hosts,
-                    "processes": ratio.processes,
-                    "rounds": ratio.rounds,
-                    "excluded_rounds": ratio.excluded,
-                }
-            )
+    same = {pair: ratio for pair, ratio in measured.items() if pair.same_file}
+    said = _verdicts(same, lambda pair: (pair.machine, pair.a.precision, pair.b.precision))
+    rows = [
+        {
+            **pair.machine._asdict(),
+            "network": pair.network,
+            "variant": pair.a.variant,
+            "engine_a": pair.a.engine,
+            "engine_b": pair.b.engine,
+            "precision_a": pair.a.precision,
+            "precision_b": pair.b.precision,
+            **_columns(ratio, said[pair], target),
+        }
+        for pair, ratio in same.items()
+    ]
     return table(rows, RATIOS)
 
 
-def slower(found: pd.DataFrame, network: str, variant: str, engine: str) -> set[str]:
-    """The engines that are shown to be slower than this one on a file. found: of one machine and lane."""
-    mine = found[(found["network"] == network) & (found["variant"] == variant)]
-    behind = mine[(mine["engine_a"] == engine) & (mine["verdict"] == "faster")]
-    ahead = mine[(mine["engine_b"] == engine) & (mine["verdict"] == "slower")]
+def speedups(measured: Mapping[Pair, Ratio], target: float | None = None) -> pd.DataFrame:
+    """Every variant against its base, with its verdict (columns: SPEEDUPS). The family: those of a machine and lane."""
+    files = {pair: ratio for pair, ratio in measured.items() if not pair.same_file}
+    said = _verdicts(files, lambda pair: (pair.machine, pair.a.precision))
+    rows = [
+        {
+            **pair.machine._asdict(),
+            "network": pair.network,
+            "variant": pair.a.variant,
+            "engine": pair.a.engine,
+            "precision": pair.a.precision,
+            **_columns(ratio, said[pair], target),
+            **({} if ratio.paired else {"verdict": UNPAIRED, "p": nan, "family_low": nan, "family_high": nan}),
+            "paired": ratio.paired,
+        }
+        for pair, ratio in files.items()
+    ]
+    return table(rows, SPEEDUPS)
+
+
+def _verdicts(measured: Mapping[Pair, Ratio], family: Callable[[Pair], object]) -> dict[Pair, Verdict]:
+    families: dict[object, dict[Pair, Compared]] = {}
+    for pair, ratio in measured.items():
+        families.setdefault(family(pair), {})[pair] = ratio.compared
+    return {pair: verdict for compared in families.values() for pair, verdict in verdicts(compared).items()}
+
+
+def _columns(ratio: Ratio, verdict: Verdict, target: float | None) -> Row:
+    """As of _MEASURED."""
+    known = isfinite(ratio.log.error)
+    return {
+        "ratio": verdict.ratio,
+        "low": verdict.low if known else nan,
+        "high": verdict.high if known else nan,
+        "family_low": verdict.family_low,
+        "family_high": verdict.family_high,
+        "verdict": verdict.kind,
+        "p": verdict.p,
+        "half_width": verdict.half_width if known else nan,
+        "converged": None if target is None else known and verdict.half_width <= target,
+        "over": ratio.over,
+        "hosts": ratio.hosts,
+        "processes": ratio.processes,
+        "rounds": ratio.rounds,
+        "excluded_rounds": ratio.excluded,
+    }
+
+
+def slower(compared: pd.DataFrame, network: str, variant: str, engine: str) -> set[str]:
+    """The engines that are shown to be slower than this one on a file. compared: ratios of one machine and lane."""
+    of_file = compared[(compared["network"] == network) & (compared["variant"] == variant)]
+    behind = of_file[(of_file["engine_a"] == engine) & (of_file["verdict"] == "faster")]
+    ahead = of_file[(of_file["engine_b"] == engine) & (of_file["verdict"] == "slower")]
     return {*behind["engine_b"], *ahead["engine_a"]}
 
 
 def _of_trials(results: Results) -> Iterator[tuple[Pair, Ratio]]:
     with_throughput = set(results.repeats[CELL].itertuples(index=False, name=None))
-    files: dict[tuple[Machine, str, str], list[Trial]] = {}
+    networks: dict[tuple[Machine, str], list[Trial]] = {}
     for machine, trial in results.trials:
         cell = trial.cell
         if (*machine, cell.network, cell.variant, cell.engine, cell.precision) in with_throughput:
-            files.setdefault((machine, cell.network, cell.variant), []).append(trial)
-    for file, trials in files.items():
-        undisturbed = by_lane(trials)
-        timed = {(lane(trial), _unit(trial)): {block.round for block in trial.blocks} for trial in trials}
-        for a, b in pairs(order.lanes(undisturbed)):
-            logs = log_ratios(undisturbed[a], undisturbed[b])
-            both = sum(len(rounds & timed.get((b, unit), set())) for (one, unit), rounds in timed.items() if one == a)
-            yield Pair(*file, a, b), _ratio(logs, both)
+            networks.setdefault((machine, cell.network), []).append(trial)
+    for network, trials in networks.items():
+        undisturbed = by_treatment(trials)
+        timed: dict[Treatment, dict[Unit, set[int]]] = {}
+        for trial in trials:
+            timed.setdefault(treatment(trial), {})[unit(trial)] = {block.round for block in trial.blocks}
+        for a, b in pairs(order.treatments(undisturbed)):
+            of_rounds = log_ratios(undisturbed[a], undisturbed[b])
+            if a.variant == b.variant or of_rounds:
+                both = sum(len(rounds & timed[b].get(where, set())) for where, rounds in timed[a].items())
+                yield Pair(*network, a, b), _paired(of_rounds, both)
+            else:
+                yield Pair(*network, a, b), _unpaired(undisturbed[a], undisturbed[b])
 
 
-def _unit(trial: Trial) -> Unit:
-    return Unit(trial.instance_id, trial.job, trial.generation)
+def _paired(of_rounds: Logs, both: int) -> Ratio:
+    pooled = over_units(of_rounds)
+    rounds = sum(map(len, of_rounds.values()))
+    return Ratio(pooled.mean, pooled.over, pooled.hosts, pooled.processes, rounds, both - rounds)
 
 
-def _ratio(logs: Logs, both: int) -> Ratio:
-    hosts: dict[str, list[float]] = {}
-    for unit, values in logs.items():
-        hosts.setdefault(unit.instance_id, []).append(fmean(values))
-    over: Over = "hosts" if len(hosts) >= ENOUGH_HOSTS else "processes"
-    rounds = sum(map(len, logs.values()))
-    units = list((hosts if over == "hosts" else logs).values())
-    return Ratio(_estimate(units), over, len(hosts), len(logs), rounds, both - rounds)
+def _unpaired(a: Blocks, b: Blocks) -> Ratio:
+    """Of a variant and a base that were timed one after the other: the difference of two independent means."""
+    of_a, of_b = over_units(logs(a)), over_units(logs(b))
+    over: Over = of_a.over if of_a.over == of_b.over else "processes"
+    rounds = min(sum(map(len, a.values())), sum(map(len, b.values())))
+    hosts, processes = min(of_a.hosts, of_b.hosts), min(of_a.processes, of_b.processes)
+    return Ratio(_difference(of_a.mean, of_b.mean), over, hosts, processes, rounds, None, paired=False)
 
 
 def _of_repeats(results: Results) -> Iterator[tuple[Pair, Ratio]]:
-    """Of a CSV: the repeats of one number are one unit."""
-    for (*machine, network, variant), mine in grouped(results.repeats, [*MACHINE, *FILE]):
-        speeds: dict[Lane, dict[int, float]] = {}
-        for row in mine.to_dict("records"):
-            speeds.setdefault(Lane(row["engine"], row["precision"]), {})[row["repeat"]] = row["throughput_img_s"]
-        for a, b in pairs(order.lanes(speeds)):
-            shared = sorted(speeds[a].keys() & speeds[b].keys())
-            units = [[log(speeds[a][repeat] / speeds[b][repeat])] for repeat in shared]
-            count = len(units)
-            yield (
-                Pair(Machine(*machine), network, variant, a, b),
-                Ratio(_estimate(units), "repeats", None, count, count, None),
-            )
+    """Of a CSV: the repeats of one number are one unit, of the same file; it does not tell when files took turns."""
+    for (*machine, network), of_network in grouped(results.repeats, [*MACHINE, "network"]):
+        speeds: dict[Treatment, dict[int, float]] = {}
+        for row in of_network.to_dict("records"):
+            key = Treatment(row["variant"], row["engine"], row["precision"])
+            speeds.setdefault(key, {})[row["repeat"]] = row["throughput_img_s"]
+        for a, b in pairs(order.treatments(speeds)):
+            yield Pair(Machine(*machine), network, a, b), _repeats(speeds[a], speeds[b], a.variant == b.variant)
+
+
+def _repeats(a: dict[int, float], b: dict[int, float], paired: bool) -> Ratio:
+    if paired:
+        units = [[log(a[repeat] / b[repeat])] for repeat in sorted(a.keys() & b.keys())]
+        return Ratio(_estimate(units), "repeats", None, len(units), len(units), None)
+    of_a, of_b = ([[log(speed)] for _, speed in sorted(speeds.items())] for speeds in (a, b))
+    count = min(len(of_a), len(of_b))
+    return Ratio(_difference(_estimate(of_a), _estimate(of_b)), "repeats", None, count, count, None, paired=False)
+
+
+def _difference(a: Estimate, b: Estimate) -> Estimate:
+    """Of independent means. Degrees of freedom: Welch and Satterthwaite's."""
+    mean = combined([a, replace(b, mean=-b.mean)])
+    return Estimate(a.mean - b.mean, hypot(a.error, b.error), mean.freedom)
 
 
 def _estimate(units: list[list[float]]) -> Estimate:

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp
+from math import log as log_of
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from sparsebench.analysis.order import LANES, ordered
+from sparsebench.bench.engines import ENGINES
 from sparsebench.contracts import Trial
-from sparsebench.statistics.intervals import estimate
+from sparsebench.statistics.hosts import over_hosts
+from sparsebench.store import Unreadable
 
 Row = dict[str, object]
 
@@ -63,6 +66,8 @@ CELLS: dict[str, str] = {
     "low_img_s": "float64",
     "high_img_s": "float64",
     "log_error": "float64",
+    "log_freedom": "float64",
+    "over": "str",
     "median_img_s": "float64",
     "processes": "int64",
     "blocks": "Int64",
@@ -73,9 +78,10 @@ CELLS: dict[str, str] = {
 }
 """Columns of ``Results.cells``.
 
-mean_img_s: geometric mean over the processes; low_img_s, high_img_s: its 95 % interval, and log_error the standard
-error of its log (all NaN where there is a single process). median_img_s: over the processes, as the study has it.
-blocks, disturbed_blocks: of all processes. supported_ops: the least.
+mean_img_s: geometric mean over the processes, in which each host weighs the same; low_img_s, high_img_s: its 95 %
+interval, log_error the standard error of its log (all NaN where there is a single process), log_freedom its degrees of
+freedom. over: what the units of the interval are, hosts or processes (statistics/hosts.py). median_img_s: over the
+processes, as the study has it. blocks, disturbed_blocks: of all processes. supported_ops: the least.
 """
 
 MISSING: dict[str, str] = {
@@ -85,12 +91,15 @@ MISSING: dict[str, str] = {
     "trials": "int64",
     "valid_trials": "int64",
     "detail": "str",
+    "disturbed_by": "str",
+    "disturbed_value": "float64",
 }
 """Columns of ``Results.missing``: one row a cell and reason.
 
 cpu_model: empty, and emulated NA, where no trial was begun or the host is unknown. trials: that gave no
 throughput for this reason (0: none was begun). valid_trials: of the same cell; 0 means that the cell has no
-throughput at all. detail: of the first such trial.
+throughput at all. detail: of the first such trial. disturbed_by: where all blocks were disturbed, the DisturbanceKind
+of most of them, and disturbed_value the median of it; empty and NaN otherwise.
 """
 
 REASONS: dict[str, str] = {
@@ -99,12 +108,14 @@ REASONS: dict[str, str] = {
     "disturbed": "something else took the CPU or the disk while it was timed, so it says nothing about the engine",
     "unchecked": "its output was not compared with ONNX Runtime's",
     "unidentified": "the store has no facts of the host, so its CPU is unknown",
+    "unreadable": "what the store has of it is damaged, or is not what its place says",
     "failed": "the trial, or a step of its instance, failed or ran out of time",
     "quota": "the account's quota had no room for the instance",
     "capacity": "no zone had such an instance",
     "unsupported": "no zone offers the instance type",
     "over_budget": "the run's budget did not pay for it",
     "interrupted": "its instances were taken away before it, again and again",
+    "not_begun": "it was planned, and no run has said yet what became of it",
 }
 
 
@@ -115,52 +126,87 @@ class Measured(NamedTuple):
     trial: Trial
 
 
+class OnMachine(NamedTuple):
+    """cells: as of Results.cells. missing: as of Results.missing, of cells without a number."""
+
+    machine: Machine
+    cells: pd.DataFrame
+    missing: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class Results:
     """Every valid throughput (columns: REPEATS), and everything else with its reason (columns: MISSING).
 
     trials: those whose output agrees, on known hosts, the disturbed ones among them; none where the results are from
-    a CSV.
+    a CSV. unreadable: objects of the store that were left out, whatever they should have been. notes: what is unusual
+    about how a CSV is written.
     """
 
     repeats: pd.DataFrame
     missing: pd.DataFrame
     trials: tuple[Measured, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row a cell (columns: CELLS)."""
         return table([_cell(key, mine) for key, mine in grouped(self.repeats, CELL)], CELLS)
 
-    def by_machine(self) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-        """The cells of each machine that has one, and what is missing there: no valid trial, one row a cell.
+    def by_machine(self) -> list[OnMachine]:
+        """Every machine with its cells, and what is missing there: no valid trial, one row a cell.
 
-        What was never begun is missing on every machine of its instance type.
+        What was never begun is missing on every machine of its instance type; a type of which nothing was begun is a
+        machine without a CPU.
         """
-        found = []
-        for _, cells in grouped(self.cells, MACHINE):
-            first, missing = cells.iloc[0], self.missing
-            here = missing["cpu_model"].isin([first["cpu_model"], ""])
-            mine = missing[(missing["instance_type"] == first["instance_type"]) & here & (missing["valid_trials"] == 0)]
-            found.append((cells.reset_index(drop=True), mine.drop_duplicates([*FILE, "engine", "precision"])))
-        return found
+        without = self.missing[self.missing["valid_trials"] == 0].drop_duplicates([*CELL])
+        cells = {Machine(*key): frame for key, frame in grouped(self.cells, MACHINE)}
+        lost = {
+            Machine(instance_type, cpu_model, bool(emulated is not pd.NA and emulated)): frame
+            for (instance_type, cpu_model, emulated), frame in grouped(without, MACHINE)
+        }
+        known = {*cells, *(machine for machine in lost if machine.cpu_model)}
+        types = {machine.instance_type for machine in known}
+        known |= {machine for machine in lost if machine.instance_type not in types}
+        listed = ordered(pd.DataFrame(known, columns=MACHINE)).itertuples(index=False, name=None)
+        parts = []
+        for machine in (Machine(*row) for row in listed):
+            never = Machine(machine.instance_type, "", False)
+            frames = [lost[key] for key in dict.fromkeys((machine, never)) if key in lost]
+            missing = ordered(pd.concat(frames)) if frames else without.iloc[:0]
+            here = cells.get(machine, self.cells.iloc[:0]).reset_index(drop=True)
+            parts.append(OnMachine(machine, here, missing.drop_duplicates([*FILE, "engine", "precision"])))
+        return parts
+
+    @property
+    def precision(self) -> str:
+        """Of the only lane that there is."""
+        (precision,) = {*self.repeats["precision"], *self.missing["precision"]}
+        return str(precision)
 
     @property
     def lanes(self) -> list[str]:
         """The lanes that have results; the first is the one that figures and the headline use."""
-        return [lane for lane in LANES if lane in set(self.repeats["precision"])]
+        measured = set(self.repeats["precision"])
+        return [lane for lane in LANES if lane in measured]
 
     def lane(self, precision: str) -> Results:
         """The results of one lane. Lanes are never mixed in a figure or a mean."""
         return Results(
             self.repeats[self.repeats["precision"] == precision].reset_index(drop=True),
             self.missing[self.missing["precision"] == precision].reset_index(drop=True),
-            tuple(one for one in self.trials if one.trial.cell.precision == precision),
+            tuple(measured for measured in self.trials if measured.trial.cell.precision == precision),
         )
 
 
 def _cell(key: tuple[object, ...], repeats: pd.DataFrame) -> Row:
-    log = estimate([[value] for value in np.log(repeats["throughput_img_s"])])
+    hosts = repeats["host"].astype(object).where(repeats["host"].notna(), "").tolist()  # a CSV does not tell
+    units: dict[str, list[list[float]]] = {}
+    for host, throughput in zip(hosts, repeats["throughput_img_s"], strict=True):
+        units.setdefault(host, []).append([log_of(throughput)])
+    pooled = over_hosts(units)
+    log = pooled.mean
     known = np.isfinite(log.error)
     low, high = log.interval()
     return {
@@ -169,6 +215,8 @@ def _cell(key: tuple[object, ...], repeats: pd.DataFrame) -> Row:
         "low_img_s": exp(low) if known else np.nan,
         "high_img_s": exp(high) if known else np.nan,
         "log_error": log.error if known else np.nan,
+        "log_freedom": log.freedom,
+        "over": pooled.over,
         "median_img_s": repeats["throughput_img_s"].median(),
         "processes": len(repeats),
         "blocks": repeats["blocks"].sum(min_count=1),
@@ -179,14 +227,20 @@ def _cell(key: tuple[object, ...], repeats: pd.DataFrame) -> Row:
     }
 
 
+def is_tool(engine: str) -> bool:
+    """Whether it only times another engine's network in a way of its own, so that nobody would take it for serving."""
+    return engine in ENGINES and ENGINES[engine].times is not None
+
+
 def grouped(frame: pd.DataFrame, columns: list[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
     """The rows that share these columns, in the order in which they come."""
-    return list(frame.groupby(columns, sort=False))  # type: ignore[arg-type]
+    return list(frame.groupby(columns, sort=False, dropna=False))
 
 
-def on_machine(frame: pd.DataFrame, machine: Any) -> pd.DataFrame:
-    """The rows of one machine. machine: a row with the MACHINE columns."""
-    return frame[(frame[MACHINE] == pd.Series({name: machine[name] for name in MACHINE})).all(axis=1)]
+def on_machine(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:
+    """The rows of one machine."""
+    here = frame["instance_type"] == machine.instance_type
+    return frame[here & (frame["cpu_model"] == machine.cpu_model) & (frame["emulated"] == machine.emulated)]
 
 
 def table(rows: Sequence[Row], columns: dict[str, str]) -> pd.DataFrame:

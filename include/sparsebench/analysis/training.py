@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import yaml
 
-from sparsebench.errors import BadInput
-from sparsebench.sparsify import gmp
-from sparsebench.sparsify.results import Mask, Score, Sensitivity, TrainingRecord
+from sparsebench.contracts import Mask, Score, Sensitivity, TrainingRecord
 
 MASKS: tuple[Mask, ...] = ("magnitude", "random")
 """In the order in which they are shown: first as the pruner prunes, then as the study's graphs did."""
+
+
+_GRADUAL = ("!GMPruningModifier", "!MagnitudePruningModifier")
+"""The tags of SparseML's modifiers that prune step by step."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,35 @@ def phases(record: TrainingRecord) -> tuple[Phase, ...]:
     """What a training did when, by its recipe: one phase where it prunes nothing, three where it prunes gradually."""
     end = float(record.curve[-1].total)
     try:
-        modifiers = gmp.parse(record.recipe)
-    except BadInput:  # a curve can be drawn all the same
+        pruning = _gradual_pruning(record.recipe)
+        first = min((float(fields.get("start_epoch", 0)) for fields in pruning), default=0.0)
+        last = max((float(fields.get("end_epoch", end)) for fields in pruning), default=end)
+    except (yaml.YAMLError, ValueError):  # a curve can be drawn all the same
         return ()
-    pruning = [fields for name, fields in modifiers if name in gmp.MAGNITUDE]
     if not pruning:
         return (Phase("train", 0, end),)
-    first = min(float(fields.get("start_epoch", 0)) for fields in pruning)
-    last = max(float(fields.get("end_epoch", end)) for fields in pruning)
     every = (Phase("stabilise", 0, first), Phase("prune", first, last), Phase("fine-tune", last, end))
     return tuple(phase for phase in every if phase.end > phase.start)
+
+
+def _gradual_pruning(recipe: str) -> list[dict[str, str]]:
+    """The fields, as text, of each modifier of a recipe that prunes step by step. Nothing in it is constructed.
+
+    Raises:
+        YAMLError, ValueError: text that is no recipe.
+    """
+    modifiers = _mapping(yaml.compose(recipe, Loader=yaml.SafeLoader)).get("modifiers")
+    if not isinstance(modifiers, yaml.SequenceNode):
+        raise ValueError("a recipe is a list of modifiers")
+    return [
+        {name: node.value for name, node in _mapping(modifier).items() if isinstance(node, yaml.ScalarNode)}
+        for modifier in modifiers.value
+        if modifier.tag in _GRADUAL
+    ]
+
+
+def _mapping(node: Any) -> dict[str, Any]:
+    return {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
 
 
 def curve(record: TrainingRecord) -> pd.DataFrame:

@@ -3,52 +3,66 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from statistics import median
 
-from sparsebench.analysis.disturbance import kind
 from sparsebench.analysis.results import CELL, MACHINE, MISSING, REPEATS, Machine, Measured, Results, Row, table
-from sparsebench.contracts import Block, Cell, Collection, HostFacts, Trial
+from sparsebench.contracts import BenchRequest, Cell, Collection, HostFacts, Trial
+from sparsebench.fleet.plan import cells
+from sparsebench.store import Unreadable
 
 Key = tuple[object, ...]
 
-MIN_BLOCKS = 6
-"""Undisturbed ones of a cell, where others were disturbed: a distribution-free 95 % interval of a median needs six."""
 
-
-def from_trials(trials: Sequence[Trial], hosts: Sequence[HostFacts], collections: Sequence[Collection] = ()) -> Results:
+def from_trials(
+    trials: Sequence[Trial],
+    hosts: Sequence[HostFacts],
+    collections: Sequence[Collection] = (),
+    requests: Sequence[BenchRequest] = (),
+    unreadable: Sequence[Unreadable] = (),
+) -> Results:
     """The results of a night's trials.
 
     A throughput enters when its trial was measured, its output agrees with the reference, its host is known, and a
-    block of it is undisturbed. A cell of which one trial disagreed is invalid on that machine as a whole: whichever
-    of its processes was right, it is not ranked. A cell of which fewer than MIN_BLOCKS blocks are left because
-    others were disturbed is disturbed as a whole: it would tell of the disturbance, not of the engine.
+    block of it is undisturbed; how few blocks it stands on is what its interval says. A cell of which one trial
+    disagreed is invalid on that machine as a whole: whichever of its processes was right, it is not ranked. Whatever a
+    request asks for has a throughput, or is missing with its reason; a trial that cannot be read is missing too.
     """
     known = machines(hosts)
     judged = [_judge(trial, known.get((trial.cell.instance_type, trial.instance_id))) for trial in _sorted(trials)]
-    invalid = {one.key for one in judged if one.reason == "invalid"}
-    judged = [one for one in judged if one.reason or one.key not in invalid]
-    _refuse_disturbed_cells(judged)
+    invalid = {verdict.key for verdict in judged if verdict.reason == "invalid"}
+    judged = [verdict for verdict in judged if verdict.reason or verdict.key not in invalid]
 
-    valid = [one for one in judged if not one.reason]
-    valid_trials = Counter(one.key for one in valid)
-    refused = [one for one in judged if one.reason]
-    lost = Counter((one.key, one.reason) for one in refused)
-    first = {(one.key, one.reason): one for one in reversed(refused)}
+    valid = [verdict for verdict in judged if not verdict.reason]
+    valid_trials = Counter(verdict.key for verdict in valid)
+    refused: dict[tuple[Key, str], list[_Judged]] = {}
+    for verdict in judged:
+        if verdict.reason:
+            refused.setdefault((verdict.key, verdict.reason), []).append(verdict)
     missing: list[Row] = [
         {
-            **one.identity,
-            "reason": one.reason,
-            "detail": one.detail,
-            "trials": lost[key],
-            "valid_trials": valid_trials[one.key],
+            **lost[0].identity,
+            "reason": reason,
+            "detail": lost[0].detail,
+            "trials": len(lost),
+            "valid_trials": valid_trials[key],
+            **_disturbance(verdict.trial for verdict in lost),
         }
-        for key, one in first.items()
+        for (key, reason), lost in refused.items()
     ]
+    damaged = _unreadable(unreadable, Counter(verdict.trial.cell for verdict in valid))
+    begun = {trial.cell for trial in trials} | set(damaged)
     return Results(
         table(_repeats(valid, judged), REPEATS),
-        table([*missing, *_never_begun(trials, collections)], MISSING),
-        tuple(Measured(one.machine, one.trial) for one in judged if one.machine and one.reason in ("", "disturbed")),
+        table([*missing, *damaged.values(), *_never_begun(begun, collections, requests)], MISSING),
+        tuple(
+            Measured(verdict.machine, verdict.trial)
+            for verdict in judged
+            if verdict.machine and verdict.reason in ("", "disturbed")
+        ),
+        tuple(unreadable),
     )
 
 
@@ -102,51 +116,46 @@ def _refusal(trial: Trial, machine: Machine | None) -> tuple[str, str]:
     if machine is None:
         return "unidentified", f"no host facts of {trial.instance_id}"
     if all(block.disturbed for block in trial.blocks):
-        return "disturbed", _how_disturbed(trial.blocks)
+        return "disturbed", ""
     return "", ""
 
 
-def _refuse_disturbed_cells(judged: Sequence[_Judged]) -> None:
-    cells: dict[Key, list[_Judged]] = {}
-    for one in judged:
-        if one.reason in ("", "disturbed"):
-            cells.setdefault(one.key, []).append(one)
-    for cell in cells.values():
-        blocks = [block for one in cell for block in one.trial.blocks]
-        undisturbed = sum(not block.disturbed for block in blocks)
-        if undisturbed < min(MIN_BLOCKS, len(blocks)):
-            for one in cell:
-                one.reason = "disturbed"
-                one.detail = f"{_how_disturbed(blocks)}; {undisturbed} undisturbed ones are too few"
-
-
-def _how_disturbed(blocks: Sequence[Block]) -> str:
-    disturbed = [block for block in blocks if block.disturbed]
-    most = Counter(kind(reason) for block in disturbed for reason in block.interference.reasons).most_common(1)[0][0]
-    return f"{len(disturbed)} of {len(blocks)} blocks, most of them because {most}"
+def _disturbance(trials: Iterable[Trial]) -> Row:
+    """What disturbed most of the blocks of trials, and how much of it there was."""
+    every = [of for trial in trials for block in trial.blocks for of in block.interference.disturbances]
+    if not every:
+        return {"disturbed_by": "", "disturbed_value": None}
+    kind = Counter(disturbance.kind for disturbance in every).most_common(1)[0][0]
+    return {"disturbed_by": kind, "disturbed_value": median(of.value for of in every if of.kind == kind)}
 
 
 def _repeats(valid: Sequence[_Judged], judged: Sequence[_Judged]) -> list[Row]:
     numbers = _generation_numbers(judged)
     return [
-        {**one.identity, "repeat": numbers[_file(one)][_generation(one.trial)], **_measurements(one.trial)}
-        for one in valid
+        {
+            **verdict.identity,
+            "repeat": numbers[_network(verdict)][_generation(verdict.trial)],
+            **_measurements(verdict.trial),
+        }
+        for verdict in valid
     ]
 
 
 def _generation_numbers(judged: Iterable[_Judged]) -> dict[Key, dict[Key, int]]:
-    """Numbers from 0, for each network's variant on each machine: the same for all lanes."""
-    found: dict[Key, set[Key]] = {}
-    for one in judged:
-        found.setdefault(_file(one), set()).add(_generation(one.trial))
+    """Numbers from 0, for each network on each machine: the same for all lanes, and where the generations hold all of
+    its variants, for all of those."""
+    generations: dict[Key, set[Key]] = {}
+    for verdict in judged:
+        generations.setdefault(_network(verdict), set()).add(_generation(verdict.trial))
     return {
-        file: {generation: number for number, generation in enumerate(sorted(generations))}  # type: ignore[type-var]
-        for file, generations in found.items()
+        network: {generation: number for number, generation in enumerate(sorted(of_network))}
+        for network, of_network in generations.items()
     }
 
 
-def _file(one: _Judged) -> Key:
-    return one.machine, one.trial.cell.network, one.trial.cell.variant
+def _network(verdict: _Judged) -> Key:
+    trial = verdict.trial
+    return verdict.machine, trial.cell.network, "" if trial.variants else trial.cell.variant
 
 
 def _generation(trial: Trial) -> Key:
@@ -169,18 +178,44 @@ def _measurements(trial: Trial) -> Row:
     }
 
 
-def _never_begun(trials: Sequence[Trial], collections: Sequence[Collection]) -> list[Row]:
-    """What a run was to measure, and of which the night has no trial at all."""
-    begun = {trial.cell for trial in trials}
-    planned = {
-        miss.cell: miss
-        for collection in sorted(collections, key=lambda collection: collection.run_id)
-        for miss in collection.missing
-        if miss.cell not in begun
+def _unreadable(unreadable: Iterable[Unreadable], valid: Mapping[Cell, int]) -> dict[Cell, Row]:
+    """What is missing because its trials are damaged or false, by the cell that their place names."""
+    lost: dict[Cell, list[Unreadable]] = {}
+    for damaged in unreadable:
+        match damaged.path.split("/"):
+            case ["nights", _, "trials", instance_type, key, _] if cell := Cell.at(instance_type, key):
+                lost.setdefault(cell, []).append(damaged)
+    return {
+        cell: {
+            **_identity(cell, None),
+            "reason": "unreadable",
+            "trials": len(trials),
+            "valid_trials": valid.get(cell, 0),
+            "detail": f"{trials[0].path}: {trials[0].reason}",
+            "disturbed_by": "",
+        }
+        for cell, trials in lost.items()
     }
+
+
+def _never_begun(
+    begun: AbstractSet[Cell], collections: Sequence[Collection], requests: Sequence[BenchRequest]
+) -> list[Row]:
+    """What was to be measured, and of which the night has no trial at all."""
+    planned = {cell: ("not_begun", "") for request in requests for cell in cells(request)}
+    for collection in sorted(collections, key=lambda collection: collection.run_id):
+        planned |= {miss.cell: (miss.reason, miss.detail) for miss in collection.missing}
     return [
-        {**_identity(cell, None), "reason": miss.reason, "trials": 0, "valid_trials": 0, "detail": miss.detail}
-        for cell, miss in planned.items()
+        {
+            **_identity(cell, None),
+            "reason": reason,
+            "trials": 0,
+            "valid_trials": 0,
+            "detail": detail,
+            "disturbed_by": "",
+        }
+        for cell, (reason, detail) in planned.items()
+        if cell not in begun
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from datetime import UTC, datetime
@@ -15,16 +14,17 @@ from rich.console import Console
 
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.host import host_facts
-from sparsebench.bench.onnx_header import read_header
+from sparsebench.bench.network_file import NetworkFile, read_network
 from sparsebench.bench.runner import run as run_request
 from sparsebench.bench.runner import silence_s
-from sparsebench.bench.terminal import live, table
+from sparsebench.bench.terminal import busy, live, table, without_reference
 from sparsebench.catalog import check, protocols
-from sparsebench.contracts import ArtifactRef, BenchRequest, Trial
+from sparsebench.contracts import ArtifactRef, BenchRequest, Protocol, Trial
 from sparsebench.errors import BadInput
 from sparsebench.instance.attend import attend
 from sparsebench.instance.exits import exit_codes
 from sparsebench.instance.switch import MOMENT, UNTIL
+from sparsebench.statistics.pairs import by_treatment
 from sparsebench.store import Store
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -49,61 +49,80 @@ def run(
 
 @app.command()
 def model(
-    file: Annotated[Path, typer.Argument(help="ONNX file of a classifier")],
+    file: Annotated[Path, typer.Argument(help="ONNX file")],
     protocol: Annotated[str, typer.Option(help="how to measure")] = "quick",
     engines: Annotated[str, typer.Option(help="names, with commas between")] = ",".join(ENGINES),
     precisions: Annotated[str, typer.Option(help="f32, native, or both with a comma; default: the protocol's")] = "",
+    axis: Annotated[
+        list[str] | None, typer.Option(help="size of a free axis of an input: NAME=SIZE, or INPUT.PLACE=SIZE")
+    ] = None,
 ) -> None:
-    """Measure any ONNX classifier with all engines on this machine."""
+    """Measure any ONNX network with all engines on this machine."""
     console = Console()
     with exit_codes(1), TemporaryDirectory(prefix="sparsebench-") as folder:
+        how, engine_names = _how(protocol, precisions), _engines(engines)
+        network = read_network(file, axis or ())
         host = host_facts()
         store = Store(Path(folder).as_uri())
-        request = _request_for(file, protocol, engines, precisions, host.instance_type, store)
-        console.print(f"{host.cpu_model}, {host.physical_cores} cores, {file.name}", highlight=False)
-        with live(console) as audience:
+        request = _request_for(network, how, engine_names, host.instance_type, store)
+        console.print(f"{host.cpu_model}, {host.physical_cores} cores, {file.name}", highlight=False, markup=False)
+        console.print(f"it takes {network.inputs}", highlight=False, markup=False)
+        with live(console, network.label) as audience:
             run_request(store, request, host, audience)
         trials = store.trials(request.night)
-        console.print(
-            table(trials, f"{file.name}, {_scenario(trials)}, {host.physical_cores} threads, protocol {protocol}")
-        )
+        if reason := without_reference(trials):
+            raise BadInput(f"{file}: {reason}")
+        scenario = f"{_scenario(trials)}, {host.threads} threads, protocol {protocol}"
+        console.print(table(trials, f"{file.name} ({network.label}), {scenario}"))
         if not any(trial.status == "measured" for trial in trials):
             raise BadInput(f"{file}: no engine could measure it; the reasons are in the table")
+        reason = busy(trials)
+        if not by_treatment(trials):
+            raise BadInput(f"{file}: no number: {reason or 'every block was disturbed'}")
+        if reason:
+            console.print(reason, style="yellow", highlight=False, markup=False)
 
 
 def _scenario(trials: list[Trial]) -> str:
-    return "batch 1" if all(trial.batch == 1 for trial in trials) else "throughput scenario"
+    batches = {trial.batch for trial in trials if trial.status == "measured"} or {1}
+    return f"batch {batches.pop()}" if len(batches) == 1 else "throughput scenario"
+
+
+def _how(protocol: str, precisions: str) -> Protocol:
+    (name,) = check("protocol", (protocol,), protocols())
+    chosen = protocols()[name]
+    lanes = check("precisions", _names(precisions), ("f32", "native")) or chosen.precisions
+    return chosen.model_copy(update={"precisions": lanes})
+
+
+def _engines(text: str) -> tuple[str, ...]:
+    names = check("engines", _names(text), ENGINES)
+    if not names:
+        raise BadInput(f"engines: {text!r} names none; known are {', '.join(ENGINES)}")
+    return names
 
 
 def _request_for(
-    file: Path, protocol: str, engines: str, precisions: str, instance_type: str, store: Store
+    network: NetworkFile, how: Protocol, engines: tuple[str, ...], instance_type: str, store: Store
 ) -> BenchRequest:
-    """A request for one file, whose content is put into the store.
-
-    Raises:
-        BadInput: a name that the catalog lacks, or a file that is no ONNX classifier.
-    """
-    (protocol_name,) = check("protocol", (protocol,), protocols())
-    chosen = protocols()[protocol_name]
-    lanes = check("precisions", _names(precisions), ("f32", "native")) or chosen.precisions
-    engine_names = check("engines", _names(engines), ENGINES)
-    if not engine_names:
-        raise BadInput(f"engines: {engines!r} names none; known are {', '.join(ENGINES)}")
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"file: cannot read {file}: {error.strerror}") from error
-    shape = read_header(data, str(file)).image_shape()
-    artifact = store.put_artifact(data)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
+    """A request for one network, whose file is put into the store."""
+    artifact = store.put_artifact(network.data)
+    picture = network.inputs.picture
     return BenchRequest(
         job="model",
         night=datetime.now(UTC).date().isoformat(),
         manifest=artifact,  # nothing else is frozen here
         instance_type=instance_type,
-        protocol=chosen.model_copy(update={"precisions": lanes}),
-        models=(ArtifactRef(network=name, variant="base", artifact=artifact, input_shape=shape),),
-        engines=engine_names,
+        protocol=how,
+        models=(
+            ArtifactRef(
+                network=network.name,
+                variant="base",
+                artifact=artifact,
+                input_shape=picture.shape if picture else (0, 0, 0),
+            ),
+        ),
+        engines=engines,
         seed=0,
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from sparsebench.bench.cores import usable_cores
 from sparsebench.contracts import HostFacts
 from sparsebench.instance.imds import metadata
 
@@ -28,7 +29,7 @@ class Identity:
 
 def host_facts() -> HostFacts:
     """This machine's. Cores are those that this process may use."""
-    instance = identity()
+    instance, usable = identity(), usable_cores()
     cpus = sorted(os.sched_getaffinity(0))
     model, flags = parse_cpuinfo(Path("/proc/cpuinfo").read_text())
     frequency = psutil.cpu_freq()
@@ -46,7 +47,11 @@ def host_facts() -> HostFacts:
         kernel=platform.release(),
         os=platform.freedesktop_os_release().get("PRETTY_NAME", platform.system()),
         python=platform.python_version(),
-        versions={package: found for package in PACKAGES if (found := _version(package))},
+        versions={package: number for package in PACKAGES if (number := _version(package))},
+        cpus=usable.cpus,
+        threads=usable.threads,
+        quota_cores=usable.quota,
+        numa_nodes=usable.nodes,
     )
 
 
@@ -71,12 +76,12 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
 
 def caches(folder: Path) -> dict[str, int]:
     """Bytes by level, of a CPU's cache folder in /sys: L1d, L1i, L2, L3."""
-    found = {}
+    sizes = {}
     for index in sorted(folder.glob("index*")):
         level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
         suffix = {"Data": "d", "Instruction": "i"}.get(kind, "")
-        found[f"L{level}{suffix}"] = int(size.removesuffix("K")) * 1024
-    return found
+        sizes[f"L{level}{suffix}"] = int(size.removesuffix("K")) * 1024
+    return sizes
 
 
 def physical_cores(folder: Path, cpus: list[int]) -> int:

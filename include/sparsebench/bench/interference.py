@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
@@ -11,6 +12,7 @@ from time import perf_counter, process_time
 from sparsebench.contracts import Interference
 
 CPUS = Path("/sys/devices/system/cpu")
+TASKS = Path("/proc/self/task")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -26,24 +28,26 @@ class Watch:
 
         def passed(name: str) -> float | None:
             old, new = getattr(before, name), getattr(after, name)
-            return None if old is None or new is None else new - old
+            return None if old is None or new is None else max(0, new - old)  # some kernels' counters step back
 
         def count(name: str) -> int | None:
-            found = passed(name)
-            return None if found is None else int(found)
+            number = passed(name)
+            return None if number is None else int(number)
 
-        busy, steal, waited = passed("busy_s"), passed("steal_s"), passed("pressure_s")
+        busy, steal, pressure = passed("busy_s"), passed("steal_s"), passed("pressure_s")
+        waited = passed("waited_s")
         own = after.own_cpu_s - before.own_cpu_s
         return Interference(
             foreign_cores=None if busy is None else max(0.0, busy - own) / elapsed,
             stolen_cores=None if steal is None else steal / elapsed,
-            pressure=None if waited is None else waited / elapsed,
+            pressure=None if pressure is None else pressure / elapsed,
             frequency_mhz=_frequency_mhz(),
             throttled=count("throttled"),
             major_faults=count("major_faults"),
             minor_faults=count("minor_faults"),
             swapped_pages=count("swapped_pages"),
             preemptions=count("preemptions"),
+            waited_cores=None if waited is None else max(0.0, waited) / elapsed,
         )
 
 
@@ -61,11 +65,12 @@ class _Reading:
     major_faults: int
     minor_faults: int
     preemptions: int
+    waited_s: float | None
 
     @classmethod
     def now(cls) -> _Reading:
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        busy_s, steal_s = _cpu_times(_read("/proc/stat"))
+        busy_s, steal_s = _cpu_times(_read("/proc/stat"), os.sched_getaffinity(0))
         return cls(
             clock=perf_counter(),
             own_cpu_s=process_time(),
@@ -77,6 +82,7 @@ class _Reading:
             major_faults=usage.ru_majflt,
             minor_faults=usage.ru_minflt,
             preemptions=usage.ru_nivcsw,
+            waited_s=_waited(TASKS),
         )
 
 
@@ -87,13 +93,29 @@ def _read(path: str) -> str:
         return ""
 
 
-def _cpu_times(stat: str) -> tuple[float | None, float | None]:
-    """Seconds of all CPUs that were busy, and that were stolen, of /proc/stat."""
-    first = stat.partition("\n")[0].split()
-    if len(first) < 9:
+def _cpu_times(stat: str, cpus: Collection[int]) -> tuple[float | None, float | None]:
+    """Seconds that these CPUs were busy, and that were stolen of them, of /proc/stat: what goes on on a CPU that this
+    process may not use takes nothing from it."""
+    names = {f"cpu{cpu}" for cpu in cpus}
+    rows = [words for line in stat.splitlines() if (words := line.split()) and words[0] in names and len(words) >= 9]
+    if len(rows) < len(names):
         return None, None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(ticks) / TICKS_PER_S for ticks in first[1:9])
-    return user + nice + system + irq + softirq, steal
+    busy = steal = 0.0
+    for row in rows:
+        user, nice, system, _idle, _iowait, irq, softirq, stolen = (int(ticks) / TICKS_PER_S for ticks in row[1:9])
+        busy += user + nice + system + irq + softirq
+        steal += stolen
+    return busy, steal
+
+
+def _waited(tasks: Path) -> float | None:
+    """Seconds that the threads of this process were ready to run and had no CPU, in nanoseconds from the scheduler."""
+    waited, threads = 0, 0
+    for file in tasks.glob("[0-9]*/schedstat"):
+        words = _read(str(file)).split()
+        if len(words) == 3:
+            waited, threads = waited + int(words[1]), threads + 1
+    return waited / 1e9 if threads else None
 
 
 def _pressure(text: str) -> float | None:
@@ -107,8 +129,8 @@ def _pressure(text: str) -> float | None:
 def _swapped(vmstat: str) -> int | None:
     """Pages swapped in and out, of /proc/vmstat."""
     counts = dict(line.split() for line in vmstat.splitlines())
-    found = [int(counts[name]) for name in ("pswpin", "pswpout") if name in counts]
-    return sum(found) if found else None
+    pages = [int(counts[name]) for name in ("pswpin", "pswpout") if name in counts]
+    return sum(pages) if pages else None
 
 
 def _throttled(cpus: Path) -> int | None:

@@ -3,62 +3,129 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from sparsebench.bench.filetype import damage, other_kind
+from sparsebench.bench.graphs import constants, graphs, integer_range
 from sparsebench.errors import BadInput
+
+ELEMENTS = {
+    "FLOAT": "float32",
+    "FLOAT16": "float16",
+    "DOUBLE": "float64",
+    "UINT8": "uint8",
+    "UINT16": "uint16",
+    "UINT32": "uint32",
+    "UINT64": "uint64",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "BOOL": "bool",
+}
+"""ONNX's names of the types of elements that a network can be fed, as numpy calls them."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or an output.
+
+    Attributes:
+        kind: of its elements, as numpy calls it; where numpy has none, ONNX's name; "" where it is no tensor.
+        shape: a dimension that is not fixed is its name, or "?"; None: not told at all.
+        range: the smallest and the largest whole number that it may have, where the graph says so.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int | str, ...] | None
+    range: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class OnnxHeader:
     ir_version: int
     opset: int
-    inputs: tuple[tuple[str, tuple[int | str, ...]], ...]
-    """Name and shape; a dimension that is not fixed is its name, or "?"."""
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of the one image that a classifier takes.
+        """Channels, height, width of the one image that a classifier of the catalog takes.
 
         Raises:
             BadInput: it takes something else.
         """
         expected = "expected one input [batch, channels, height, width], the batch free or 1, the others fixed"
         if len(self.inputs) != 1:
-            raise BadInput(f"inputs of the network: {[name for name, _ in self.inputs]}; {expected}")
-        name, shape = self.inputs[0]
-        match shape:
+            raise BadInput(f"inputs of the network: {[tensor.name for tensor in self.inputs]}; {expected}")
+        match self.inputs[0].shape:
             case (1 | str(), int(channels), int(height), int(width)):
                 return channels, height, width
-        raise BadInput(f"input {name!r} has shape {list(shape)}; {expected}")
+        name, shape = self.inputs[0].name, self.inputs[0].shape
+        raise BadInput(f"input {name!r} has shape {list(shape or ())}; {expected}")
 
 
 def read_header(data: bytes, origin: str) -> OnnxHeader:
     """The header of an ONNX file's bytes. ``origin`` names the file in an error.
 
     Raises:
-        BadInput: it is no ONNX network, or its weights lie in other files.
+        BadInput: it is no ONNX network, and what it is instead; or its weights lie in other files.
     """
     # Here, so that the control environment can list the engines without having onnx.
     import onnx
     from google.protobuf.message import DecodeError
 
+    if kind := other_kind(data):
+        raise BadInput(f"{origin}: not an ONNX file: {kind}")
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise BadInput(f"{origin}: not an ONNX file: {error}") from error
+        raise BadInput(f"{origin}: not an ONNX file: {damage(data)}") from error
     if not model.graph.node:
         raise BadInput(f"{origin}: not an ONNX network: it has no nodes")
+    outside = {
+        entry.value
+        for tensor in (*constants(model.graph).values(), *(of.values for of in _sparse(model.graph)))
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    if outside:
+        raise BadInput(
+            f"{origin}: its weights lie in other files ({', '.join(sorted(outside)[:3])}); expected one file that "
+            "holds them, which onnx.save writes of what onnx.load has read, up to 2 GB"
+        )
     weights = {tensor.name for tensor in model.graph.initializer}
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise BadInput(f"{origin}: its weights lie in other files; expected one file that holds them")
     return OnnxHeader(
         ir_version=model.ir_version,
         opset=max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0),
-        inputs=tuple(
-            (entry.name, tuple(_dimension(d) for d in entry.type.tensor_type.shape.dim))
-            for entry in model.graph.input
-            if entry.name not in weights  # IR 3 listed them among the inputs
-        ),
+        # IR 3 listed weights among the inputs.
+        inputs=tuple(_info(entry, model.graph) for entry in model.graph.input if entry.name not in weights),
+        outputs=tuple(_info(entry) for entry in model.graph.output),
     )
 
 
-def _dimension(dimension) -> int | str:  # type: ignore[no-untyped-def]  # generated by protobuf
-    return dimension.dim_value if dimension.HasField("dim_value") else dimension.dim_param or "?"
+def _sparse(graph: Any) -> list[Any]:  # generated by protobuf
+    return [tensor for part in graphs(graph) for tensor in part.sparse_initializer]
+
+
+def _info(entry: Any, graph: Any = None) -> TensorInfo:  # generated by protobuf
+    from onnx import TensorProto
+
+    if not entry.type.HasField("tensor_type"):
+        return TensorInfo(entry.name, "", None)
+    of = entry.type.tensor_type
+    try:
+        name = TensorProto.DataType.Name(of.elem_type)
+    except ValueError:  # of a newer version of ONNX
+        name = f"type {of.elem_type}"
+    kind = ELEMENTS.get(name, name.lower())
+    shape = tuple(_dimension(d) for d in of.shape.dim) if of.HasField("shape") else None
+    whole = graph is not None and kind.startswith(("int", "uint"))
+    return TensorInfo(entry.name, kind, shape, integer_range(graph, entry.name) if whole else None)
+
+
+def _dimension(dimension: Any) -> int | str:  # generated by protobuf
+    if dimension.HasField("dim_value") and dimension.dim_value > 0:
+        return dimension.dim_value
+    return dimension.dim_param or "?"

@@ -1,99 +1,193 @@
-"""When a network's variant has been measured enough, decided from its trials alone: a job that is started again
+"""What a job measures next, and when it ends: decided from its trials alone, so that a job that is started again
 decides as the one that was interrupted would have.
+
+All networks share the job's budget. First every network gets the generations that a verdict needs, in turns; then the
+next one goes to the network whose widest interval is furthest from the target.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
 
 from sparsebench.contracts import Protocol, Trial
 from sparsebench.statistics.design import Cost, rounds_per_process, spread
 from sparsebench.statistics.intervals import estimate, half_width
-from sparsebench.statistics.pairs import Lane, Logs, by_lane, lane, log_ratios, logs, pairs
+from sparsebench.statistics.pairs import Logs, Treatment, Unit, by_treatment, log_ratios, logs, pairs, treatment, unit
 
 MAX_FAILURES = 2
-"""Processes of one engine and precision that may fail before it is given up."""
+"""Processes of one treatment that may fail before it is given up."""
+
+Networks = Mapping[str, Sequence[Treatment]]
+"""What a job is to measure, by network, in the order in which it was asked for."""
 
 
-def open_lanes(lanes: Sequence[Lane], trials: Sequence[Trial]) -> list[Lane]:
-    """Those that are worth another process: an engine that is absent, or disagrees, stays so."""
-    given_up = {lane(trial) for trial in trials if trial.status in ("absent", "invalid")}
-    failures = Counter(lane(trial) for trial in trials if trial.status == "failed")
-    return [one for one in lanes if one not in given_up and failures[one] < MAX_FAILURES]
+@dataclass(frozen=True)
+class Step:
+    """The next generation: of which network, and how many rounds it is to have."""
+
+    network: str
+    rounds: int
 
 
-def next_rounds(trials: Sequence[Trial], lanes: Sequence[Lane], protocol: Protocol) -> int | None:
-    """How many undisturbed rounds the next generation is to have; None when there is to be none.
+def job_budget_s(networks: Networks, protocol: Protocol) -> float:
+    """The protocol's budget is that of a file; the job's is that of all its files together."""
+    return protocol.budget_s * sum(len({one.variant for one in treatments}) for treatments in networks.values())
+
+
+def of_network(trials: Sequence[Trial], network: str) -> list[Trial]:
+    return [trial for trial in trials if trial.cell.network == network]
+
+
+def open_treatments(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> list[Treatment]:
+    """Those that are worth another process: an engine that is absent, or disagrees, stays so.
+
+    trials: of the network, by this job.
+    """
+    given_up = {treatment(trial) for trial in trials if trial.status in ("absent", "invalid")}
+    failures = Counter(treatment(trial) for trial in trials if trial.status == "failed")
+    return [one for one in treatments if one not in given_up and failures[one] < MAX_FAILURES]
+
+
+def next_step(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -> Step | None:
+    """The generation that decides most for its time; None when all is known well enough, or nothing is affordable.
+
+    The first generation of a network is affordable whatever the budget.
 
     Args:
-        trials: of the network's variant so far, by this job.
-        lanes: that were asked for.
+        trials: of this job so far.
     """
-    generations = len({trial.generation for trial in trials})
-    wanted = open_lanes(lanes, trials)
-    if not wanted or generations >= protocol.max_processes:
-        return None
-    # An interrupted job may have kept only some of a generation's trials.
-    processes = min(sum(lane(trial) == one for trial in trials) for one in wanted)
-    if processes < protocol.min_processes or protocol.target is None:
-        rounds = protocol.min_rounds
-    else:
-        compared = [list(found.values()) for found in series(trials, lanes).values()]
-        # A pair may have fewer processes than there were generations: one failed, or no round of it was undisturbed.
-        if all(len(u) >= protocol.min_processes and _half_width(u) <= protocol.target for u in compared):
-            return None
-        rounds = protocol.min_rounds
-        if spreads := [spread(units) for units in compared if len(units) > 1]:
-            rounds = rounds_per_process(
-                spreads, cost(trials), protocol.budget_s, protocol.min_rounds, protocol.max_rounds
-            )
-    if generations:
-        expected = cost(trials)
-        if machine_s(trials) + expected.generation + rounds * expected.round > protocol.budget_s:
-            return None
-    return rounds
+    left_s = job_budget_s(networks, protocol) - machine_s(trials)
+    wanted = [_Wanted.of(name, treatments, trials, protocol) for name, treatments in networks.items()]
+    for one in sorted((one for one in wanted if one is not None), key=lambda one: one.rank):
+        rounds = one.rounds(protocol)
+        if not one.trials or one.cost.generation + rounds * one.cost.round <= left_s:
+            return Step(one.network, rounds)
+    return None
 
 
-def series(trials: Sequence[Trial], lanes: Sequence[Lane]) -> dict[str, Logs]:
-    """What has to be known well enough: the log ratio of every pair, or the log throughput of what has no pair."""
-    blocks = by_lane(trials)
-    there = open_lanes(lanes, trials)
+@dataclass(frozen=True)
+class _Wanted:
+    """A network that another generation would help. rank: the lower, the more."""
+
+    network: str
+    trials: list[Trial]
+    series: list[list[list[float]]]
+    planned: bool
+    rank: tuple[int, float]
+    budget_s: float
+
+    @classmethod
+    def of(
+        cls, network: str, treatments: Sequence[Treatment], trials: Sequence[Trial], protocol: Protocol
+    ) -> _Wanted | None:
+        its = of_network(trials, network)
+        processes = processes_of(treatments, its)
+        if processes is None or _turns(treatments, its) >= protocol.max_processes:
+            return None
+        compared = [list(units.values()) for units in series(its, treatments).values()]
+        planned = processes < protocol.min_processes or protocol.target is None
+        if planned:
+            rank = (0, float(processes))
+        else:
+            # A pair may have fewer processes than there were generations: one failed, or all its rounds were disturbed.
+            width = max(_half_width(u) if len(u) >= protocol.min_processes else inf for u in compared)
+            if protocol.target is None or width <= protocol.target:
+                return None
+            rank = (1, -width)
+        budget_s = job_budget_s({network: treatments}, protocol)
+        return cls(network, its, compared, planned, rank, budget_s)
+
+    @property
+    def cost(self) -> Cost:
+        return cost(self.trials)
+
+    def rounds(self, protocol: Protocol) -> int:
+        spreads = [] if self.planned else [spread(units) for units in self.series if len(units) > 1]
+        if not spreads:
+            return protocol.min_rounds
+        return rounds_per_process(spreads, self.cost, self.budget_s, protocol.min_rounds, protocol.max_rounds)
+
+
+def processes_of(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> int | None:
+    """How many each treatment of a network has at least; None when no treatment is worth another one.
+
+    An interrupted job may have kept only some of a generation's trials, and where memory does not hold all variants a
+    generation has only some of them.
+    """
+    counts = Counter(treatment(trial) for trial in trials)
+    return min((counts[one] for one in open_treatments(treatments, trials)), default=None)
+
+
+def _turns(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> int:
+    """The generations that each variant was in, at least: one of which an interrupted job lost something counts too."""
+    counts = Counter(treatment(trial) for trial in trials)
+    of_variants: dict[str, int] = {}
+    for one in open_treatments(treatments, trials):
+        of_variants[one.variant] = max(of_variants.get(one.variant, 0), counts[one])
+    return min(of_variants.values(), default=0)
+
+
+def series(trials: Sequence[Trial], treatments: Sequence[Treatment]) -> dict[str, Logs]:
+    """What has to be known well enough of a network: the log ratio of every pair, or the log throughput of what has no
+    pair."""
+    blocks = by_treatment(trials)
+    there = open_treatments(treatments, trials)
+    compared = pairs(there)
     # Who has no undisturbed block yet is in it too: that nothing is known is no reason to stop.
-    compared = {f"{_words(a)} / {_words(b)}": log_ratios(blocks.get(a, {}), blocks.get(b, {})) for a, b in pairs(there)}
-    paired = {one for pair in pairs(there) for one in pair}
-    return compared | {_words(one): logs(blocks.get(one, {})) for one in there if one not in paired}
+    ratios = {_pair_name(a, b): log_ratios(blocks.get(a, {}), blocks.get(b, {})) for a, b in compared}
+    paired = {one for pair in compared for one in pair}
+    return ratios | {" ".join(one): logs(blocks.get(one, {})) for one in there if one not in paired}
 
 
 def widest(trials: Sequence[Trial]) -> tuple[str, float] | None:
-    """What is known worst, and the half width of its interval (0.05: ± 5 %)."""
-    found = series(trials, sorted({lane(trial) for trial in trials}))
-    widths = {name: _half_width(list(units.values())) for name, units in found.items()}
+    """What is known worst of a network, and the half width of its interval (0.05: ± 5 %)."""
+    known = series(trials, sorted({treatment(trial) for trial in trials}))
+    widths = {name: _half_width(list(units.values())) for name, units in known.items()}
     return max(widths.items(), key=lambda item: item[1], default=None)
+
+
+def left_s(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -> float:
+    """Machine time that the job will take, as far as can be said: what a verdict needs, then as much more as intervals
+    are too wide (they narrow with the square root of the time); and not more than is left of its budget."""
+    wanted_s = 0.0
+    for name, treatments in networks.items():
+        its = of_network(trials, name)
+        processes = processes_of(treatments, its)
+        own_s = job_budget_s({name: treatments}, protocol)
+        if not its:
+            wanted_s += own_s
+        elif processes is not None and processes < protocol.min_processes:
+            wanted_s += (protocol.min_processes - processes) * machine_s(its) / len(_generations(its))
+        elif processes is not None and protocol.target and (worst := widest(its)):
+            wanted_s += min(own_s, machine_s(its) * max(0.0, (worst[1] / protocol.target) ** 2 - 1))
+    return max(0.0, min(wanted_s, job_budget_s(networks, protocol) - machine_s(trials)))
 
 
 def _half_width(units: Sequence[Sequence[float]]) -> float:
     return half_width(estimate(units)) if len(units) > 1 else inf
 
 
-def _words(one: Lane) -> str:
-    return f"{one.engine} {one.precision}"
+def _pair_name(a: Treatment, b: Treatment) -> str:
+    if a.variant == b.variant:
+        return f"{a.variant}: {a.engine} {a.precision} / {b.engine} {b.precision}"
+    return f"{a.engine} {a.precision}: {a.variant} / {b.variant}"
 
 
 def machine_s(trials: Sequence[Trial]) -> float:
-    """Seconds that the trials took; those of one generation ran side by side."""
+    """Seconds that the trials took; those of one generation ran side by side, or in turns."""
     return sum((max(t.ended_at for t in group) - min(t.started_at for t in group)).total_seconds()
                for group in _generations(trials))  # fmt: skip
 
 
 def cost(trials: Sequence[Trial]) -> Cost:
-    """Of a generation's start and of a round, as they were on average."""
+    """Of a generation's start and of a round, as they were on average. Trials: of one network."""
     rounds = seconds = blocks_s = 0.0
     groups = _generations(trials)
     for group in groups:
-        rounds += max(len(trial.blocks) for trial in group)
+        rounds += max(len({block.round for block in trial.blocks}) for trial in group)
         seconds += machine_s(group)
         starts = [block.started_at for trial in group for block in trial.blocks]
         if starts:
@@ -102,5 +196,7 @@ def cost(trials: Sequence[Trial]) -> Cost:
 
 
 def _generations(trials: Sequence[Trial]) -> list[list[Trial]]:
-    by_number = sorted(trials, key=lambda trial: trial.generation)
-    return [list(group) for _, group in groupby(by_number, key=lambda trial: trial.generation)]
+    groups: dict[tuple[str, Unit], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault((trial.cell.network, unit(trial)), []).append(trial)
+    return list(groups.values())

@@ -1,11 +1,14 @@
-"""One process of one engine: it loads a network, checks its outputs, warms up, and times a block when it is told to.
+"""One process: it loads a network, checks its outputs, warms up, and times a block when it is told to.
 
-``python -m sparsebench.bench.worker`` takes a WorkerTask on stdin and answers Loaded; for a WarmUpTask it answers Warm;
-for each BlockTask a Block; when stdin ends it answers Farewell.
+``python -m sparsebench.bench.worker`` takes a WorkerTask on stdin and answers Loaded, once for each of its engines; for
+a WarmUpTask it answers Warm; for each BlockTask a Block; when stdin ends it answers Farewell.
+
+Engines that time the same loaded network, each in its own way, share a process: it is compiled once.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -16,27 +19,32 @@ from time import perf_counter
 from typing import Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 
 from sparsebench.bench.child import die_with_parent, take_stdout
 from sparsebench.bench.engines import ENGINES
-from sparsebench.bench.engines.base import UnsupportedNetwork
+from sparsebench.bench.engines.base import Tool, UnsupportedNetwork
+from sparsebench.bench.inputs import Feeds, Inputs, Outputs
 from sparsebench.bench.interference import Watch
-from sparsebench.bench.parity import compare, read_reference
+from sparsebench.bench.parity import judge
+from sparsebench.bench.reference import read_reference
 from sparsebench.bench.timing import Timed, warm_up
-from sparsebench.contracts import Absence, Block, Contract, Execution, Name, Parity, Precision, Scenario
+from sparsebench.contracts import Absence, Block, Contract, Name, Parity, Precision, Scenario
+from sparsebench.errors import BadInput
 
 
 class WorkerTask(Contract):
-    engine: Name
+    engines: tuple[Name, ...] = Field(min_length=1)
+    """The first loads the network; the others time what it has loaded."""
     precision: Precision
     scenario: Scenario
     model: Path
-    input_shape: tuple[int, int, int]
+    inputs: Inputs
     reference: Path
     int8: bool
     threads: int
-    inspect: bool
-    """Whether to read from the engine, at the end, how it computes."""
+    cpus: tuple[int, ...]
+    """That it is pinned to; none: it is left as it is."""
 
 
 class Loaded(Contract):
@@ -51,6 +59,8 @@ class Loaded(Contract):
 
 
 class WarmUpTask(Contract):
+    kind: Literal["warm_up"] = "warm_up"
+    engine: Name
     warmup_s: float
     max_warmup_s: float
 
@@ -63,6 +73,8 @@ class Warm(Contract):
 
 
 class BlockTask(Contract):
+    kind: Literal["block"] = "block"
+    engine: Name
     round: int
     position: int
     settle_s: float
@@ -73,7 +85,9 @@ class Farewell(Contract):
     """What the process adds to a Trial when it ends; the fields are a Trial's."""
 
     peak_memory_bytes: int | None = None
-    execution: Execution | None = None
+
+
+TASKS: TypeAdapter[WarmUpTask | BlockTask] = TypeAdapter(WarmUpTask | BlockTask)
 
 
 def main() -> None:
@@ -84,39 +98,67 @@ def main() -> None:
         channel.write(message.model_dump_json().encode() + b"\n")
 
     task = WorkerTask.model_validate_json(sys.stdin.buffer.readline())
-    engine = ENGINES[task.engine]
+    pin(task.cpus)
+    first, *others = (ENGINES[name] for name in task.engines)
     reference = read_reference(task.reference)
-    images = reference.images
-    engine.import_library()
+    first.import_library()
     start = perf_counter()
     try:
-        session = engine.load(task.model, task.input_shape, task.threads, task.precision, task.scenario)
+        session = first.load(task.model, task.inputs, task.threads, task.precision, task.scenario)
+        load_s = perf_counter() - start
+        copies = session.batch // task.inputs.batch
+        outputs = [_first(session.run(_repeated(feeds, copies)), copies) for feeds in reference.feeds]
     except UnsupportedNetwork as refusal:
-        answer(Loaded(status="absent", absence=Absence(reason="unsupported_network", detail=str(refusal))))
+        refused = Loaded(status="absent", absence=Absence(reason="unsupported_network", detail=str(refusal)))
+        for _ in task.engines:
+            answer(refused)
         return
-    load_s = perf_counter() - start
-    outputs = np.concatenate([session.run(np.repeat(image[None], session.batch, 0))[:1] for image in images])
-    parity = compare(outputs, reference.outputs, task.precision, task.int8, reference.rounding)
-    answer(
-        Loaded(
-            status="measured" if parity.agrees else "invalid",
-            batch=session.batch,
-            load_s=load_s,
-            parity=parity,
-            engine_facts=session.facts,
-        )
+    try:
+        parity = judge(outputs, reference, task.precision, task.int8)
+    except BadInput as error:
+        sys.exit(str(error))
+    loaded = Loaded(
+        status="measured" if parity.agrees else "invalid",
+        batch=session.batch,
+        load_s=load_s,
+        parity=parity,
+        engine_facts=session.facts,
     )
+    for _ in task.engines:
+        answer(loaded)
     if not parity.agrees:
         return
-    time = partial(session.time, np.repeat(images[:1], session.batch, 0))
-    warmth = WarmUpTask.model_validate_json(sys.stdin.buffer.readline())
-    warmup_s, steady = warm_up(time, warmth.warmup_s, warmth.max_warmup_s) if warmth.max_warmup_s else (0.0, None)
-    answer(Warm(warmup_s=warmup_s, steady=steady))
+    sessions = [session, *(tool.over(session) for tool in others if isinstance(tool, Tool))]
+    timed = _repeated(reference.feeds[0], copies)
+    times = {name: partial(one.time, timed) for name, one in zip(task.engines, sessions, strict=True)}
     for line in sys.stdin.buffer:
-        answer(_block(time, BlockTask.model_validate_json(line)))
-    peak = peak_memory_bytes()  # before it is loaded a second time
-    arguments = (task.model, task.input_shape, task.threads, task.precision)
-    answer(Farewell(peak_memory_bytes=peak, execution=engine.execution(*arguments) if task.inspect else None))
+        wanted = TASKS.validate_json(line)
+        time = times[wanted.engine]
+        answer(_warm(time, wanted) if isinstance(wanted, WarmUpTask) else _block(time, wanted))
+    answer(Farewell(peak_memory_bytes=peak_memory_bytes()))
+
+
+def _repeated(feeds: Feeds, copies: int) -> Feeds:
+    """The same images so many times, as one batch."""
+    return feeds if copies == 1 else tuple(np.repeat(array, copies, 0) for array in feeds)
+
+
+def _first(outputs: Outputs, copies: int) -> Outputs:
+    """What was said of the first of these copies."""
+    return outputs if copies == 1 else [array[: len(array) // copies] for array in outputs]
+
+
+def pin(cpus: tuple[int, ...]) -> None:
+    """Every engine the same way, before its library counts the cores."""
+    if cpus:
+        os.sched_setaffinity(0, cpus)
+
+
+def _warm(time: Callable[[float], Timed], task: WarmUpTask) -> Warm:
+    if not task.max_warmup_s:
+        return Warm(warmup_s=0.0, steady=None)
+    warmup_s, steady = warm_up(time, task.warmup_s, task.max_warmup_s)
+    return Warm(warmup_s=warmup_s, steady=steady)
 
 
 def _block(time: Callable[[float], Timed], task: BlockTask) -> Block:
@@ -137,9 +179,9 @@ def _block(time: Callable[[float], Timed], task: BlockTask) -> Block:
 
 def peak_memory_bytes() -> int:
     """The largest resident size of this process. (getrusage would count the runner's, from before the exec.)"""
-    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found, "/proc/self/status has no VmHWM"
-    return int(found[1]) * 1024
+    line = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert line, "/proc/self/status has no VmHWM"
+    return int(line[1]) * 1024
 
 
 if __name__ == "__main__":

@@ -92,8 +92,10 @@ class Price(Contract):
 class InstanceType(Contract):
     name: Name
     vcpus: int | None = Field(ge=1, description="None: this machine's")
+    cores: int | None = Field(default=None, ge=1, description="physical ones; None: this machine's")
     memory_gib: float | None = Field(gt=0, description="None: this machine's")
     prices: tuple[Price, ...]
+    burstable: bool = Field(default=False, description="it runs on CPU credits")
     gpu: bool = Field(default=False, description="NVIDIA's: for training; no sweep measures on it")
     note: str = ""
 
@@ -136,10 +138,10 @@ def _locate(node: Any, value: Any, path: tuple[Any, ...]) -> tuple[int, Any]:
     line = node.start_mark.line + 1
     for step in path:
         if isinstance(node, yaml.MappingNode) and isinstance(value, dict):
-            found = next((pair for pair in node.value if pair[0].value == step), None)
-            if found is None:  # a field that is missing
+            pair = next((pair for pair in node.value if pair[0].value == step), None)
+            if pair is None:  # a field that is missing
                 return line, None
-            line, node, value = found[0].start_mark.line + 1, found[1], value[step]
+            line, node, value = pair[0].start_mark.line + 1, pair[1], value[step]
         elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
             node, value = node.value[step], value[step]
             line = node.start_mark.line + 1

@@ -7,9 +7,10 @@ from datetime import datetime
 from itertools import count
 
 from sparsebench.bench.stopping import machine_s
-from sparsebench.contracts import BenchRequest, Cell, Collection, Job, MissingCell, Took, Trial
+from sparsebench.contracts import BenchRequest, Cell, Collection, Job, MissingCell, Took, Trial, Variant
 from sparsebench.fleet.plan import cells
 from sparsebench.fleet.spending import spent_usd
+from sparsebench.statistics.pairs import unit
 from sparsebench.store import Store
 
 
@@ -23,17 +24,17 @@ def collect(store: Store, jobs: Sequence[Job], failed_steps: Mapping[str, str], 
     requests = [store.bench_request(job.request) for job in jobs]
     for request in requests:
         trials: dict[Cell, list[Trial]] = {}
-        for mine in _passes(store, request):
-            took += _took(request, mine)
-            for trial in mine:
+        for trials_of_pass in passes(store, request):
+            took += _took(request, trials_of_pass)
+            for trial in trials_of_pass:
                 trials.setdefault(trial.cell, []).append(trial)
         for cell in cells(request):
             planned += 1
-            found = trials.get(cell, [])
-            if any(trial.status == "measured" for trial in found):
+            of_cell = trials.get(cell, [])
+            if any(trial.status == "measured" for trial in of_cell):
                 measured += 1
-            elif found:
-                missing.append(_without_number(cell, found[-1]))
+            elif of_cell:
+                missing.append(_without_number(cell, of_cell[-1]))
             else:
                 missing.append(_never_begun(store, cell, request.job, failed_steps.get(request.job, "work")))
     collection = Collection(
@@ -49,24 +50,33 @@ def collect(store: Store, jobs: Sequence[Job], failed_steps: Mapping[str, str], 
     return collection
 
 
-def _passes(store: Store, request: BenchRequest) -> list[list[Trial]]:
+def passes(store: Store, request: BenchRequest) -> list[list[Trial]]:
     """The job's trials, and those of each time that it was done again."""
-    found = [store.trials(request.night, request.instance_type, request.job)]
+    trials = [store.trials(request.night, request.instance_type, request.job)]
     for number in count(2):
         name = f"{request.job}.{number}"
         if not store.exists(store.bench_request_path(request.model_copy(update={"job": name}))):
-            return found
-        found.append(store.trials(request.night, request.instance_type, name))
+            return trials
+        trials.append(store.trials(request.night, request.instance_type, name))
     raise AssertionError
 
 
 def _took(request: BenchRequest, trials: Sequence[Trial]) -> list[Took]:
-    by_file: dict[tuple[str, str], list[Trial]] = {}
+    """Of each file. Those of a network are measured in the same generations, and each has its share of their time."""
+    networks: dict[str, dict[Variant, int]] = {}
     for trial in trials:
-        by_file.setdefault((trial.cell.network, trial.cell.variant), []).append(trial)
+        processes = networks.setdefault(trial.cell.network, {})
+        processes[trial.cell.variant] = processes.get(trial.cell.variant, 0) + 1
     return [
-        Took(instance_type=request.instance_type, network=network, variant=variant, machine_s=machine_s(mine))  # type: ignore[arg-type]
-        for (network, variant), mine in by_file.items()
+        Took(
+            instance_type=request.instance_type,
+            network=network,
+            variant=variant,
+            machine_s=machine_s([t for t in trials if t.cell.network == network]) * count / sum(processes.values()),
+            processes=len({unit(t) for t in trials if (t.cell.network, t.cell.variant) == (network, variant)}),
+        )
+        for network, processes in networks.items()
+        for variant, count in processes.items()
     ]
 
 
@@ -87,8 +97,3 @@ def _never_begun(store: Store, cell: Cell, job: str, step: str) -> MissingCell:
     if step == "ask":
         return MissingCell(cell=cell, reason="over_budget", detail="nobody approved of what the run may cost")
     return MissingCell(cell=cell, reason="failed", detail=f"the step {step} of {cell.instance_type} did not succeed")
-
-
-def unexpected(collection: Collection) -> list[MissingCell]:
-    """Cells that should have a number: all that are missing, but for engines that cannot run there."""
-    return [cell for cell in collection.missing if cell.reason != "absent"]

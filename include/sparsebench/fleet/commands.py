@@ -12,31 +12,46 @@ from typing import Literal
 
 from sparsebench.contracts import Job
 from sparsebench.fleet import payload
+from sparsebench.instance.exits import KILLED
 from sparsebench.instance.switch import ARMED_MINUTES, MOMENT
 from sparsebench.store import Store
+from sparsebench.webfile import Limits
 
 Step = Literal["prepare", "work"]
 
 _STDOUT_BYTES, _STDERR_BYTES = 8000, 7000
 """Of the module's output that SSM is given; in stderr there is room for what the script itself has to say."""
 
-# The SSM agent gives a command neither a useful HOME nor a working folder.
+# The SSM agent gives a command no HOME, no region and no working folder of its own; /tmp of Amazon Linux is memory.
 _ENTER = """set -eu
-export HOME="${HOME:-/root}"
-mkdir -p "$HOME/sparsebench"
+# To SSM's agent 137 is a time-out, and 194 a wish to reboot.
+ended() {{
+  code=$?
+  case "$code" in
+  137) echo 'error: it was killed (SIGKILL): the memory of this instance type is too small for it' >&2; exit {killed} ;;
+  194) exit 1 ;;
+  esac
+}}
+trap ended EXIT
+export HOME="${{HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}}" AWS_DEFAULT_REGION={region}
+mkdir -p "$HOME/sparsebench/tmp"
 cd "$HOME/sparsebench"
+export TMPDIR="$PWD/tmp"
 exec 9>lock
 flock 9 # a command that was sent twice waits for the first one, and then finds everything done
 """
 
 
-def script(step: Step, job: Job, store: Store, until: datetime) -> str:
+def script(step: Step, job: Job, store: Store, until: datetime, region: str) -> str:
     """The script of one step of a job.
 
     Args:
         until: when the instance ends at the latest, however alive the job is.
+        region: where the instance is; nothing on it says so to the SDK.
     """
-    return {"prepare": prepare, "work": work}[step](job, store, until)
+    return _ENTER.format(killed=KILLED, region=quote(region)) + {"prepare": prepare, "work": work}[step](
+        job, store, until
+    )
 
 
 def prepare(job: Job, store: Store, until: datetime) -> str:
@@ -46,7 +61,7 @@ def prepare(job: Job, store: Store, until: datetime) -> str:
     """
     lock_url = quote(store.url(store.lock_path(job.lock)))
     payload_url = quote(store.url(store.payload_path(job.payload)))
-    return f"""{_ENTER}
+    return f"""
 minutes=$(( ({int(until.timestamp())} - $(date +%s)) / 60 ))
 [ "$minutes" -ge 1 ] || {{ echo 'error: the time of this instance is over' >&2; exit 1; }}
 [ "$minutes" -le {ARMED_MINUTES} ] || minutes={ARMED_MINUTES}
@@ -77,16 +92,31 @@ def work(job: Job, store: Store, until: datetime) -> str:
     Ends with the module's exit code. All that it has printed is put into the store; of that SSM gets the end, since
     it keeps the first 24,000 characters of stdout and the first 8,000 of stderr. Where the instance ends before that,
     the last lines are in the job's progress.
+
+    The agent kills the process group of a command that is cancelled, or takes too long, at once. So what keeps the
+    output is in a session of its own: it waits for a lock that the module holds as long as it lives, without using the
+    processor, and SIGTERM at the shutdown of the instance does not end it.
     """
-    return f"""{_ENTER}
+    limits = " ".join(f"{name}={quote(value)}" for name, value in Limits.configured().variables().items())
+    return f"""
 export PYTHONPATH="$PWD/app" PYTHONUNBUFFERED=1
+export {limits}
 export NM_DISABLE_ANALYTICS=1 NM_VERSION_CHECK=false ORT_DISABLE_TELEMETRY=1
 trap : TERM # which all processes get when the instance shuts down: the module ends, and what it printed is kept
+: >output.txt
+: >errors.txt
+exec 8>running
+flock 8
+setsid sh -c 'trap "" TERM; exec 8>&-; exec flock running "$@"' keep \\
+  env/bin/python -m sparsebench.instance.keep_output \\
+  --store {quote(store.uri)} --path {quote(store.output_path(job.job))} --file output.txt --file errors.txt \\
+  </dev/null >/dev/null 2>kept.txt &
+keeper=$!
 code=0
 env/bin/python -m sparsebench.{job.module} run --store {quote(store.uri)} --request {quote(job.request)} \\
   --until {until.astimezone(UTC).strftime(MOMENT)} >output.txt 2>errors.txt || code=$?
-env/bin/python -m sparsebench.instance.keep_output --store {quote(store.uri)} \\
-  --path {quote(store.output_path(job.job))} --file output.txt --file errors.txt || true
+exec 8>&-
+wait "$keeper" || cat kept.txt >&2
 tail -c {_STDOUT_BYTES} output.txt
 tail -c {_STDERR_BYTES} errors.txt >&2
 exit "$code"

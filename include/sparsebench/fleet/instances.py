@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sparsebench import catalog
 from sparsebench.contracts import Job, Market
 from sparsebench.fleet import tags
 from sparsebench.instance.switch import ARMED_MINUTES
@@ -27,21 +27,23 @@ class Instance:
     run_id: str
     job: str
     expires: datetime | None
+    """Ten minutes after it should have ended itself; None: it was not launched as it should have been."""
 
     @classmethod
     def of(cls, described: dict[str, Any]) -> Instance:
         """As EC2 describes it."""
         tag = {item["Key"]: item["Value"] for item in described.get("Tags", [])}
+        minutes = tag.get(tags.MINUTES, "")
         return cls(
             instance_id=described["InstanceId"],
             state=described["State"]["Name"],
             zone=described["Placement"]["AvailabilityZone"],
             market="spot" if described.get("InstanceLifecycle") == "spot" else "on_demand",
-            launched_at=described["LaunchTime"],
+            launched_at=(launched_at := described["LaunchTime"]),
             dag_id=tag.get(tags.PROJECT, ""),
             run_id=tag.get(tags.RUN, ""),
             job=tag.get(tags.JOB, ""),
-            expires=_moment(tag.get(tags.EXPIRES)),
+            expires=launched_at + timedelta(minutes=int(minutes) + 10) if minutes.isdecimal() else None,
         )
 
     @property
@@ -49,13 +51,23 @@ class Instance:
         return self.state in ("pending", "running")
 
     def has_expired(self, now: datetime) -> bool:
-        """Also when the tag is missing: such an instance was not launched as it should have been."""
+        """Also when the tag is missing."""
         return self.expires is None or self.expires < now
 
 
-def find(ec2: Any, job: str | None = None) -> list[Instance]:
-    """Instances that are not terminated (or about to be), of one job or of the project, by their tags."""
-    return _described(ec2, tags.filters(job))
+def find(ec2: Any, store_uri: str, job: str | None = None) -> list[Instance]:
+    """Instances that are not terminated (or about to be), of one job or of the installation, by their tags.
+
+    EC2 may show one here only minutes after its launch.
+    """
+    return _described(ec2, tags.filters(store_uri, job))
+
+
+def by_id(ec2: Any, instance_ids: Iterable[str]) -> dict[str, Instance]:
+    """Those of them that EC2 shows, in whatever state: it may not show yet what was just launched."""
+    wanted = list(instance_ids)
+    described = _described(ec2, [{"Name": "instance-id", "Values": wanted}]) if wanted else []
+    return {instance.instance_id: instance for instance in described}
 
 
 def by_token(ec2: Any, token: str) -> Instance | None:
@@ -73,22 +85,16 @@ def _described(ec2: Any, filters: Any) -> list[Instance]:
     ]
 
 
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-
-
 def launch_config(
-    job: Job, settings: Settings, market: Market, zone: str, subnet: str | None, token: str, now: datetime
+    job: Job, settings: Settings, market: Market, zone: str, subnet: str | None, token: str
 ) -> dict[str, Any]:
     """Parameters of RunInstances for a job in a zone, beside ImageId and the counts.
 
-    The ClientToken is ours, since botocore would make a new one for each call. The instance ends itself, whatever
+    The ClientToken is ours, since botocore would make a new one for each call. The same arguments give the same
+    parameters at any time: EC2 refuses a token that comes with others. The instance ends itself, whatever
     becomes of Airflow: shutting down terminates it, and user data plans that before anything else runs.
     """
-    named = [{"Key": key, "Value": value} for key, value in tags.of(job, now).items()]
+    named = [{"Key": key, "Value": value} for key, value in tags.of(job, settings.store).items()]
     config: dict[str, Any] = {
         "InstanceType": job.instance_type,
         "ClientToken": token,
@@ -113,12 +119,11 @@ def launch_config(
             "MarketType": "spot",
             "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
         }
-    if is_burstable(job.instance_type):
+    if job.burstable:
         # Without credits a burstable type is throttled in the middle of a measurement.
         config["CreditSpecification"] = {"CpuCredits": "unlimited"}
-    vcpus = catalog.instance_types()[job.instance_type].vcpus
-    if settings.one_thread_per_core and vcpus:
-        config["CpuOptions"] = {"CoreCount": max(1, vcpus // 2), "ThreadsPerCore": 1}
+    if settings.one_thread_per_core and job.single_thread_cores:
+        config["CpuOptions"] = {"CoreCount": job.single_thread_cores, "ThreadsPerCore": 1}
     if settings.launch_template:
         config["LaunchTemplate"] = {"LaunchTemplateId": settings.launch_template, "Version": "$Latest"}
     if settings.instance_profile:
@@ -130,8 +135,3 @@ def launch_config(
     else:
         config["Placement"] = {"AvailabilityZone": zone}
     return config
-
-
-def is_burstable(instance_type: str) -> bool:
-    """Whether it runs on CPU credits."""
-    return instance_type.startswith(("t2.", "t3.", "t3a."))

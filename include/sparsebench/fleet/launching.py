@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from sparsebench.contracts import Job, Launch, Market, sha256
-from sparsebench.fleet import instances, spending
-from sparsebench.fleet.failures import FleetError, LostTooOften, NoCapacity, NoRoom, NotOffered, QuotaReached
+from sparsebench.fleet import instances, spending, tags
+from sparsebench.fleet.failures import LostTooOften, NoCapacity, NoRoom, NotOffered, QuotaReached
 from sparsebench.settings import Settings
 from sparsebench.store import Store
 
@@ -25,6 +25,9 @@ CAPACITY = ("InsufficientInstanceCapacity", "InsufficientHostCapacity", "Unfulfi
 QUOTA = ("VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded")
 UNSUPPORTED = ("Unsupported", "UnsupportedOperation")
 """EC2's error codes, by what helps: another zone, waiting, or to leave the zone out."""
+
+UNSEEN = timedelta(minutes=5)
+"""For how long after its launch EC2 may not show an instance: it is eventually consistent."""
 
 
 class Place(NamedTuple):
@@ -43,25 +46,48 @@ def ensure(ec2: Any, launcher: Callable[[], Any], store: Store, job: Job, settin
         NoCapacity: later there may be one.
         NotOffered, OverBudget, LostTooOften: there will be none.
     """
-    alive = {found.instance_id: found for found in instances.find(ec2, job.job)}
     known = {launch.instance_id: launch for launch in store.launches(job.run_key) if launch.job == job.job}
+    shown = instances.by_id(ec2, [launch.instance_id for launch in known.values() if launch.ended_at is None])
+    shown |= {instance.instance_id: instance for instance in instances.find(ec2, store.uri, job.job)}
     for launch in list(known.values()):
-        if launch.instance_id not in alive and launch.ended_at is None:
+        if launch.ended_at is None and is_lost(launch, shown.get(launch.instance_id), now):
             log.warning("%s was lost", launch.instance_id)
             known[launch.instance_id] = _end(store, job, launch, now)
-    for found in alive.values():
-        if found.usable:
-            if found.instance_id not in known:  # the worker died between the launch and its note of it
-                store.put_launch(job.run_key, _record(job, found))
-            return known.get(found.instance_id) or _record(job, found)
+    for launch in known.values():
+        instance = shown.get(launch.instance_id)
+        if launch.ended_at is None and (instance is None or instance.usable):
+            return launch
+    for instance in shown.values():
+        if instance.usable and instance.instance_id not in known:
+            # The worker died between the launch and its note of it.
+            store.put_launch(job.run_key, _record(job, instance))
+            return _record(job, instance)
     if _lost(known.values()) >= MAX_LOST:
         raise LostTooOften(f"{MAX_LOST} instances of {job.label} were lost one after the other")
-    if len(instances.find(ec2)) >= job.max_live:
+    if _live(ec2, store, job, now) >= job.max_live:
         raise NoRoom(f"{job.max_live} instances run, as many as may at a time")
     spending.check(store, job, now)
-    launch = _launch(ec2, launcher(), job, settings, len(known), now)
+    launch = _launch(ec2, launcher(), job, settings, len(known))
     store.put_launch(job.run_key, launch)
     return launch
+
+
+def is_lost(launch: Launch, instance: instances.Instance | None, now: datetime) -> bool:
+    """Whether EC2 says so, or has not shown it for too long. instance: as EC2 shows it, if it does."""
+    if instance is None:
+        return now - launch.launched_at > UNSEEN
+    return instance.state in ("shutting-down", "terminated")
+
+
+def _live(ec2: Any, store: Store, job: Job, now: datetime) -> int:
+    """The installation's instances, those that EC2 does not show yet included."""
+    shown = {instance.instance_id for instance in instances.find(ec2, store.uri)}
+    new = {
+        launch.instance_id
+        for launch in store.launches(job.run_key)
+        if launch.ended_at is None and now - launch.launched_at <= UNSEEN
+    }
+    return len(shown | new)
 
 
 def give_up(ec2: Any, store: Store, job: Job, launch: Launch, now: datetime) -> None:
@@ -82,20 +108,20 @@ def _lost(launches: Iterable[Launch]) -> int:
     return sum(1 for _ in takewhile(lambda launch: launch.lost, reversed(list(launches))))
 
 
-def _record(job: Job, found: instances.Instance) -> Launch:
+def _record(job: Job, instance: instances.Instance) -> Launch:
     return Launch(
-        instance_id=found.instance_id,
+        instance_id=instance.instance_id,
         instance_type=job.instance_type,
         job=job.job,
-        zone=found.zone,
-        market=found.market,
+        zone=instance.zone,
+        market=instance.market,
         usd_per_hour=job.usd_per_hour,
-        launched_at=found.launched_at,
-        ends_by=found.launched_at + timedelta(minutes=job.max_minutes),
+        launched_at=instance.launched_at,
+        ends_by=instance.launched_at + timedelta(minutes=job.max_minutes),
     )
 
 
-def _launch(ec2: Any, launcher: Any, job: Job, settings: Settings, number: int, now: datetime) -> Launch:
+def _launch(ec2: Any, launcher: Any, job: Job, settings: Settings, number: int) -> Launch:
     """One zone after another, another one first each time; spot in all of them before on demand in any.
 
     number: of the job's instances before.
@@ -104,16 +130,16 @@ def _launch(ec2: Any, launcher: Any, job: Job, settings: Settings, number: int, 
     for market in ("spot", "on_demand") if job.market == "spot" else ("on_demand",):
         try:
             for place in _places(ec2, job.instance_type, settings, first=number):
-                found = _try(ec2, launcher, job, settings, market, place, number, now, refused)  # type: ignore[arg-type]
-                if found:
-                    return _record(job, found)
+                instance = _try(ec2, launcher, job, settings, market, place, number, refused)
+                if instance:
+                    return _record(job, instance)
         except QuotaReached:
             if market == "on_demand":
                 raise
-    told = "; ".join(f"{where}: {code}" for where, code in refused.items()) or "no zone offers it"
+    refusals = "; ".join(f"{where}: {code}" for where, code in refused.items()) or "no zone offers it"
     if all(code in UNSUPPORTED for code in refused.values()):
-        raise NotOffered(f"{job.instance_type} is not offered: {told}")
-    raise NoCapacity(f"no zone has a {job.instance_type} now: {told}")
+        raise NotOffered(f"{job.instance_type} is not offered: {refusals}")
+    raise NoCapacity(f"no zone has a {job.instance_type} now: {refusals}")
 
 
 def _places(ec2: Any, instance_type: str, settings: Settings, first: int) -> list[Place]:
@@ -139,20 +165,23 @@ def _try(
     market: Market,
     place: Place,
     number: int,
-    now: datetime,
     refused: dict[str, str],
 ) -> instances.Instance | None:
     """The instance that was launched there; None, and an entry in ``refused``, when there can be none."""
-    for token in _tokens(job, number, market, place):
-        config = instances.launch_config(job, settings, market, place.zone, place.subnet, token, now)
+    for token in _tokens(job, settings, number, market, place):
+        config = instances.launch_config(job, settings, market, place.zone, place.subnet, token)
         try:
             answer = launcher.run_instances(ImageId=job.image, MinCount=1, MaxCount=1, **config)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code == "IdempotentParameterMismatch":  # launched with this token before, some minutes ago
-                launched = instances.by_token(ec2, token)
-                if launched is None:
-                    raise FleetError(f"EC2 does not show the instance of the token {token} yet") from error
+            if code == "IdempotentInstanceTerminated":
+                continue
+            if code == "IdempotentParameterMismatch":
+                # Of a launch before the configuration was changed, or of one that failed: that leads to nothing.
+                by_token = instances.by_token(ec2, token)
+                if by_token is None:
+                    continue
+                launched = by_token
             elif code in QUOTA:
                 raise QuotaReached(f"{job.instance_type}: {code}: {error.response['Error']['Message']}") from error
             elif code in CAPACITY or code in UNSUPPORTED:
@@ -169,7 +198,7 @@ def _try(
     raise NoCapacity(f"{job.instance_type}: every launch with the job's tokens has ended already")
 
 
-def _tokens(job: Job, number: int, market: Market, place: Place) -> Iterator[str]:
+def _tokens(job: Job, settings: Settings, number: int, market: Market, place: Place) -> Iterator[str]:
     """ClientTokens: the same for a repeated request, others once the instance of the first has ended unnoticed."""
-    for again in range(MAX_LOST):
-        yield sha256(f"{job.job}/{number}/{market}/{place.zone}/{again}".encode())
+    for attempt in range(MAX_LOST):
+        yield sha256(f"{tags.deployment(settings.store)}/{job.job}/{number}/{market}/{place.zone}/{attempt}".encode())

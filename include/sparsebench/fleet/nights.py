@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sparsebench import catalog
-from sparsebench.contracts import Manifest, ModelCard, Protocol, sha256
+from sparsebench.contracts import (
+    BenchRequest,
+    InstanceFacts,
+    Manifest,
+    ModelCard,
+    Protocol,
+    is_night,
+    newest_format,
+    sha256,
+)
 from sparsebench.errors import BadInput
 from sparsebench.fleet import payload
+from sparsebench.statistics.pairs import BASE
 from sparsebench.store import Store
 
 
@@ -31,14 +41,18 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.instance_types:
             raise BadInput("instance_types: none was chosen; choose at least one")
-        catalog.check("instance_types", self.instance_types, catalog.cpu_instance_types())
+        for field in ("instance_types", "networks", "variants", "engines"):
+            values = getattr(self, field)
+            if twice := next((value for value in values if values.count(value) > 1), None):
+                raise BadInput(f"{field}: {twice!r} is given twice; give each once")
         catalog.check("networks", self.networks, catalog.networks() | catalog.digits_networks())
         catalog.check("engines", self.engines, catalog.engines())
         if self.protocol is not None:
             catalog.check("protocol", [self.protocol], catalog.protocols())
 
     def of(self, manifest: Manifest) -> list[ModelCard]:
-        """The models that are asked for.
+        """The models that are asked for, and beside another variant its base, whether it was named or not: what a
+        variant brings is known from rounds in which both were timed.
 
         Raises:
             BadInput: a network or a variant that was named has no model in the manifest.
@@ -60,11 +74,20 @@ class Sweep:
                 )
         if not chosen:
             raise BadInput("networks: no model fits what was asked for; run sparsify first")
-        return chosen
+        measured = {card.network for card in chosen}
+        return [
+            card for card in manifest.models if card in chosen or (card.network in measured and card.variant == BASE)
+        ]
 
 
 def manifest_for(
-    store: Store, sweep: Sweep, key: str | None, image: str, now: datetime, default_protocol: str
+    store: Store,
+    sweep: Sweep,
+    key: str | None,
+    image: str,
+    now: datetime,
+    default_protocol: str,
+    types: tuple[InstanceFacts, ...] = (),
 ) -> Manifest:
     """The manifest of the night that a sweep belongs to: read where it is frozen, made where it is not.
 
@@ -75,16 +98,22 @@ def manifest_for(
     Nothing is written: see ``freeze``.
 
     Args:
-        image: the AMI id that a night gets which is not frozen yet. A night that is keeps its own.
+        image, types: that a night gets which is not frozen yet. A night that is keeps its own.
 
     Raises:
-        BadInput: the night was frozen with another protocol, or without a model that is asked for.
+        BadInput: the key is no night's name, or the night was frozen with another protocol, or without a model that is
+            asked for.
         IntegrityError: the night's manifest was edited.
     """
     if key is not None:
+        if not is_night(key):
+            raise BadInput(
+                f"partition key is {key!r}; expected a day of the calendar, or a day and a number: 2026-11-24 or "
+                "2026-11-24.2"
+            )
         if store.has_manifest(key):
             return fitting(store.manifest(key), sweep)
-        return _new(store, sweep, key, image, now, default_protocol)
+        return _new(store, sweep, key, image, now, default_protocol, types)
     today = now.date().isoformat()
     night, number = today, 1
     while store.has_manifest(night):
@@ -95,20 +124,26 @@ def manifest_for(
             return frozen
         number += 1
         night = f"{today}.{number}"
-    return _new(store, sweep, night, image, now, default_protocol)
+    return _new(store, sweep, night, image, now, default_protocol, types)
 
 
 def fitting(manifest: Manifest, sweep: Sweep) -> Manifest:
     """The manifest, when the sweep can be measured on it.
 
     Raises:
-        BadInput: it has another protocol, or lacks a model that is asked for.
+        BadInput: it has another protocol, or lacks a model or an engine that is asked for.
     """
     if sweep.protocol not in (None, manifest.protocol.name):
         raise BadInput(
             f"protocol: {sweep.protocol!r}, but the night {manifest.night} was frozen with "
             f"{manifest.protocol.name!r}; leave it empty, or trigger without a partition key for a night of its own"
         )
+    for engine in sweep.engines:
+        if engine not in manifest.engines:
+            raise BadInput(
+                f"engines: {engine!r}, but the code that the night {manifest.night} was frozen with has "
+                f"{', '.join(manifest.engines)} only; trigger without a partition key for a night of its own"
+            )
     sweep.of(manifest)
     return manifest
 
@@ -121,7 +156,14 @@ def freeze(store: Store, manifest: Manifest) -> Manifest:
     return store.freeze(manifest)
 
 
-def _current(store: Store, night: str, image: str, now: datetime, protocol: Protocol) -> Manifest:
+def _current(
+    store: Store,
+    night: str,
+    image: str,
+    now: datetime,
+    protocol: Protocol,
+    types: tuple[InstanceFacts, ...] = (),
+) -> Manifest:
     """What would be frozen now."""
     return Manifest.freeze(
         night=night,
@@ -131,20 +173,31 @@ def _current(store: Store, night: str, image: str, now: datetime, protocol: Prot
         image=image,
         payload=sha256(payload.wheel()),
         bench_lock=sha256(payload.lock("bench")),
+        request_format=newest_format(BenchRequest),
+        engines=catalog.engines(),
+        instance_types=types,
     )
 
 
-def _new(store: Store, sweep: Sweep, night: str, image: str, now: datetime, default_protocol: str) -> Manifest:
+def _new(
+    store: Store,
+    sweep: Sweep,
+    night: str,
+    image: str,
+    now: datetime,
+    default_protocol: str,
+    types: tuple[InstanceFacts, ...],
+) -> Manifest:
     protocol = catalog.protocols()[sweep.protocol or default_protocol]
-    return fitting(_current(store, night, image, now, protocol), sweep)
+    return fitting(_current(store, night, image, now, protocol, types), sweep)
 
 
-def _measures_the_same(sweep: Sweep, one: Manifest, other: Manifest) -> bool:
+def _measures_the_same(sweep: Sweep, a: Manifest, b: Manifest) -> bool:
     """Whether a sweep would measure the same files with the same code on both."""
-    if (one.payload, one.bench_lock) != (other.payload, other.bench_lock):
+    if (a.payload, a.bench_lock) != (b.payload, b.bench_lock):
         return False
     try:
-        files = [{_files(card) for card in sweep.of(manifest)} for manifest in (one, other)]
+        files = [{_files(card) for card in sweep.of(manifest)} for manifest in (a, b)]
     except BadInput:
         return False
     return files[0] == files[1]

@@ -1,4 +1,4 @@
-"""What an instance installs: a wheel of this package, and a lock. Both travel by digest."""
+"""What an instance installs: the wheel of the runner, and a lock. Both travel by digest."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from pathlib import Path
 from sparsebench.contracts import Environment
 from sparsebench.errors import BadInput
 
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
+RUNNER_PROJECT = Path(__file__).resolve().parents[2]
+"""In a checkout: the folder whose pyproject.toml says what of this package runs on an instance."""
 
 
 def wheel() -> bytes:
-    """A wheel of the code as it is now. The same sources give the same bytes (hatchling's default).
+    """The wheel of what runs on an instance: the one that this installation carries; in a checkout, one of the code as
+    it is now. The same sources give the same bytes (hatchling's default), so nothing else changes a night's identity.
 
     Raises:
-        BadInput: this is not a checkout of the project.
+        BadInput: this is neither an installation nor a checkout of the project.
     """
-    from hatchling.builders.wheel import WheelBuilder  # only the control environment has it
+    carried = files(__package__).joinpath("runner.whl")
+    return carried.read_bytes() if carried.is_file() else _built()
 
-    if not (PROJECT_ROOT / "pyproject.toml").exists():
-        raise BadInput(f"{PROJECT_ROOT} has no pyproject.toml: the payload is built from a checkout of the project")
+
+def _built() -> bytes:
+    if not (RUNNER_PROJECT / "pyproject.toml").exists():
+        raise BadInput(
+            f"{RUNNER_PROJECT} has no pyproject.toml, and no runner.whl is installed: install sparsebench's wheel, or "
+            "work in a checkout"
+        )
+    from hatchling.builders.wheel import WheelBuilder  # only a checkout's environment has it
+
     with tempfile.TemporaryDirectory() as folder:
-        builder = WheelBuilder(str(PROJECT_ROOT))
-        (built,) = builder.build(directory=folder, versions=["standard"])
+        (built,) = WheelBuilder(str(RUNNER_PROJECT)).build(directory=folder, versions=["standard"])
         return Path(built).read_bytes()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from sparsebench import catalog
@@ -15,6 +15,7 @@ from sparsebench.contracts import (
     BenchRequest,
     Cell,
     ImportRequest,
+    InstanceFacts,
     Job,
     Manifest,
     Market,
@@ -22,9 +23,9 @@ from sparsebench.contracts import (
     sha256,
 )
 from sparsebench.errors import BadInput
-from sparsebench.fleet import payload
+from sparsebench.fleet import instance_types, payload
 from sparsebench.fleet.nights import Sweep, fitting, freeze, manifest_for
-from sparsebench.fleet.spending import Expected, expected, price, within_budget
+from sparsebench.fleet.spending import Expected, check_payable, expected, within_budget
 from sparsebench.importing import check as importing
 from sparsebench.sparsify.check import check
 from sparsebench.store import Store
@@ -37,8 +38,8 @@ IMPORT_MINUTES = 120
 class Run:
     """The Airflow run that jobs belong to, and what its instances are launched with.
 
-    image: AMI id. region: whose prices are paid. budget_usd: of the whole run; None: without limit. max_live: the
-    project's instances at a time.
+    image: AMI id. types: what AWS said of the instance types in the region; of others the catalog says it.
+    budget_usd: of the whole run; None: without limit. max_live: the project's instances at a time.
     """
 
     dag_id: str
@@ -48,18 +49,41 @@ class Run:
     market: Market = "on_demand"
     budget_usd: float | None = None
     max_live: int = 64
+    types: Mapping[str, InstanceFacts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        budget: object = self.budget_usd
+        if budget is not None and not (isinstance(budget, int | float) and 0 <= budget < inf):
+            raise BadInput(f"budget_usd is {budget!r}; expected an amount of USD, 0 or more, or nothing")
 
     def job_name(self, part: str) -> str:
         return job_name(self.dag_id, self.run_id, part)
 
-    def terms(self, instance_type: str) -> dict[str, Any]:
+    def facts(self, name: str, field: str = "instance_type", gpu: bool = False) -> InstanceFacts:
+        """
+        Raises:
+            BadInput: neither AWS nor the catalog was heard of the instance type, or nothing can be done on it.
+        """
+        facts = self.types.get(name) or instance_types.of_name(name, self.region, field)
+        if reason := instance_types.unfit(facts, gpu):
+            raise BadInput(f"{field}: {name!r} {reason}")
+        return facts
+
+    def words(self, name: str) -> str:
+        """What an instance type of EC2 has and costs, and since when that is known."""
+        facts = self.facts(name)
+        return "" if facts.vcpus is None else instance_types.in_words(facts)
+
+    def launch_fields(self, facts: InstanceFacts) -> dict[str, Any]:
         """What a job of the run says of its instance, beside what it does."""
         return {
             "dag_id": self.dag_id,
             "run_id": self.run_id,
-            "instance_type": instance_type,
+            "instance_type": facts.name,
             "market": self.market,
-            "usd_per_hour": price(instance_type, self.region),
+            "usd_per_hour": facts.at_most_usd_per_hour,
+            "burstable": facts.burstable,
+            "single_thread_cores": facts.single_thread_cores,
             "budget_usd": self.budget_usd,
             "max_live": self.max_live,
         }
@@ -88,8 +112,10 @@ def plan_sweep(store: Store, sweep: Sweep, key: str | None, run: Run, now: datet
     Raises:
         BadInput, StoreError, IntegrityError: before anything was written.
     """
+    types = [run.facts(name, "instance_types") for name in sweep.instance_types]
     store.check_writable()
-    manifest = manifest_for(store, sweep, key, run.image, now, default_protocol)
+    of_ec2 = tuple(facts for facts in types if facts.vcpus is not None)
+    manifest = manifest_for(store, sweep, key, run.image, now, default_protocol, of_ec2)
     for card in sweep.of(manifest):
         for artifact in {card.artifact, *card.encodings.values(), *filter(None, [card.parent])}:
             store.fetch_artifact(artifact)
@@ -98,8 +124,10 @@ def plan_sweep(store: Store, sweep: Sweep, key: str | None, run: Run, now: datet
     frozen = fitting(freeze(store, manifest), sweep)
     if frozen.digest != manifest.digest:  # another run was first
         planned = _planned(store, sweep, frozen, run)
+    for facts in of_ec2:
+        store.freeze_instance_facts(frozen, facts)
     for request in planned.requests:
-        store.put_bench_request(request)
+        store.put_bench_request(request, frozen.request_format)
     return planned
 
 
@@ -125,9 +153,10 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
             instance_type=instance_type,
             protocol=manifest.protocol,
             models=models,
-            engines=sweep.engines or catalog.engines(),
+            engines=sweep.engines or manifest.engines,
             seed=int(sha256(name.encode())[:8], 16),
         )
+        _check_readable(request, manifest)
         requests.append(request)
         jobs.append(
             Job(
@@ -139,14 +168,28 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
                 payload=manifest.payload,
                 request=store.bench_request_path(request),
                 max_minutes=max_minutes(request),
-                **run.terms(instance_type),
+                **run.launch_fields(run.facts(instance_type, "instance_types")),
             )
         )
-    expected_ = tuple(expected(store, job, request) for job, request in zip(jobs, requests, strict=True))
+    expected_ = tuple(
+        expected(store, job, request, run.words(job.instance_type)) for job, request in zip(jobs, requests, strict=True)
+    )
     return Plan(tuple(jobs), tuple(requests), expected_)
 
 
-def again(store: Store, job: Job, number: int) -> Job:
+def _check_readable(request: BenchRequest, manifest: Manifest) -> None:
+    """Whether the code that the night was frozen with can read what it is asked.
+
+    Raises:
+        BadInput: names the field that it does not know.
+    """
+    try:
+        request.to_json(manifest.request_format)
+    except BadInput as error:
+        raise BadInput(f"the night {manifest.night} was frozen with code that cannot do this: {error}") from error
+
+
+def repeated(store: Store, job: Job, number: int) -> Job:
     """The same job under a name of its own, so that it is done again beside what was done before.
 
     number: from 2.
@@ -203,7 +246,7 @@ def plan_sparsify(
     if not networks or not variants:
         raise BadInput("networks, variants: choose at least one of each")
     catalog.check("networks", tuple(networks), catalog.networks())
-    catalog.check("instance_type", [instance_type], catalog.instance_types())
+    facts = run.facts(instance_type, gpu=True)
     if how.get("recipe") and len(networks) > 1:
         raise BadInput(f"recipe: it names the layers of one network; expected one network, not {len(networks)}")
     requests = []
@@ -215,6 +258,7 @@ def plan_sparsify(
         raise BadInput(f"variants: {', '.join(networks)} has no {variants[0]!r}")
     for request in requests:
         check(request)
+    check_payable(instance_type, facts.at_most_usd_per_hour, 60 * hours, run.budget_usd)
     store.check_writable()
     lock = store.put_lock(payload.lock("sparsify"))
     wheel = store.put_payload(payload.wheel())
@@ -228,7 +272,7 @@ def plan_sparsify(
             payload=wheel,
             request=store.put_sparsify_request(request),
             max_minutes=60 * hours,
-            **run.terms(instance_type),
+            **run.launch_fields(facts),
         )
         for request in requests
     ]
@@ -243,9 +287,10 @@ def plan_import(store: Store, run: Run, instance_type: str, **request: Any) -> l
     Raises:
         BadInput, StoreError: before anything was written.
     """
-    catalog.check("instance_type", [instance_type], catalog.cpu_instance_types())
+    facts = run.facts(instance_type)
     wanted = ImportRequest.checked(job=run.job_name("import"), **request)
     importing.check(wanted)
+    check_payable(instance_type, facts.at_most_usd_per_hour, IMPORT_MINUTES, run.budget_usd)
     store.check_writable()
     return [
         Job(
@@ -257,6 +302,6 @@ def plan_import(store: Store, run: Run, instance_type: str, **request: Any) -> l
             payload=store.put_payload(payload.wheel()),
             request=store.put_import_request(wanted),
             max_minutes=IMPORT_MINUTES,
-            **run.terms(instance_type),
+            **run.launch_fields(facts),
         )
     ]

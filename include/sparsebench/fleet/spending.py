@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from sparsebench import catalog
 from sparsebench.contracts import BenchRequest, Job, Launch
-from sparsebench.errors import BadInput
+from sparsebench.errors import BadInput, StoreError
 from sparsebench.fleet.failures import NoRoom, OverBudget
 from sparsebench.store import Store
 
@@ -42,11 +42,11 @@ def check(store: Store, job: Job, now: datetime) -> None:
     own = (job.usd_per_hour or 0) * job.max_minutes / 60
     if at_most_usd(launches) + own <= job.budget_usd:
         return
-    said = f"an instance may cost {own:.2f} USD, and the run has spent {spent_usd(launches, now):.2f} USD"
-    said += f" of {job.budget_usd:.2f} USD"
+    shortfall = f"an instance may cost {own:.2f} USD, and the run has spent {spent_usd(launches, now):.2f} USD"
+    shortfall += f" of {job.budget_usd:.2f} USD"
     if any(launch.ended_at is None for launch in launches):
-        raise NoRoom(said)
-    raise OverBudget(said)
+        raise NoRoom(shortfall)
+    raise OverBudget(shortfall)
 
 
 @dataclass(frozen=True)
@@ -57,38 +57,71 @@ class Expected:
     hours: float
     usd: float | None
     at_most_usd: float | None
+    of_type: str = ""
+    """What the instance type has and costs, and since when that is known; empty for this machine."""
+    too_slow: str = ""
+    """Where earlier nights say that the budget does not hold the processes that verdicts need: what it would take."""
 
 
-def price(instance_type: str, region: str) -> float | None:
-    """USD an hour, on demand. An instance type of this machine costs nothing."""
-    entry = catalog.instance_types()[instance_type]
-    if entry.vcpus is None:
-        return 0.0
-    return next((price.usd_per_hour for price in entry.prices if price.region == region), None)
+def check_payable(instance_type: str, usd_per_hour: float | None, max_minutes: int, budget_usd: float | None) -> None:
+    """Of a job of which nobody is asked: whether the budget pays for it to its latest end.
+
+    Raises:
+        BadInput: it does not, or its price is not known.
+    """
+    if usd_per_hour is None:
+        raise BadInput(
+            f"instance_type: no price of {instance_type} is known in this region: let Airflow ask for it "
+            "(pricing:GetProducts), add it to the catalog, or choose another type"
+        )
+    at_most = usd_per_hour * max_minutes / 60
+    if budget_usd is not None and at_most > budget_usd:
+        raise BadInput(
+            f"budget_usd: {budget_usd:.2f}, but {instance_type} alone may cost {at_most:.2f} USD before it ends "
+            "itself; raise it, or ask for less"
+        )
 
 
-def expected(store: Store, job: Job, request: BenchRequest) -> Expected:
+def expected(store: Store, job: Job, request: BenchRequest, of_type: str = "") -> Expected:
     """By what the networks took on this instance type in the last nights, and by the protocol where they did not."""
-    history = _history(store, request)
+    history, too_slow = _history(store, request)
     seconds = PREPARE_S + sum(
         history.get((model.network, model.variant), request.protocol.budget_s) for model in request.models
     )
     hours = seconds / 3600
     if job.usd_per_hour is None:
-        return Expected(job.instance_type, hours, None, None)
-    return Expected(job.instance_type, hours, job.usd_per_hour * hours, job.usd_per_hour * job.max_minutes / 60)
+        return Expected(job.instance_type, hours, None, None, of_type, too_slow)
+    usd = job.usd_per_hour * hours
+    return Expected(job.instance_type, hours, usd, job.usd_per_hour * job.max_minutes / 60, of_type, too_slow)
 
 
-def _history(store: Store, request: BenchRequest) -> dict[tuple[str, str], float]:
-    """Machine seconds of each network and variant: the median of the last nights with the same protocol."""
+def _history(store: Store, request: BenchRequest) -> tuple[dict[tuple[str, str], float], str]:
+    """Machine seconds of each network and variant: the median of the last nights with the same protocol. And whether
+    the budget of the request holds the processes that verdicts need, by those nights."""
     took: dict[tuple[str, str], list[float]] = {}
+    of_process: dict[tuple[str, str], list[float]] = {}
     for night in store.nights()[-HISTORY:]:
-        if store.manifest(night).protocol == request.protocol:
-            for collection in store.collections(night):
-                for one in collection.took:
-                    if one.instance_type == request.instance_type:
-                        took.setdefault((one.network, one.variant), []).append(one.machine_s)
-    return {key: median(seconds) for key, seconds in took.items()}
+        with suppress(StoreError):  # a night that is damaged, or has no manifest, tells nothing, and stops no other
+            if store.manifest(night).protocol == request.protocol:
+                for collection in store.collections(night):
+                    for spell in collection.took:
+                        if spell.instance_type == request.instance_type:
+                            file = spell.network, spell.variant
+                            took.setdefault(file, []).append(spell.machine_s)
+                            if spell.processes:
+                                of_process.setdefault(file, []).append(spell.machine_s / spell.processes)
+    return {key: median(seconds) for key, seconds in took.items()}, _too_slow(request, of_process)
+
+
+def _too_slow(request: BenchRequest, of_process: Mapping[tuple[str, str], Sequence[float]]) -> str:
+    files = [(model.network, model.variant) for model in request.models]
+    if not all(file in of_process for file in files):
+        return ""
+    least, budget_s = request.protocol.min_processes, request.protocol.budget_s * len(files)
+    needed_s = least * sum(median(of_process[file]) for file in files)
+    if needed_s <= budget_s:
+        return ""
+    return f"{least} processes of each engine take about {needed_s:.0f} s, and the budget is {budget_s:.0f} s"
 
 
 def within_budget(all_expected: Sequence[Expected], budget_usd: float | None) -> None:
@@ -98,18 +131,18 @@ def within_budget(all_expected: Sequence[Expected], budget_usd: float | None) ->
     """
     if budget_usd is None:
         return
-    for one in all_expected:
-        if one.usd is None or one.at_most_usd is None:
+    for job in all_expected:
+        if job.usd is None or job.at_most_usd is None:
             raise BadInput(
-                f"instance_types: the catalog has no price of {one.instance_type} in this region, so that budget_usd "
-                "cannot be kept; add its price, or leave budget_usd empty"
+                f"instance_types: no price of {job.instance_type} is known in this region, so that nobody can keep to "
+                "budget_usd: let Airflow ask for it (pricing:GetProducts), add it to the catalog, or leave it empty"
             )
-        if one.at_most_usd > budget_usd:
+        if job.at_most_usd > budget_usd:
             raise BadInput(
-                f"budget_usd: {budget_usd:.2f}, but {one.instance_type} alone may cost {one.at_most_usd:.2f} USD "
+                f"budget_usd: {budget_usd:.2f}, but {job.instance_type} alone may cost {job.at_most_usd:.2f} USD "
                 "before it ends itself; raise it, or ask for fewer networks or a shorter protocol"
             )
-    total = sum(one.usd or 0 for one in all_expected)
+    total = total_usd(all_expected) or 0
     if total > budget_usd:
         raise BadInput(
             f"budget_usd: {budget_usd:.2f}, but the sweep is expected to cost {total:.2f} USD; "
@@ -120,9 +153,17 @@ def within_budget(all_expected: Sequence[Expected], budget_usd: float | None) ->
 def table(all_expected: Sequence[Expected]) -> str:
     """What is expected, as lines for a log or a question."""
     lines = [
-        f"{one.instance_type}: about {one.hours:.1f} h"
-        + ("" if one.usd is None else f", {one.usd:.2f} USD (at most {one.at_most_usd:.2f})")
-        for one in all_expected
+        f"{job.instance_type}: about {job.hours:.1f} h"
+        + (", its price is not known" if job.usd is None else f", {job.usd:.2f} USD (at most {job.at_most_usd:.2f})")
+        + (job.of_type and f"; {job.of_type}")
+        + (job.too_slow and f"; too slow for a verdict on every cell: {job.too_slow}")
+        for job in all_expected
     ]
-    total = sum(one.usd or 0 for one in all_expected)
-    return "\n".join([*lines, f"together: about {total:.2f} USD"])
+    total = total_usd(all_expected)
+    return "\n".join([*lines, "together: not known" if total is None else f"together: about {total:.2f} USD"])
+
+
+def total_usd(all_expected: Sequence[Expected]) -> float | None:
+    """Of all jobs; None: a price is not known."""
+    each = [job.usd for job in all_expected]
+    return None if None in each else sum(usd for usd in each if usd is not None)

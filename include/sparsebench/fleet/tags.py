@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from typing import TypedDict
 
-from sparsebench.contracts import Job
+from sparsebench.contracts import Job, sha256
 
 PROJECT = "sparsebench"
 """Every instance carries the tag ``sparsebench``, with the DAG that launched it as value."""
 
-RUN = "sparsebench:run"
+DEPLOYMENT = "sparsebench:deployment"
+"""Which installation an instance is of: two in one account leave each other's alone."""
 
+RUN = "sparsebench:run"
 JOB = "sparsebench:job"
-EXPIRES = "sparsebench:expires"
+MINUTES = "sparsebench:minutes"
+"""That it may live, from its launch: a moment would differ when a launch is repeated, which EC2 then refuses."""
 
 ALIVE = ["pending", "running", "stopping", "stopped"]
 """EC2's states of an instance that is not on its way to being terminated."""
 
 
-def of(job: Job, now: datetime) -> dict[str, str]:
-    """The tags of a job's instance. It expires ten minutes after it should have ended itself."""
-    expires = now + timedelta(minutes=job.max_minutes + 10)
+class Filter(TypedDict):
+    """As EC2's describe calls take them."""
+
+    Name: str
+    Values: list[str]
+
+
+def deployment(store_uri: str) -> str:
+    """The id of the installation that works with a store: the store is what two installations cannot share."""
+    return sha256(store_uri.rstrip("/").encode())[:12]
+
+
+def of(job: Job, store_uri: str) -> dict[str, str]:
+    """The tags of a job's instance. None depends on the clock: a repeated launch has the same."""
     return {
         "Name": f"sparsebench {job.label}",
         PROJECT: job.dag_id,
+        DEPLOYMENT: deployment(store_uri),
         RUN: job.run_id,
         JOB: job.job,
-        EXPIRES: expires.isoformat(timespec="seconds"),
+        MINUTES: str(job.max_minutes),
     }
 
 
-def filters(job: str | None = None) -> list[dict[str, str | list[str]]]:
-    """DescribeInstances filters: the live instances of one job, or all of the project's."""
-    state: dict[str, str | list[str]] = {"Name": "instance-state-name", "Values": ALIVE}
-    tag: dict[str, str | list[str]]
-    tag = {"Name": f"tag:{JOB}", "Values": [job]} if job else {"Name": "tag-key", "Values": [PROJECT]}
-    return [tag, state]
+def of_deployment(store_uri: str) -> Filter:
+    """What an installation has launched."""
+    return {"Name": f"tag:{DEPLOYMENT}", "Values": [deployment(store_uri)]}
+
+
+def filters(store_uri: str, job: str | None = None) -> list[Filter]:
+    """DescribeInstances filters: the live instances of one job, or all of the installation's."""
+    state: Filter = {"Name": "instance-state-name", "Values": ALIVE}
+    of_job: list[Filter] = [{"Name": f"tag:{JOB}", "Values": [job]}] if job else []
+    return [of_deployment(store_uri), *of_job, state]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from sparsebench.bench.child import Child, ChildFailed
 from sparsebench.bench.engines import ENGINES, INTEGER_ENGINES
 from sparsebench.bench.host import host_facts
-from sparsebench.bench.parity import ReferenceTask, read_reference
+from sparsebench.bench.inputs import inputs_of
+from sparsebench.bench.reference import ReferenceTask, Referred, read_reference
 from sparsebench.bench.worker import Loaded, WorkerTask
 from sparsebench.catalog import Network, digits_networks
 from sparsebench.contracts import Parity
@@ -48,23 +49,25 @@ def run_everywhere(
     task = ReferenceTask(
         model=of_reference.path,
         rounding=False,
-        input_shape=network.input_shape,
+        inputs=inputs_of(of_reference.header, of_reference.origin),
         digits=network.name in digits_networks(),
-        threads=host.physical_cores,
+        threads=host.threads or host.physical_cores,
         output=reference,
     )
     try:
-        with Child("sparsebench.bench.parity", task, scratch / "reference.log", TIMEOUT_S) as child:
-            child.wait()
+        with Child("sparsebench.bench.reference", task, scratch / "reference.log", TIMEOUT_S) as child:
+            refusal = Referred.model_validate_json(child.reply()).refusal
     except ChildFailed as error:
         raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {error}") from error
-    outputs = read_reference(reference).outputs
-    if outputs.shape[1:] != (network.classes,):
+    if refusal:
+        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {refusal}")
+    ((output, *_), *_) = read_reference(reference).outputs
+    if output.shape[1:] != (network.classes,):
         raise BadInput(
-            f"{of_reference.origin}: its output is [batch, {', '.join(map(str, outputs.shape[1:]))}]; expected [batch, "
+            f"{of_reference.origin}: its output is [batch, {', '.join(map(str, output.shape[1:]))}]; expected [batch, "
             f"{network.classes}], the classes of {network.name}"
         )
-    found = {}
+    parities = {}
     for name, engine in ENGINES.items():
         if name == MEASURES_ITSELF:
             continue
@@ -76,15 +79,15 @@ def run_everywhere(
         tell(f"running it in {name}")
         loaded = _load(
             WorkerTask(
-                engine=name,
+                engines=(name,),
                 precision="f32",
                 scenario="latency",
                 model=its.path,
-                input_shape=network.input_shape,
+                inputs=inputs_of(its.header, its.origin),
                 reference=reference,
                 int8=parent is not None,
-                threads=host.physical_cores,
-                inspect=False,
+                threads=host.threads or host.physical_cores,
+                cpus=host.cpus,
             ),
             its,
         )
@@ -93,8 +96,8 @@ def run_everywhere(
         assert loaded.parity
         if not loaded.parity.agrees:
             raise BadInput(f"{its.origin}: {name} computes something else than {_expected(loaded.parity)}")
-        found[name] = loaded.parity
-    return found
+        parities[name] = loaded.parity
+    return parities
 
 
 def _expected(parity: Parity) -> str:
@@ -107,9 +110,9 @@ def _expected(parity: Parity) -> str:
 
 
 def _load(task: WorkerTask, file: Examined) -> Loaded:
-    log = file.path.with_name(f"{task.engine}.log")
+    log = file.path.with_name(f"{task.engines[0]}.log")
     try:
         with Child("sparsebench.bench.worker", task, log, TIMEOUT_S) as child:
             return Loaded.model_validate_json(child.reply())
     except ChildFailed as error:
-        raise BadInput(f"{file.origin}: {task.engine} cannot run it: {error}") from error
+        raise BadInput(f"{file.origin}: {task.engines[0]} cannot run it: {error}") from error

@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto
 
 from sparsebench.bench.engines.deepsparse import MAX_IR_VERSION, MAX_OPSET
+from sparsebench.bench.filetype import read_model
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
 from sparsebench.catalog import Network
 from sparsebench.contracts import LayerSparsity
@@ -54,7 +55,7 @@ def examine(path: Path, digest: str, origin: str, network: Network, encoding: En
         BadInput: it is not ONNX, of a version that not every engine loads, of another encoding, or takes or gives
             something else.
     """
-    data = path.read_bytes()
+    data = read_model(path, origin)
     header = read_header(data, origin)
     # First: the checker knows no newer opset than its own, and would only say so.
     if header.opset > MAX_OPSET or header.ir_version > MAX_IR_VERSION:
@@ -72,21 +73,20 @@ def examine(path: Path, digest: str, origin: str, network: Network, encoding: En
             f"{origin}: its images are {list(shape)}; expected {list(network.input_shape)}, as the catalog's "
             f"{network.name} takes them"
         )
-    weights = {tensor.name for tensor in model.graph.initializer}
-    for entry in (*(i for i in model.graph.input if i.name not in weights), *model.graph.output):
-        if (kind := entry.type.tensor_type.elem_type) != TensorProto.FLOAT:
-            raise BadInput(f"{origin}: {entry.name!r} is {TensorProto.DataType.Name(kind)}; expected float32")
-    if len(model.graph.output) != 1:
-        names = [entry.name for entry in model.graph.output]
+    for tensor in (*header.inputs, *header.outputs):
+        if tensor.kind != "float32":
+            raise BadInput(f"{origin}: {tensor.name!r} is {tensor.kind or 'no tensor'}; expected float32")
+    if len(header.outputs) != 1:
+        names = [tensor.name for tensor in header.outputs]
         raise BadInput(f"{origin}: its outputs are {names}; expected one, logits [batch, {network.classes}]")
-    if (found := _encoding(model)) != encoding:
-        raise BadInput(f"{origin}: its numbers are in {found}; expected {encoding}")
+    if (numbers := _encoding(model)) != encoding:
+        raise BadInput(f"{origin}: its numbers are in {numbers}; expected {encoding}")
     return Examined(path, digest, origin, data, model, header)
 
 
 def _encoding(model: onnx.ModelProto) -> Encoding:
-    found = {OPERATORS[node.op_type] for node in model.graph.node if node.op_type in OPERATORS}
-    return "integer operators" if "integer operators" in found else "QDQ" if found else "fp32"
+    encodings = {OPERATORS[node.op_type] for node in model.graph.node if node.op_type in OPERATORS}
+    return "integer operators" if "integer operators" in encodings else "QDQ" if encodings else "fp32"
 
 
 def layers(file: Examined) -> tuple[LayerSparsity, ...]:
@@ -95,12 +95,12 @@ def layers(file: Examined) -> tuple[LayerSparsity, ...]:
     Raises:
         BadInput: no layer has weights of its own, so that nothing can be said of it.
     """
-    found = layer_sparsities(file.model)
-    if not found:
+    sparsities = layer_sparsities(file.model)
+    if not sparsities:
         raise BadInput(
             f"{file.origin}: no Conv, Gemm or MatMul has weights in it; expected a network that has its weights"
         )
-    return found
+    return sparsities
 
 
 def parameters(file: Examined) -> int:

@@ -11,6 +11,9 @@ from sparsebench.errors import SparsebenchError
 INTERRUPTED = 75
 """Exit code: another instance can go on with what is missing. (EX_TEMPFAIL of sysexits.h.)"""
 
+KILLED = 71
+"""Exit code of a script whose job was killed: SSM takes a script's 137 for a time-out. (EX_OSERR of sysexits.h.)"""
+
 
 class Interrupted(Exception):
     """EC2 takes the instance away; the message says when."""

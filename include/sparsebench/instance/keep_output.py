@@ -18,7 +18,7 @@ def keep(
 ) -> None:
     """Exits with 0 when it is in the store, and with 1, saying why, when it is not."""
     try:
-        Store(store).write(path, b"".join(one.read_bytes() for one in file))
+        Store(store).write(path, b"".join(part.read_bytes() for part in file))
     except (SparsebenchError, OSError) as error:
         typer.echo(f"error: the output was not kept: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(1) from error

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from sparsebench.errors import SparsebenchError
+from sparsebench.local.processes import PRIVATE
 from sparsebench.local.stack import USER, Stack
 
 
@@ -23,15 +24,15 @@ def running(home: Path) -> dict[str, str] | None:
     state = home / "stack.json"
     if not state.exists():
         return None
-    found = json.loads(state.read_text())
+    stack = json.loads(state.read_text())
     try:
-        command = Path(f"/proc/{found['pid']}/cmdline").read_bytes()
+        command = Path(f"/proc/{stack['pid']}/cmdline").read_bytes()
     except FileNotFoundError:
         command = b""
     if b"sparsebench.local.daemon" not in command:  # it was killed, and the number may be another's by now
         state.unlink()
         return None
-    return found
+    return stack
 
 
 def up(home: Path) -> None:
@@ -43,6 +44,8 @@ def up(home: Path) -> None:
     log = home / "logs" / "up.log"
     if not running(home):
         log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch(mode=PRIVATE)
+        log.chmod(PRIVATE)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "sparsebench.local.daemon"],
@@ -57,26 +60,26 @@ def up(home: Path) -> None:
             if process.poll() is not None:
                 raise SparsebenchError(f"it did not start; {log}:\n{log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.5)
-    found = running(home)
-    assert found is not None
+    stack = running(home)
+    assert stack is not None
     password = Stack(home=home).password
-    print(f"Airflow:    {found['url']}  login {USER} / {password}")
-    print(f"localcloud: AWS_ENDPOINT_URL={found['cloud_url']}")
-    print(f"store:      {found['store']}")
+    print(f"Airflow:    {stack['url']}  login {USER} / {password}")
+    print(f"localcloud: AWS_ENDPOINT_URL={stack['cloud_url']}")
+    print(f"store:      {stack['store']}")
     print("`make down` ends it all.")
 
 
 def down(home: Path, timeout_s: float = 60) -> None:
     """End the stack and all that it started."""
-    found = running(home)
-    if not found:
+    stack = running(home)
+    if not stack:
         print("nothing runs")
         return
-    os.kill(int(found["pid"]), signal.SIGTERM)
+    os.kill(int(stack["pid"]), signal.SIGTERM)
     deadline = time.monotonic() + timeout_s
     while running(home):
         if time.monotonic() > deadline:
-            raise SparsebenchError(f"process {found['pid']} has not ended after {timeout_s:.0f} s")
+            raise SparsebenchError(f"process {stack['pid']} has not ended after {timeout_s:.0f} s")
         time.sleep(0.2)
     print("stopped")
 
@@ -97,8 +100,8 @@ def main() -> None:
     try:
         with Stack(home=home, say=print) as stack:
             draft = state.with_suffix(".tmp")
-            found = {"pid": str(os.getpid()), "url": stack.url, "cloud_url": stack.cloud_url, "store": stack.store}
-            draft.write_text(json.dumps(found))
+            described = {"pid": str(os.getpid()), "url": stack.url, "cloud_url": stack.cloud_url, "store": stack.store}
+            draft.write_text(json.dumps(described))
             draft.replace(state)
             while True:
                 stack.check()

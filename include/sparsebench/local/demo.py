@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+import psutil
 from rich.console import Console
 
 from sparsebench import catalog
@@ -21,6 +22,9 @@ from sparsebench.store import Store
 
 DEFAULT = ("mobilenetv1", "mobilevit_xs", "efficientnet_b0")
 VARIANTS = ("base", "pruned")
+
+MEMORY_BYTES = 6 * 2**30
+"""That pruning the largest network of the catalog may take."""
 
 
 def demo(networks: tuple[str, ...], once: bool) -> None:
@@ -41,7 +45,8 @@ def demo(networks: tuple[str, ...], once: bool) -> None:
         have = {(card.network, card.variant) for card in store.model_cards()}
         missing = [network for network in networks if any((network, variant) not in have for variant in VARIANTS)]
         if missing:
-            _run(stack, api, store, console, "sparsify", {"networks": missing, "variants": list(VARIANTS)}, missing)
+            with stack.side_by_side(_at_a_time()):
+                _run(stack, api, store, console, "sparsify", {"networks": missing, "variants": list(VARIANTS)}, missing)
         conf: dict[str, Any] = {"instance_types": ["localhost"], "networks": list(networks), "variants": list(VARIANTS)}
         run = _run(stack, api, store, console, "benchmark_sweep", conf, ["localhost"])
         night = api.xcom("benchmark_sweep", run, "collect")["night"]
@@ -58,6 +63,12 @@ def demo(networks: tuple[str, ...], once: bool) -> None:
                     time.sleep(2)
             except KeyboardInterrupt:
                 console.print("stopping")
+
+
+def _at_a_time() -> int:
+    """Networks that are pruned at a time."""
+    memory = psutil.virtual_memory().available // MEMORY_BYTES
+    return max(1, min(os.cpu_count() or 1, memory))
 
 
 def _run(

@@ -18,14 +18,14 @@ class Follower:
     def __init__(self, console: Console, labels: dict[str, str]):
         self._console = console
         self._labels = labels
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[what]}"),
+            TextColumn("{task.fields[what]}", markup=False),
             console=console,
             disable=not console.is_terminal,
         )
@@ -45,6 +45,6 @@ class Follower:
         """Bring a job's bar up to date; without a terminal, print a line when something has changed."""
         self._bars.update(self._tasks[progress.job], completed=progress.done, total=progress.total, what=progress.what)
         line = f"{self._labels[progress.job]}: {progress.done}/{progress.total} {progress.what}"
-        if not self._console.is_terminal and self._said.get(progress.job) != line:
-            self._said[progress.job] = line
-            self._console.print(line, highlight=False)
+        if not self._console.is_terminal and self._printed.get(progress.job) != line:
+            self._printed[progress.job] = line
+            self._console.print(line, highlight=False, markup=False)

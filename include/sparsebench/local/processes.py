@@ -13,6 +13,9 @@ from pathlib import Path
 
 from sparsebench.errors import SparsebenchError
 
+PRIVATE = 0o600
+"""Of a file that only its owner may read."""
+
 
 @dataclass
 class Process:
@@ -30,6 +33,8 @@ class Process:
         with a benchmark must not disturb it.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch(mode=PRIVATE)
+        log.chmod(PRIVATE)  # Airflow logs the password that it makes up
         with log.open("ab") as output:
             popen = subprocess.Popen(
                 command,

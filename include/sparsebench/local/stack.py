@@ -10,14 +10,20 @@ import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import httpx
+
+from sparsebench.bench.quiet import SOCKET as QUIET_SOCKET
 from sparsebench.errors import SparsebenchError
-from sparsebench.fleet.payload import PROJECT_ROOT
-from sparsebench.local.processes import Process, stop_all
+from sparsebench.local.checkout import ROOT
+from sparsebench.local.processes import PRIVATE, Process, stop_all
+from sparsebench.local.quiet import Listener
+from sparsebench.localcloud.credentials import Keys, keys
 
 USER = "admin"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -38,6 +44,8 @@ class Stack:
     """Of localcloud; 0: 5055, or any that is free."""
     components: tuple[str, ...] = COMPONENTS
     """Commands of ``airflow``; with a CeleryExecutor in the environment also ``celery worker``."""
+    python: Path = Path(sys.executable)
+    """The interpreter of the control environment, in which everything runs."""
     environment: dict[str, str] = field(default_factory=dict)
     """Settings that differ from the environment's, for example SPARSEBENCH_STORE."""
     say: Callable[[str], None] = lambda line: None
@@ -47,6 +55,7 @@ class Stack:
         self.port = self.port or _free_port(int(os.environ.get("SPARSEBENCH_PORT", "8080")))
         self.cloud_port = self.cloud_port or _free_port(5055)
         self._processes: list[Process] = []
+        self._quiet: Listener | None = None
 
     @property
     def url(self) -> str:
@@ -55,6 +64,11 @@ class Stack:
     @property
     def cloud_url(self) -> str:
         return f"http://127.0.0.1:{self.cloud_port}"
+
+    @property
+    def cloud_keys(self) -> Keys:
+        """Without which localcloud takes no call."""
+        return keys(self.home / "localcloud")
 
     @property
     def store(self) -> str:
@@ -77,24 +91,24 @@ class Stack:
     def env(self) -> dict[str, str]:
         """The environment of every process of the stack, and of an ``airflow`` command beside it."""
         airflow_home = self.home / "airflow"
-        bin_folder = str(Path(sys.executable).parent)
         return {
             **os.environ,
-            "PATH": f"{bin_folder}:{PROJECT_ROOT / '.tools' / 'bin'}:{os.environ['PATH']}",
-            "PYTHONPATH": str(PROJECT_ROOT / "include"),
+            "PATH": f"{self.python.parent}:{ROOT / '.tools' / 'bin'}:{os.environ['PATH']}",
             "SPARSEBENCH_STORE": os.environ.get("SPARSEBENCH_STORE", (self.home / "store").as_uri()),
-            # localcloud takes any credentials; these are nobody's.
             "AWS_ENDPOINT_URL": self.cloud_url,
-            "AWS_ACCESS_KEY_ID": "localcloud",
-            "AWS_SECRET_ACCESS_KEY": "localcloud",
+            **self.cloud_keys.environment,
             "AWS_DEFAULT_REGION": "us-east-1",
             # localcloud has no image with NVIDIA's driver.
             "SPARSEBENCH_GPU_IMAGE": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
             "AIRFLOW_HOME": str(airflow_home),
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_ROOT / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",  # imports once, not in every task: see the plugin
+            # A busy machine takes its time; whether a DAG file is right does not depend on it.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "180",
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "240",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
@@ -114,7 +128,10 @@ class Stack:
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+            # botocore says at every call where it found credentials and endpoint.
+            "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "botocore=WARNING aiobotocore=WARNING",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **({QUIET_SOCKET: str(self._quiet.path)} if self._quiet else {}),
             **self.environment,
         }
 
@@ -138,15 +155,19 @@ class Stack:
         logs = self.home / "logs"
         airflow_home = self.home / "airflow"
         self._lock_home()
+        database = airflow_home / "airflow.db"
         airflow_home.mkdir(parents=True, exist_ok=True)
+        database.touch(mode=PRIVATE)  # it holds connections, and what a person gave to a run
+        database.chmod(PRIVATE)
         passwords = airflow_home / "passwords.json"
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USER: self.password}))
+        self._quiet = Listener(lambda: [process.popen.pid for process in self._processes])
         self.say("starting localcloud")
         self._start(
             "localcloud",
             [
-                sys.executable,
+                str(self.python),
                 "-m",
                 "sparsebench.localcloud",
                 "--port",
@@ -158,7 +179,7 @@ class Stack:
             idle=False,
         )
         self.say("preparing Airflow's database")
-        airflow = str(Path(sys.executable).with_name("airflow"))
+        airflow = str(self.python.with_name("airflow"))
         migrate = Process.start(
             "airflow db migrate", [airflow, "db", "migrate"], self.env, logs / "migrate.log", idle=False
         )
@@ -206,12 +227,26 @@ class Stack:
         ill = [part for part in parts if health[part]["status"] != "healthy"]
         return f"{', '.join(ill)} not healthy" if ill else None
 
+    @contextmanager
+    def side_by_side(self, commands: int) -> Iterator[None]:
+        """So many commands of emulated instances run at a time meanwhile; for what does not measure."""
+        self._run_at_a_time(commands)
+        yield
+        self._run_at_a_time(1)
+
+    def _run_at_a_time(self, commands: int) -> None:
+        url, headers = f"{self.cloud_url}/localcloud/slots", self.cloud_keys.headers
+        httpx.put(url, headers=headers, json={"slots": commands}, timeout=60).raise_for_status()
+
     def check(self) -> None:
         """Raises SparsebenchError if a process has ended."""
         for process in self._processes:
             process.check()
 
     def stop(self) -> None:
+        if self._quiet:
+            self._quiet.close()
+            self._quiet = None
         stop_all(list(reversed(self._processes)))
         self._processes.clear()
 

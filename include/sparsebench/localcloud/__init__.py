@@ -5,9 +5,10 @@ a ClientToken that is honoured, faults on demand, an SSM agent that comes online
 and each instance's metadata service. An instance is a folder, an environment and the processes in it;
 terminating it ends them.
 
-Whoever sets ``AWS_ENDPOINT_URL`` to its address (and any credentials) uses it from boto3 or the AWS CLI.
-It listens on loopback only, and it runs what it is sent as the user who started it: an instance is no
-security boundary.
+Whoever sets ``AWS_ENDPOINT_URL`` to its address, ``AWS_ACCESS_KEY_ID`` to ``localcloud`` and
+``AWS_SECRET_ACCESS_KEY`` to what the file ``secret-access-key`` in its folder holds, uses it from boto3 or the AWS CLI.
+It listens on loopback only, takes nothing that is not signed, and runs what it is sent as the user who started it: an
+instance is no security boundary.
 """
 
 from sparsebench.localcloud.config import Config

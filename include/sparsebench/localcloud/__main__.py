@@ -18,6 +18,7 @@ def localcloud(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 5055,
     slots: Annotated[int, typer.Option(help="SSM commands that run at the same time, over all instances.")] = 1,
     agent_delay_s: Annotated[float, typer.Option(help="Seconds until an instance's SSM agent is online.")] = 1.0,
+    lag_s: Annotated[float, typer.Option(help="Seconds until an instance is found by its tags.")] = 3.0,
     vcpu_quota: Annotated[int, typer.Option(help="vCPUs that may run in a region, of each market.")] = 64,
     enforce_iam: Annotated[
         bool, typer.Option("--enforce-iam", help="Refuse calls that the caller's IAM policies do not allow.")
@@ -33,6 +34,7 @@ def localcloud(
                 port=port,
                 slots=slots,
                 agent_delay_s=agent_delay_s,
+                lag_s=lag_s,
                 vcpu_quota=vcpu_quota,
                 enforce_iam=enforce_iam,
             )

@@ -16,7 +16,7 @@ from moto.ec2.models.instances import StateReason
 
 from sparsebench.errors import BadInput
 from sparsebench.localcloud.config import Config
-from sparsebench.localcloud.faults import AgentOffline, Armed, Faults, InstanceKilled, LostCommand, SpotNotice
+from sparsebench.localcloud.faults import AgentOffline, Armed, Faults, InstanceKilled, LostCommand, SpotNotice, Unseen
 from sparsebench.localcloud.instance import Instance, remove_leftovers
 
 
@@ -53,11 +53,11 @@ class Cloud:
 
     def instance(self, instance_id: str, region: str | None = None) -> Instance | None:
         """The instance of that id, in that region if one is given."""
-        found = self._instances.get(instance_id)
-        return found if found and region in (None, found.region) else None
+        instance = self._instances.get(instance_id)
+        return instance if instance and region in (None, instance.region) else None
 
     def instances(self, region: str | None = None) -> list[Instance]:
-        return [found for found in list(self._instances.values()) if region in (None, found.region)]
+        return [instance for instance in list(self._instances.values()) if region in (None, instance.region)]
 
     def follow(self) -> None:
         """Make every instance what moto says that it is, however it came to be so."""
@@ -92,6 +92,8 @@ class Cloud:
         target = instance.target()
         if late := self._faults.take(AgentOffline, target):
             instance.agent_delay_s = math.inf if late.online_after_s is None else late.online_after_s
+        if unseen := self._faults.take(Unseen, target):
+            instance.unseen_s = unseen.seconds
         self._instances[instance.id] = instance
         instance.follow()
         for notice in self._faults.of(SpotNotice, target):

@@ -17,8 +17,8 @@ READY = "localcloud listens on "
 
 
 def _uv() -> Path | None:
-    found = shutil.which("uv") or shutil.which("uv", path=os.fspath(Path.cwd() / ".tools" / "bin"))
-    return Path(found) if found else None
+    uv = shutil.which("uv") or shutil.which("uv", path=os.fspath(Path.cwd() / ".tools" / "bin"))
+    return Path(uv) if uv else None
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Config:
     agent_delay_s: float = 1.0
     """From an instance's launch until its SSM agent is online, in seconds."""
 
+    lag_s: float = 3.0
+    """From an instance's launch until DescribeInstances finds it by its tags, in seconds; GetCommandInvocation finds a
+    command after a sixth of that."""
+
     vcpu_quota: int = 64
     """vCPUs of a region's running instances, of each market, that a launch may not exceed."""
 
@@ -57,6 +61,8 @@ class Config:
             raise BadInput(f"slots: {self.slots} would let no command run; give 1 or more")
         if not 0 <= self.agent_delay_s <= 3600:
             raise BadInput(f"agent_delay_s: {self.agent_delay_s} is not between 0 and 3600 seconds")
+        if not 0 <= self.lag_s <= 3600:
+            raise BadInput(f"lag_s: {self.lag_s} is not between 0 and 3600 seconds")
         if self.vcpu_quota < 0:
             raise BadInput(f"vcpu_quota: {self.vcpu_quota} is less than nothing; give 0 or more vCPUs")
         if self.uv is not None and not os.access(self.uv, os.X_OK):

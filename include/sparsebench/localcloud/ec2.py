@@ -17,8 +17,10 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYP
 from moto.ec2.utils import filter_dict_attribute_mapping
 from werkzeug import Response
 
+from sparsebench.localcloud import prices
 from sparsebench.localcloud.cloud import Cloud
 from sparsebench.localcloud.faults import Market, Target
+from sparsebench.localcloud.launch_checks import THIS_MACHINE, refusal
 
 # An image that does not exist is the mistake that a launch on AWS would show.
 settings.ENABLE_AMI_VALIDATION = True
@@ -43,9 +45,6 @@ _QUOTAS: dict[Market, tuple[str, str, str]] = {
 """Code and name of a market's quota of vCPUs, and the error of a launch above it. All types count, not only
 the standard ones."""
 
-_THIS_MACHINE = "localhost"
-_UNKNOWN_TYPE_VCPUS = 4
-
 Form = dict[str, str]
 Forward = Callable[[], Response]
 """Has moto answer the request."""
@@ -64,13 +63,21 @@ class Ec2:
         self._cloud = cloud
         self._vcpu_quota = vcpu_quota
         self._launched: dict[tuple[str, str], tuple[Form, bytes]] = {}
+        """By region and ClientToken: parameters and answer of a launch; the answer of one that failed is empty."""
 
     def call(self, form: Form, region: str, forward: Forward) -> Response:
         action = form.get("Action", "")
+        _give_way_out(region)
         if action == "RunInstances":
             return self._run_instances(form, region, forward)
+        if action == "TerminateInstances" and (unknown := self._unseen(form, region, by_tag=False)):
+            return unknown
+        if action == "DescribeInstances":
+            return self._describe_instances(form, region, forward)
         if action == "DescribeInstanceTypeOfferings":
-            _offer_unknown_types(form, region)
+            _offer_this_machine(region)
+        if action in ("DescribeInstanceTypes", "DescribeSpotPriceHistory"):
+            return _of_region(forward(), region)
         response = forward()
         if action == "RebootInstances" and response.status_code == 200:
             for name, value in form.items():
@@ -83,11 +90,50 @@ class Ec2:
     def forget(self) -> None:
         self._launched.clear()
 
+    def launch_failed(self, form: Form, region: str) -> None:
+        """A launch for which there was no capacity has used its token up all the same: it can be repeated as it was."""
+        if token := form.get("ClientToken"):
+            self._launched.setdefault((region, token), (form, b""))
+
+    def _unseen(self, form: Form, region: str, by_tag: bool) -> Response | None:
+        """The refusal of a call that names an instance which EC2 does not show yet."""
+        for name, value in form.items():
+            named = self._cloud.instance(value, region) if name.startswith("InstanceId.") else None
+            if named and not named.is_shown(by_tag):
+                return error_response("InvalidInstanceID.NotFound", f"The instance ID '{value}' does not exist")
+        return None
+
+    def _describe_instances(self, form: Form, region: str, forward: Forward) -> Response:
+        """moto's answer without what was launched just now."""
+        by_tag = any(re.fullmatch(r"Filter\.\d+\.Name", name) and form[name].startswith("tag") for name in form)
+        hidden = {instance.id for instance in self._cloud.instances(region) if not instance.is_shown(by_tag)}
+        if unknown := self._unseen(form, region, by_tag):
+            return unknown
+        response = forward()
+        if not hidden or response.status_code != 200:
+            return response
+        ElementTree.register_namespace("", _NAMESPACE)
+        root = ElementTree.fromstring(response.get_data())  # noqa: S314 - moto's own answer
+        names = {"e": _NAMESPACE}
+        for reservations in root.iterfind("e:reservationSet", names):
+            for reservation in list(reservations):
+                instances = reservation.find("e:instancesSet", names)
+                for item in list(instances) if instances is not None else []:
+                    if _text(item, "instanceId").text in hidden:
+                        instances.remove(item)  # type: ignore[union-attr]
+                if not instances:
+                    reservations.remove(reservation)
+        return Response(ElementTree.tostring(root), content_type="text/xml")
+
     def _run_instances(self, form: Form, region: str, forward: Forward) -> Response:
         token = form.get("ClientToken")
         with self._cloud.launching:
             if token and (region, token) in self._launched:
-                return self._repeated(form, region, token)
+                repeated = self._repeated(form, region, token)
+                if repeated is not None:
+                    return repeated
+            if wrong := refusal(form, region, _zone(form, region)):
+                return error_response(*wrong)
             if self._is_above_quota(form, region):
                 message = f"You have requested more vCPU capacity than your current limit of {self._vcpu_quota} allows"
                 return error_response(_QUOTAS[_market(form)][2], message)
@@ -131,8 +177,11 @@ class Ec2:
 
     # ------------------------------------------------------------------------------ repeated launches
 
-    def _repeated(self, form: Form, region: str, token: str) -> Response:
-        """The answer to a launch that was asked for before: the same instances, in their present state."""
+    def _repeated(self, form: Form, region: str, token: str) -> Response | None:
+        """The answer to a launch that was asked for before: the same instances, in their present state.
+
+        None: it failed before, and is tried again.
+        """
         launched_with, answer = self._launched[region, token]
         if form != launched_with:
             differ = sorted(name for name, _ in form.items() ^ launched_with.items())
@@ -140,13 +189,18 @@ class Ec2:
                 "IdempotentParameterMismatch",
                 f"client token {token} was used with other parameters; {', '.join(dict.fromkeys(differ))} differ",
             )
+        if not answer:
+            return None
         ElementTree.register_namespace("", _NAMESPACE)
         reservation = ElementTree.fromstring(answer)  # noqa: S314 - moto's own answer
         for item in reservation.iterfind("e:instancesSet/e:item", {"e": _NAMESPACE}):
             instance = self._cloud.instance(_text(item, "instanceId").text or "")
-            if instance is not None:
-                _text(item, "instanceState/e:code").text = str(instance.record.state_code)
-                _text(item, "instanceState/e:name").text = instance.record.state
+            if instance is None or instance.record.state == "terminated":
+                return error_response(
+                    "IdempotentInstanceTerminated", f"The instance of the client token {token} has been terminated"
+                )
+            _text(item, "instanceState/e:code").text = str(instance.record.state_code)
+            _text(item, "instanceState/e:name").text = instance.record.state
         return Response(ElementTree.tostring(reservation), content_type="text/xml")
 
 
@@ -159,31 +213,49 @@ def _text(item: ElementTree.Element, path: str) -> ElementTree.Element:
 
 def _vcpus(instance_type: str) -> int:
     """What an instance counts. This machine has whatever it has, so an instance that says so counts nothing."""
-    if instance_type == _THIS_MACHINE:
-        return 0
-    known = INSTANCE_TYPES.get(instance_type)
-    return int(known["VCpuInfo"]["DefaultVCpus"]) if known else _UNKNOWN_TYPE_VCPUS
+    return 0 if instance_type == THIS_MACHINE else int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])
 
 
-def _offer_unknown_types(form: Form, region: str) -> None:
-    """Have moto offer this machine, and any type it is asked about and does not know, in every zone.
+def _give_way_out(region: str) -> None:
+    """The default VPC has an internet gateway, as on AWS."""
+    backend: Any = ec2_backends[DEFAULT_ACCOUNT_ID][region]
+    default = backend.get_default_vpc()
+    if default is None or any(
+        gateway.vpc and gateway.vpc.id == default.id for gateway in list(backend.internet_gateways.values())
+    ):
+        return
+    gateway = backend.create_internet_gateway()
+    backend.attach_internet_gateway(gateway.id, default.id)
+    for table in list(backend.route_tables.values()):
+        if table.vpc_id == default.id and table.main_association_id:
+            backend.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
 
-    They can be launched in every zone, after all: moto launches what it does not know.
-    """
-    asked = {
-        value
-        for name, value in form.items()
-        if (found := re.fullmatch(r"(Filter\.\d+)\.Value\.\d+", name))
-        and form.get(f"{found[1]}.Name") == "instance-type"
-    }
+
+def _offer_this_machine(region: str) -> None:
+    """Have moto offer this machine in every zone."""
     for kind, regions in INSTANCE_TYPE_OFFERINGS.items():
         offered = regions.get(region, [])
-        unknown = (asked | {_THIS_MACHINE}) - INSTANCE_TYPES.keys() - {offer["InstanceType"] for offer in offered}
-        offered += [
-            {"InstanceType": one, "Location": location, "LocationType": kind}
-            for one in sorted(unknown)
-            for location in sorted({offer["Location"] for offer in offered})
-        ]
+        if all(offer["InstanceType"] != THIS_MACHINE for offer in offered):
+            offered += [
+                {"InstanceType": THIS_MACHINE, "Location": location, "LocationType": kind}
+                for location in sorted({offer["Location"] for offer in offered})
+            ]
+
+
+def _of_region(response: Response, region: str) -> Response:
+    """moto's answer about types without those that the region does not have; spot prices are localcloud's own."""
+    if response.status_code != 200:
+        return response
+    ElementTree.register_namespace("", _NAMESPACE)
+    root = ElementTree.fromstring(response.get_data())  # noqa: S314 - moto's own answer
+    for items in root:
+        for item in list(items):
+            price = prices.spot(_text(item, "instanceType").text or "", region)
+            if price is None:
+                items.remove(item)
+            elif (told := item.find(f"{{{_NAMESPACE}}}spotPrice")) is not None:
+                told.text = f"{price:.6f}"
+    return Response(ElementTree.tostring(root), content_type="text/xml")
 
 
 def target(form: Form, region: str) -> Target:

@@ -132,6 +132,13 @@ class AgentOffline(_Fault):
     online_after_s: float | None = Field(default=None, ge=0, le=_MAX_S, description="seconds after boot; None: never")
 
 
+class Unseen(_Fault):
+    """EC2 does not show an instance that is launched for so long, not even to whoever names its id."""
+
+    kind: Literal["unseen"] = "unseen"
+    seconds: float = Field(gt=0, le=_MAX_S, description="from its launch")
+
+
 class _OfCommands(_Fault):
     comment: str | None = Field(default=None, description="text in the command's comment")
 
@@ -181,6 +188,7 @@ Fault = Annotated[
     | Annotated[Delay, Tag("delay")]
     | Annotated[LostAnswer, Tag("lost_answer")]
     | Annotated[AgentOffline, Tag("agent_offline")]
+    | Annotated[Unseen, Tag("unseen")]
     | Annotated[LostCommand, Tag("lost_command")]
     | Annotated[InstanceKilled, Tag("kill")]
     | Annotated[SpotNotice, Tag("spot_notice")],
@@ -251,7 +259,7 @@ class Faults:
     def of(self, kind: type[F], target: Target) -> list[Armed[F]]:
         """The faults of a kind that match."""
         with self._lock:
-            return [one for one in self._armed if isinstance(one.fault, kind) and one.fault.matches(target)]
+            return [armed for armed in self._armed if isinstance(armed.fault, kind) and armed.fault.matches(target)]
 
     def take(self, kind: type[F], target: Target) -> F | None:
         """The fault of a kind that strikes now."""
@@ -323,7 +331,7 @@ def s3_target(request: Request) -> Target:
         if method == request.method and level == depth and needed <= given
     ]
     # That which needs the most is meant: UploadPart is a PutObject with a part's number.
-    _, action = max(fitting, key=lambda one: one[0], default=(0, ""))
+    _, action = max(fitting, key=lambda candidate: candidate[0], default=(0, ""))
     return Target(service="s3", action=action, key=path)
 
 
@@ -333,9 +341,9 @@ def _s3_operations() -> list[tuple[str, str, int, set[str]]]:
     model = get_session().get_service_model("s3")
     operations = [model.operation_model(name) for name in model.operation_names]
     return [
-        (one.name, one.http["method"], one.http["requestUri"].count("{"), _needed(one))
-        for one in operations
-        if not one.deprecated
+        (operation.name, operation.http["method"], operation.http["requestUri"].count("{"), _needed(operation))
+        for operation in operations
+        if not operation.deprecated
     ]
 
 

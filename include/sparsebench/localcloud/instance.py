@@ -18,6 +18,7 @@ from moto.core.utils import utcnow
 
 from sparsebench.localcloud import processes, sandbox
 from sparsebench.localcloud.config import Config
+from sparsebench.localcloud.credentials import keys
 from sparsebench.localcloud.faults import Market, Target
 from sparsebench.localcloud.iam.principals import agent_may_register
 
@@ -39,6 +40,13 @@ class Instance:
         self.logs = config.root / "logs" / self.id
         self.agent_delay_s = config.agent_delay_s
         """From its start until its agent is online; infinite: never."""
+        self.launched_at = time.monotonic()
+        self.lag_s = config.lag_s
+        """From its launch until it is found by its tags."""
+        self.invocation_lag_s = config.lag_s / 6
+        """From when a command is sent to it until GetCommandInvocation finds that."""
+        self.unseen_s = 0.0
+        """From its launch until EC2 shows it at all."""
         self.enforce_iam = config.enforce_iam
         self.grace_s = processes.GRACE_S
         """That its processes have to end by themselves when it goes down."""
@@ -53,7 +61,9 @@ class Instance:
         sandbox.build(self.home, config.uv)
         self.logs.mkdir(parents=True)
         (self.home / "commands").symlink_to(self.logs)
-        self._environment = sandbox.environment(self.id, self.home, config.uv, url, region)
+        self._environment = sandbox.environment(
+            self.id, keys(config.root).name_of(self.id), self.home, config.uv, url, region
+        )
 
     @property
     def running(self) -> bool:
@@ -75,6 +85,10 @@ class Instance:
         online = self.running and time.monotonic() - self._running_since >= self.agent_delay_s
         online = online and (not self.enforce_iam or agent_may_register(self.record))
         return "Online" if online else None
+
+    def is_shown(self, by_tag: bool) -> bool:
+        """Whether a describe call finds it: EC2 is eventually consistent."""
+        return time.monotonic() - self.launched_at >= max(self.unseen_s, self.lag_s if by_tag else 0)
 
     # ------------------------------------------------------------------------------------- its states
 
@@ -135,7 +149,7 @@ class Instance:
             if not self.running:
                 raise PoweredOff(self.id)
             logs = self.logs / name
-            logs.mkdir()
+            logs.mkdir(exist_ok=True)  # after a reboot that it asked for a script runs again
             file = logs / "script"
             file.write_text(script)
             file.chmod(0o700)
@@ -143,7 +157,7 @@ class Instance:
                 return subprocess.Popen(
                     # As the SSM agent does: a script that names no interpreter is the shell's.
                     ["/bin/sh", "-c", shlex.quote(os.fspath(file))],
-                    cwd=self.home / (folder or "."),
+                    cwd=self.home / (folder or sandbox.FOLDER),
                     env=self._environment,
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,

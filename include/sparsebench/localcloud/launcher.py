@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sparsebench.errors import SparsebenchError
 from sparsebench.localcloud.config import READY
+from sparsebench.localcloud.credentials import Keys, keys
 
 _START_S = 60.0
 _STOP_S = 30.0
@@ -24,6 +25,11 @@ class LocalCloud:
     url: str
     root: Path
     pid: int
+    keys: Keys
+
+    def of_instance(self, instance_id: str, path: str) -> str:
+        """The address of an instance's metadata, or of its own shutdown: ``imds``, ``instances``."""
+        return f"{self.url}/localcloud/{path}/{self.keys.name_of(instance_id)}"
 
 
 @contextmanager
@@ -46,7 +52,7 @@ def running(root: Path, *options: str) -> Iterator[LocalCloud]:
             command, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True, start_new_session=True
         )
     try:
-        yield LocalCloud(_address(server, log), root, server.pid)
+        yield LocalCloud(_address(server, log), root, server.pid, keys(root))
     finally:
         server.send_signal(signal.SIGTERM)
         try:

@@ -56,10 +56,7 @@ def end(instance_id: str, grace_s: float = GRACE_S) -> None:
         time.sleep(_POLL_S)
 
 
-def end_group(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
-    """End a command's process group. Children that made a session of their own live on, as with SSM."""
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command's process group at once, as the SSM agent does; children in a session of their own live on."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace_s)
         os.killpg(process.pid, signal.SIGKILL)

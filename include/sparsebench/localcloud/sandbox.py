@@ -12,9 +12,12 @@ from pathlib import Path
 from sparsebench.localcloud import power
 from sparsebench.localcloud.processes import MARKER
 
-_PASSED = {"LANG", "TERM", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+_PASSED = {"LANG", "TERM", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SPARSEBENCH_QUIET_SOCKET"}
 _PASSED_PREFIXES = ("UV_", "PIP_", "SSL_", "OPENBLAS_")
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+
+FOLDER = Path("usr/bin")
+"""In which the SSM agent starts a command; below the instance's own, here."""
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -23,7 +26,7 @@ def build(home: Path, uv: Path | None) -> None:
     """Make the folder, with a ``bin`` that stands before the system's programs."""
     binaries = home / "bin"
     binaries.mkdir(parents=True)
-    (home / "tmp").mkdir()
+    (home / FOLDER).mkdir(parents=True)
     # The interpreter itself: a shim of a version manager would look for its versions in the instance's HOME.
     (binaries / "python3.11").symlink_to(Path(sys._base_executable).resolve())  # type: ignore[attr-defined]
     if uv is not None:
@@ -31,6 +34,8 @@ def build(home: Path, uv: Path | None) -> None:
     # What must never reach the real machine.
     for name in power.NAMES:
         _script(binaries / name, f'exec {shlex.join([sys.executable, "-I", power.__file__])} {name} "$@"')
+    # Where a process without HOME looks for it: not in this machine's.
+    _script(binaries / "getent", f'echo "root:x:$(id -u):0:root:{home}:/bin/bash"')
     for name in ("dnf", "yum"):
         _script(binaries / name, f'echo "{name}: an emulated instance installs no system packages" >&2; exit 127')
 
@@ -40,9 +45,10 @@ def _script(path: Path, body: str) -> None:
     path.chmod(0o755)
 
 
-def environment(instance_id: str, home: Path, uv: Path | None, url: str, region: str) -> dict[str, str]:
+def environment(instance_id: str, name: str, home: Path, uv: Path | None, url: str, region: str) -> dict[str, str]:
     """The variables of every process of an instance: an allowlist of this process's, and its own.
 
+    The SSM agent sets no more than AWS_SSM_*: neither a home, nor a region.
     Credentials are none of them: as on EC2, they come from the instance's metadata service.
     """
     passed = {
@@ -57,13 +63,12 @@ def environment(instance_id: str, home: Path, uv: Path | None, url: str, region:
         passed["UV_CACHE_DIR"] = _uv_cache(uv)
     return passed | {
         "PATH": f"{home / 'bin'}:{_SYSTEM_PATH}",
-        "HOME": str(home),
-        "TMPDIR": str(home / "tmp"),
         MARKER: instance_id,
         "AWS_ENDPOINT_URL": url,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{url}/localcloud/imds/{instance_id}",
-        power.ENDPOINT: f"{url}/localcloud/instances/{instance_id}/shutdown",
+        "AWS_SSM_INSTANCE_ID": instance_id,
+        "AWS_SSM_REGION_NAME": region,
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{url}/localcloud/imds/{name}",
+        power.ENDPOINT: f"{url}/localcloud/instances/{name}/shutdown",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
 import logging
@@ -21,14 +22,17 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from sparsebench.errors import BadInput
-from sparsebench.localcloud import ec2, ssm
+from sparsebench.localcloud import ec2, prices, s3_hosts, ssm
 from sparsebench.localcloud.cloud import Cloud
-from sparsebench.localcloud.commands import Commands
+from sparsebench.localcloud.commands import THREADS, Commands
 from sparsebench.localcloud.config import HOST, READY, Config
+from sparsebench.localcloud.credentials import KEY_HEADER, keys
 from sparsebench.localcloud.faults import FAULTS, Faults, Target, s3_error, s3_target
-from sparsebench.localcloud.iam.enforcement import refused
+from sparsebench.localcloud.iam.enforcement import refused, unsigned
+from sparsebench.localcloud.iam.simulation import simulate
 from sparsebench.localcloud.imds import Imds
 from sparsebench.localcloud.instance import Instance
+from sparsebench.localcloud.slots import Slots
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _LOCAL_NAME = re.compile(r"(127\.0\.0\.1|([\w.-]+\.)?localhost)(:\d+)?")
@@ -43,6 +47,12 @@ class _Shutdown(BaseModel):
     reboot: bool = False
 
 
+class _Slots(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    slots: int = Field(ge=1, le=THREADS)
+
+
 class Application:
     """WSGI: answers what moto lacks, and passes everything else on to moto untouched."""
 
@@ -50,14 +60,20 @@ class Application:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._faults = Faults()
         self._cloud = Cloud(config, url, self._faults)
-        self._commands = Commands(config.slots, self._cloud)
+        self._slots = Slots(config.slots)
+        self._commands = Commands(self._slots, self._cloud)
         self._ec2 = ec2.Ec2(self._cloud, config.vcpu_quota)
         self._ssm = ssm.Ssm(self._cloud, self._commands)
         self._imds = Imds(self._cloud)
         self._enforce_iam = config.enforce_iam
+        self._keys = keys(config.root)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        answer = self._answer(Request(environ)) or self._moto
+        try:
+            answer = self._answer(Request(environ)) or self._moto
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            logging.getLogger(__name__).warning("a request that cannot be read", exc_info=True)
+            answer = Response(f"the request cannot be read: {type(error).__name__}", HTTPStatus.BAD_REQUEST)
         return answer(environ, start_response)
 
     def close(self) -> None:
@@ -68,25 +84,35 @@ class Application:
 
     def _answer(self, request: Request) -> WSGIApplication | None:
         """The layer's answer, or None where it is moto's to give."""
-        if "Origin" in request.headers or not _LOCAL_NAME.fullmatch(request.host):
+        from_browser = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
+        if from_browser or not _LOCAL_NAME.fullmatch(request.host):
             # The server runs what it is sent: no page in a browser may send it anything.
             return Response("localcloud answers no browser, and no name but 127.0.0.1 and localhost", 403)
         if request.path == "/localcloud" or request.path.startswith("/localcloud/"):
             return self._own(request)
-        if request.path == "/moto-api/reset" and request.method == "POST":
-            self._reset()
+        if request.path.startswith("/moto-api"):
+            if not self._has_key(request):
+                return _no_key()
+            if request.path == "/moto-api/reset" and request.method == "POST":
+                self._reset()
             return None
+        if refusal := unsigned(request, self._keys.secret, self._enforce_iam):
+            return refusal
         if self._enforce_iam and (refusal := refused(request)):
             return refusal
         scope = _SCOPE.search(request.headers.get("Authorization", ""))
-        if scope is None or scope["service"] == "s3":
-            return self._s3_call(request)  # moto, too, takes what is signed in its URL for S3's
+        if scope is None or scope["service"] == "s3":  # moto, too, takes what is signed in its URL for S3's
+            return s3_hosts.wrong_region(request) or self._s3_call(s3_hosts.to_path(request))
         region, service = scope["region"], scope["service"]
         target = request.headers.get("X-Amz-Target", "")
         if target.startswith("AmazonSSM."):
             return self._ssm_call(target.removeprefix("AmazonSSM."), request, region)
         if target == "ServiceQuotasV20190624.GetServiceQuota":
             return self._quota_call(request, region)
+        if target == "AWSPriceListService.GetProducts":
+            return self._price_call(request)
+        if service == "iam" and request.mimetype == "application/x-www-form-urlencoded":
+            return self._iam_call(request)
         if service in _FOLLOWED and request.mimetype == "application/x-www-form-urlencoded":
             return self._ec2_call(request, region)
         return None
@@ -120,12 +146,32 @@ class Application:
         target = Target(service="servicequotas", action="GetServiceQuota")
         return self._faults.answer(target, _invocation(request), carry_out, ssm.error_response) or carry_out()
 
+    def _price_call(self, request: Request) -> WSGIApplication:
+        body = request.get_data()
+
+        def carry_out() -> Response:
+            return prices.get_products(json.loads(body))
+
+        target = Target(service="pricing", action="GetProducts")
+        return self._faults.answer(target, _invocation(request), carry_out, ssm.error_response) or carry_out()
+
+    def _iam_call(self, request: Request) -> WSGIApplication:
+        body = request.get_data()
+        form = Request({**request.environ, "wsgi.input": io.BytesIO(body)}).form
+        if form.get("Action") == "SimulatePrincipalPolicy":
+            return simulate(form)
+        return self._forward(request, body)
+
     def _ec2_call(self, request: Request, region: str) -> WSGIApplication:
         body = request.get_data()
         form = Request({**request.environ, "wsgi.input": io.BytesIO(body)}).form.to_dict()
         carry_out = partial(self._ec2.call, form, region, partial(self._forward, request, body))
         target = ec2.target(form, region)
-        return self._faults.answer(target, _invocation(request), carry_out, ec2.error_response) or carry_out()
+        answer = self._faults.answer(target, _invocation(request), carry_out, ec2.error_response) or carry_out()
+        failed = isinstance(answer, Response) and b"InsufficientInstanceCapacity" in answer.get_data()
+        if target.action == "RunInstances" and failed:
+            self._ec2.launch_failed(form, region)
+        return answer
 
     def _reset(self) -> None:
         self._cloud.end()
@@ -137,16 +183,24 @@ class Application:
 
     def _own(self, request: Request) -> Response:
         match request.path.strip("/").split("/")[1:]:
+            case [] if not self._has_key(request):
+                return _json({})  # that it answers is what a health check asks
             case []:
                 return _json({"instances": {found.id: found.record.state for found in self._cloud.instances()}})
             case ["faults"]:
-                return self._own_faults(request)
-            case ["imds", instance_id, *_]:
-                path = request.path.removeprefix(f"/localcloud/imds/{instance_id}/")
-                return self._imds.call(instance_id, path, request)
-            case ["instances", instance_id, "shutdown"] if found := self._cloud.instance(instance_id):
-                return self._own_shutdown(found, request)
+                return self._own_faults(request) if self._has_key(request) else _no_key()
+            case ["slots"]:
+                return self._own_slots(request) if self._has_key(request) else _no_key()
+            case ["imds", name, *_] if instance_id := self._keys.instance_of(name):
+                return self._imds.call(instance_id, request.path.removeprefix(f"/localcloud/imds/{name}/"), request)
+            case ["instances", name, "shutdown"] if instance_id := self._keys.instance_of(name):
+                if found := self._cloud.instance(instance_id):
+                    return self._own_shutdown(found, request)
         return Response("not found", HTTPStatus.NOT_FOUND)
+
+    def _has_key(self, request: Request) -> bool:
+        given = request.headers.get(KEY_HEADER, "")
+        return hmac.compare_digest(given.encode(), self._keys.secret.encode())
 
     def _own_faults(self, request: Request) -> Response:
         match request.method:
@@ -158,6 +212,14 @@ class Application:
             case "DELETE":
                 self._faults.clear()
         return _json(self._faults.report())
+
+    def _own_slots(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                self._slots.resize(_Slots.model_validate_json(request.get_data()).slots)
+            except ValidationError as error:
+                return Response(str(error), HTTPStatus.BAD_REQUEST)
+        return _json({"slots": self._slots.count})
 
     def _own_shutdown(self, instance: Instance, request: Request) -> Response:
         match request.method:
@@ -176,6 +238,10 @@ class Application:
 
 def _invocation(request: Request) -> str | None:
     return request.headers.get("amz-sdk-invocation-id")
+
+
+def _no_key() -> Response:
+    return Response(f"give the key of this localcloud as {KEY_HEADER}", HTTPStatus.FORBIDDEN)
 
 
 def _json(content: Any) -> Response:

@@ -17,6 +17,7 @@ _DOCUMENT = "AWS-RunShellScript"
 _PLUGIN = "aws:runShellScript"
 _PLUGIN_OUTPUT_CHARACTERS = 2_500
 _MAX_EXECUTION_S = 172_800
+_MAX_IDS, _MAX_TARGETS, _MAX_COMMENT, _MAX_PARAMETERS_BYTES = 50, 5, 100, 100_000
 
 Body = dict[str, Any]
 
@@ -80,16 +81,19 @@ class Ssm:
         """
         online = {instance.id: instance for instance in self._cloud.instances(region) if instance.agent == "Online"}
         ids = list(body.get("InstanceIds", []))
-        for target in body.get("Targets", []):
-            key, values = target["Key"], target["Values"]
-            if key == "InstanceIds":
-                ids += values
-            elif key.startswith("tag:"):
-                ids += [one.id for one in online.values() if _tags(one).get(key.removeprefix("tag:")) in values]
-            else:
-                raise SsmError("InvalidParameters", f"Targets: {key!r} is not known; InstanceIds and tag:<name> are")
-        if not body.get("Targets") and not ids:
-            raise SsmError("InvalidInstanceId", "InstanceIds or Targets is needed")
+        targets = {target["Key"]: target["Values"] for target in body.get("Targets", [])}
+        if bool(ids) == bool(targets):
+            raise SsmError("InvalidParameters", "either InstanceIds or Targets is needed")
+        ids += targets.pop("InstanceIds", [])
+        if unknown := next((key for key in targets if not key.startswith("tag:")), None):
+            raise SsmError("InvalidParameters", f"Targets: {unknown!r} is not known; InstanceIds and tag:<name> are")
+        if targets:
+            named = {key.removeprefix("tag:"): values for key, values in targets.items()}
+            ids += [
+                instance.id
+                for instance in online.values()
+                if all(_tags(instance).get(name) in values for name, values in named.items())
+            ]
         if missing := [one for one in ids if one not in online]:
             raise SsmError("InvalidInstanceId", f"Instances {missing} not in a valid state for account")
         return [online[one] for one in dict.fromkeys(ids)]
@@ -97,6 +101,7 @@ class Ssm:
     # -------------------------------------------------------------------------------------- commands
 
     def _send_command(self, body: Body, region: str) -> Body:
+        _check_limits(body)
         if body["DocumentName"] != _DOCUMENT:
             raise SsmError("InvalidDocument", f"document {body['DocumentName']!r} is not known; {_DOCUMENT} is")
         parameters: dict[str, list[str]] = body.get("Parameters", {})
@@ -114,7 +119,10 @@ class Ssm:
             comment=body.get("Comment", ""),
             region=region,
         )
-        self._commands.send(command, self._targets(body, region))
+        instances = self._targets(body, region)
+        command.max_concurrency = _share(body.get("MaxConcurrency", "50"), "MaxConcurrency", len(instances), least=1)
+        command.max_errors = _share(body.get("MaxErrors", "0"), "MaxErrors", len(instances), least=0)
+        self._commands.send(command, instances)
         return {"Command": _command(command)}
 
     def _cancel_command(self, body: Body, region: str) -> Body:
@@ -133,7 +141,7 @@ class Ssm:
     def _get_command_invocation(self, body: Body, region: str) -> Body:
         command = self._commands.get(body["CommandId"], region)
         for invocation in command.invocations if command else []:
-            if invocation.instance.id == body["InstanceId"]:
+            if invocation.instance.id == body["InstanceId"] and invocation.is_shown:
                 return _invocation_with_output(invocation)
         raise SsmError("InvocationDoesNotExist", f"{body['CommandId']} was not sent to {body['InstanceId']}")
 
@@ -160,6 +168,28 @@ class Ssm:
             if body.get("InstanceId") in (None, invocation.instance.id)
         ]
         return _page([item for item in found if not statuses or item["Status"] in statuses], "CommandInvocations", body)
+
+
+def _check_limits(body: Body) -> None:
+    """
+    Raises:
+        SsmError: ValidationException, MaxDocumentSizeExceeded
+    """
+    limits = {"InstanceIds": _MAX_IDS, "Targets": _MAX_TARGETS, "Comment": _MAX_COMMENT}
+    for name, most in limits.items():
+        if len(body.get(name, "")) > most:
+            message = f"1 validation error detected: {name}: Member must have length less than or equal to {most}"
+            raise SsmError("ValidationException", message)
+    if len(json.dumps(body.get("Parameters", {})).encode()) > _MAX_PARAMETERS_BYTES:
+        raise SsmError("MaxDocumentSizeExceeded", f"the parameters are larger than {_MAX_PARAMETERS_BYTES} bytes")
+
+
+def _share(text: str, name: str, whole: int, least: int) -> int:
+    """Of a number of instances: a number, or a percentage of all of them."""
+    number, percent = text.removesuffix("%"), text.endswith("%")
+    if not number.isdecimal() or (percent and int(number) > 100) or (not percent and int(number) < least):
+        raise SsmError("InvalidParameters", f"{name}: {text!r} is neither a number from {least} nor a percentage")
+    return max(least, whole * int(number) // 100) if percent else int(number)
 
 
 def _execution_timeout(parameters: dict[str, list[str]]) -> int:
@@ -214,7 +244,9 @@ def _command(command: Command) -> Body:
         "InstanceIds": [invocation.instance.id for invocation in command.invocations],
         "RequestedDateTime": command.requested_at.timestamp(),
         "Status": status,
-        "StatusDetails": status,
+        "StatusDetails": status if reports else "NoInstancesInTag",
+        "MaxConcurrency": str(command.max_concurrency),
+        "MaxErrors": str(command.max_errors),
         "TargetCount": len(reports),
         "CompletedCount": sum(report.over for report in reports),
         "ErrorCount": sum(report.status in ("Failed", "TimedOut") for report in reports),

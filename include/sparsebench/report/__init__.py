@@ -5,7 +5,7 @@ The same results give the same bytes, whichever store they come from and wheneve
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,21 +14,26 @@ from typing import TypeVar
 import pandas as pd
 from rich.console import RenderableType
 
-from sparsebench.analysis.csvfile import read_csv
+from sparsebench.analysis import findings
+from sparsebench.analysis.difference import Difference, difference
+from sparsebench.analysis.findings import Findings
+from sparsebench.analysis.history import night_ratios
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.pooling import Night
-from sparsebench.analysis.results import Results
-from sparsebench.analysis.trials import from_trials
-from sparsebench.contracts import NIGHT_PATTERN, ModelCard
+from sparsebench.contracts import ModelCard, Sensitivity, TrainingRecord, is_night
 from sparsebench.errors import BadInput, StoreError
-from sparsebench.report import terminal, words
+from sparsebench.report import choices, sentences, terminal, words
 from sparsebench.report.assembly import Report
-from sparsebench.report.comparison import Pooled
 from sparsebench.report.page import Page
-from sparsebench.sparsify.results import Sensitivity, TrainingRecord
 from sparsebench.store import Store
 
 T = TypeVar("T")
+
+MOST_SAID = 3
+"""Networks of which a list of nights says what to take."""
+
+SUMMARY = "summary.json"
+"""Beside a report in the store: what a list of nights says of it, so that the list computes nothing."""
 
 
 def build(store: Store, night: str) -> dict[str, bytes]:
@@ -38,15 +43,17 @@ def build(store: Store, night: str) -> dict[str, bytes]:
         BadInput: the night is not a night's name.
         StoreError: the night has no manifest, or the store cannot be read.
     """
-    _check(night)
-    manifest, hosts, runs = store.manifest(night), store.hosts(night), store.collections(night)
-    results = from_trials(store.trials(night), hosts, runs)
-    protocol = manifest.protocol
-    subtitle = f"Protocol {protocol.name}. {protocol.description} {_lane(results)}"
-    report = Report(Page(f"sparsebench, night of {night}", subtitle), protocol)
-    report.add_results(results)
-    report.add_evidence(results)
-    report.add_night(results, manifest, hosts, runs)
+    return _built(store, night, _findings(store, [night]))
+
+
+def _built(store: Store, night: str, found: Findings) -> dict[str, bytes]:
+    manifest = found.nights[0].manifest
+    subtitle = f"Protocol {manifest.protocol.name}. {manifest.protocol.description} {_lane(found)}"
+    origin = f"night {night} · protocol {manifest.protocol.name}"
+    report = Report(found, Page(f"sparsebench, night of {night}", subtitle), origin)
+    report.add_results()
+    report.add_evidence()
+    report.add_night(found.nights[0])
     report.add_training(*_studied(store, manifest.models))
     return report.finished()
 
@@ -60,9 +67,22 @@ def publish(store: Store, night: str) -> str:
     Raises:
         BadInput, StoreError: as of build, or the store cannot be written.
     """
-    for name, data in build(store, night).items():
+    found = _findings(store, [night])
+    store.put_night_ratios(night_ratios(found.nights[0].manifest, found.measured))
+    store.put_report(night, SUMMARY, _summary(found))
+    for name, data in _built(store, night, found).items():
         store.put_report(night, name, data)
     return store.report_path(night)
+
+
+def _summary(found: Findings) -> bytes:
+    pays = [sentence for machine in found.machines for sentence in sentences.pays(machine)]
+    content = {
+        "says": [*pays[:1], *(choices.advice(choice)[0] for choice in found.advice[:MOST_SAID])],
+        "machines": [words.machine(machine.machine) for machine in found.machines],
+        "counts": words.counts(found.counts),
+    }
+    return json.dumps(content, indent=1).encode()
 
 
 def save(store: Store, night: str, folder: Path) -> Path:
@@ -70,42 +90,48 @@ def save(store: Store, night: str, folder: Path) -> Path:
     return _save(build(store, night), folder)
 
 
-def from_csv(csv_path: Path, folder: Path) -> Path:
-    """Draw the results in a CSV like the study's into a folder; returns the page's path.
+def from_csv(csv_path: Path, folder: Path, tell: Callable[[str], None] = lambda _: None) -> Path:
+    """Draw the results in a CSV like the study's into a folder; returns the page's path. What is unusual about how the
+    table is written goes to ``tell``, and onto the page.
 
     Raises:
         BadInput: names the line, column and value that are wrong, or why the folder cannot be written.
     """
-    results = read_csv(csv_path)
-    report = Report(Page(f"sparsebench, {csv_path.name}", f"Drawn from a table of throughputs. {_lane(results)}"))
-    report.add_results(results)
+    found = findings.of_csv(csv_path)
+    page = Page(f"sparsebench, {csv_path.name}", f"Drawn from a table of throughputs. {_lane(found)}")
+    if notes := found.results.notes:
+        read = f"{csv_path.name} was read like this: {'; '.join(notes)}."
+        page.warnings.append(read)
+        tell(read)
+    report = Report(found, page, f"from {csv_path.name}")
+    report.add_results()
     return _save(report.finished(), folder)
 
 
 def summary(store: Store, night: str) -> RenderableType:
     """A night's comparison for the terminal (rich). Raises as build."""
-    _check(night)
-    return terminal.render(_results(store, night), store.manifest(night).protocol)
+    return terminal.summary(_findings(store, [night]))
 
 
-def compare(store: Store, nights: Sequence[str]) -> Pooled:
-    """The comparison of one night or of several pooled, from their stored trials; a night named twice counts once.
+def compare(store: Store, nights: Sequence[str]) -> Findings:
+    """What is found in one night or in several pooled; a night named twice counts once.
 
     Raises:
         BadInput: not a night's name, or nights that did not measure the same.
         StoreError: a night has no manifest, or the store cannot be read.
     """
+    return _findings(store, list(dict.fromkeys(nights)))
+
+
+def diff(store: Store, before: str, after: str) -> Difference:
+    """What changed from one night to another. Raises as compare."""
+    return difference(_findings(store, [before]), _findings(store, [after]))
+
+
+def _findings(store: Store, nights: Sequence[str]) -> Findings:
     for night in nights:
         _check(night)
-    return Pooled.of([_night(store, night) for night in dict.fromkeys(nights)])
-
-
-def _night(store: Store, night: str) -> Night:
-    return Night(store.manifest(night), store.trials(night), store.hosts(night), store.collections(night))
-
-
-def _results(store: Store, night: str) -> Results:
-    return from_trials(store.trials(night), store.hosts(night), store.collections(night))
+    return findings.of_nights([Night.read(store, night) for night in nights])
 
 
 def _studied(store: Store, cards: Sequence[ModelCard]) -> tuple[list[TrainingRecord], list[Sensitivity]]:
@@ -113,24 +139,24 @@ def _studied(store: Store, cards: Sequence[ModelCard]) -> tuple[list[TrainingRec
     to the report, which does not stand on it."""
     named = [(card.network, card.variant, card.training, card.sensitivity) for card in cards]
     frame = ordered(pd.DataFrame(named, columns=["network", "variant", "training", "sensitivity"]))
-    return _found(store.training, frame["training"]), _found(store.sensitivity, frame["sensitivity"])
+    return _loaded(store.training, frame["training"]), _loaded(store.sensitivity, frame["sensitivity"])
 
 
-def _found(load: Callable[[str], T | None], keys: Iterable[str | None]) -> list[T]:
-    found = []
+def _loaded(load: Callable[[str], T | None], keys: Iterable[str | None]) -> list[T]:
+    objects = []
     for key in dict.fromkeys(filter(None, keys)):
         with suppress(StoreError):
-            found.append(load(key))
-    return list(filter(None, found))
+            objects.append(load(key))
+    return list(filter(None, objects))
 
 
 def _check(night: str) -> None:
-    if not re.fullmatch(NIGHT_PATTERN, night):
+    if not is_night(night):
         raise BadInput(f"night is {night!r}; expected a date, or a date and a number: 2026-11-24 or 2026-11-24.2")
 
 
-def _lane(results: Results) -> str:
-    return words.LANES[results.lanes[0]] if results.lanes else ""
+def _lane(found: Findings) -> str:
+    return words.LANES[found.lanes[0].precision] if found.lanes else ""
 
 
 def _save(content: dict[str, bytes], folder: Path) -> Path:

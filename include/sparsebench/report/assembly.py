@@ -1,34 +1,42 @@
-"""Tables, figures and the page of a report, as files. Pure: the same results give the same bytes."""
+"""Figures, tables and the page of a report, as files. Pure: the same findings give the same bytes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from itertools import groupby
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from sparsebench import catalog
-from sparsebench.analysis import disturbance, execution, models, training
-from sparsebench.analysis.compare import COMPARED_VARIANTS, headlines, line_points
-from sparsebench.analysis.ratios import Pair, Ratio, measure, ratios
-from sparsebench.analysis.results import MACHINE, Results, grouped, on_machine
-from sparsebench.contracts import Collection, HostFacts, Manifest, Protocol
-from sparsebench.report import drawing, figures, training_figures, words
-from sparsebench.report.basis import Basis
-from sparsebench.report.page import Analysed, Lane, MachinePart, Page, Picture, Tile, render
-from sparsebench.report.tables import execution as execution_tables
-from sparsebench.report.tables import inputs, networks
+from sparsebench.analysis import models, training
+from sparsebench.analysis.findings import BAR_VARIANTS, Findings, Lane, OfMachine
+from sparsebench.analysis.pooling import Night
+from sparsebench.analysis.results import MACHINE, grouped
+from sparsebench.contracts import Sensitivity, TrainingRecord
+from sparsebench.report import choices, drawing, figures, sentences, training_figures, words
+from sparsebench.report.cost_figures import cost_graph, cost_rows
+from sparsebench.report.page import Analysed, Answer, Fronts, LanePart, MachinePart, Page, Picture, Tile, render
+from sparsebench.report.pareto_figures import pareto_graph
+from sparsebench.report.tables import choices as choice_tables
+from sparsebench.report.tables import execution, inputs, networks
+from sparsebench.report.tables import pareto as pareto_tables
 from sparsebench.report.tables import ratios as ratio_tables
-from sparsebench.report.tables.disturbance import disturbance as disturbance_table
-from sparsebench.report.tables.form import Table, csv
+from sparsebench.report.tables import speedups as speedup_tables
+from sparsebench.report.tables.disturbance import disturbance
+from sparsebench.report.tables.form import csv
 from sparsebench.report.tables.headline import headline, headline_frame
-from sparsebench.report.tables.missing import missing as missing_table
+from sparsebench.report.tables.latency import latency
+from sparsebench.report.tables.missing import missing, unreadable, unreadable_frame
 from sparsebench.report.tables.throughput import repeats_csv, throughput
-from sparsebench.sparsify.results import Sensitivity, TrainingRecord
+from sparsebench.report.tables.worth import CSV as WORTH
+from sparsebench.report.tables.worth import worth
+from sparsebench.report.takes import takes
 
 
 def study_models() -> pd.DataFrame:
@@ -39,146 +47,206 @@ def study_models() -> pd.DataFrame:
     return frame.assign(ratio=frame["base_mb"] / frame["pruned_mb"])
 
 
+class Head(NamedTuple):
+    """What stands in a figure itself, beside its machines. lane: empty where it is of none."""
+
+    title: str
+    lane: str = ""
+
+
 @dataclass
 class Report:
-    """A report in the making: each part adds its files, and its place on the page.
+    """A report in the making: each part adds its files, and its place on the page."""
 
-    protocol: of the night; None of a CSV, which does not tell.
-    """
-
+    findings: Findings
     page: Page
-    protocol: Protocol | None = None
+    origin: str
+    """A night, or a table of throughputs: where the figures come from."""
     files: dict[str, bytes] = field(default_factory=dict)
 
-    @property
-    def target(self) -> float | None:
-        return self.protocol.target if self.protocol else None
-
-    def draw(self, name: str, caption: str, rows: pd.DataFrame, figure: Callable[[], Figure]) -> Picture:
+    def draw(self, name: str, head: Head, caption: str, rows: pd.DataFrame, figure: Callable[[], Figure]) -> Picture:
         """Add a figure of throughputs. rows: with the means and intervals that are drawn."""
-        return self.picture(name, f"{caption} {_intervals(rows)}", rows, figure)
+        return self.picture(name, head, f"{caption} {_intervals(rows)}", rows, figure)
 
-    def picture(self, name: str, caption: str, rows: pd.DataFrame, figure: Callable[[], Figure]) -> Picture:
+    def picture(self, name: str, head: Head, caption: str, rows: pd.DataFrame, figure: Callable[[], Figure]) -> Picture:
         """Add a figure as SVG, PNG and CSV."""
         while f"{name}.svg" in self.files:  # names differ in what a file's name cannot show
             name += "_"
-        svg, png = drawing.render(figure)
+        lane = f"lane {head.lane}" if head.lane else ""
+        source = " · ".join(filter(None, [self.origin, lane, f"{name}.csv", "drawn by sparsebench"]))
+        svg, png = drawing.render(figure, head.title, source)
         self.files |= {f"{name}.svg": svg, f"{name}.png": png, f"{name}.csv": csv(rows)}
         return Picture(name, caption, drawing.inline(svg, prefix=f"figure{len(self.files)}"))
 
-    def add_results(self, results: Results) -> None:
-        """The comparison, the figures and the tables of throughput."""
-        self.files["repeats.csv"] = repeats_csv(results)
-        if not results.lanes:
+    def add_results(self) -> None:
+        """The answer, the comparison, the figures and the tables of throughput."""
+        found = self.findings
+        self.files["repeats.csv"] = repeats_csv(found.results)
+        self.page.counts = words.counts(found.counts)
+        self.page.missing = missing(found)
+        self.files["missing.csv"] = csv(found.results.missing)
+        if not found.lanes:
             self.page.empty = "No cell of this night has a valid throughput, so there is nothing to compare or draw."
             return
-        measured = measure(results)
-        compared = ratios(measured, self.target)
-        self.files[ratio_tables.CSV] = csv(compared)
-        main, *others = (self._basis(results, compared, lane) for lane in results.lanes)
-        emulated = main.results.cells[main.results.cells["emulated"]][MACHINE].drop_duplicates().to_dict("records")
-        for row in emulated:
-            self.page.warnings.append(f"{row['instance_type']} is {words.emulated(row)}.")
-        self._add_headlines(main.results, measured)
-        self._add_machines(main)
-        for basis in others:
-            self._add_lane(basis)
-        self._add_native(results, compared)
+        self.files |= {
+            ratio_tables.CSV: csv(found.ratios),
+            speedup_tables.CSV: csv(found.speedups),
+            "speedup_means.csv": csv(found.means),
+            "usd.csv": csv(found.costs),
+            WORTH: csv(found.worth),
+        }
+        if len(found.latencies):  # a CSV does not tell
+            self.files["latency.csv"] = csv(found.latencies)
+            self.files["latency_ratios.csv"] = csv(found.latency_ratios)
+        main, *others = found.lanes
+        self.page.warnings += [
+            f"{of.machine.instance_type} is {words.emulated(of.machine._asdict())}."
+            for of in main.machines
+            if words.is_emulated(of.machine._asdict())
+        ]
+        self.page.over_machines = sentences.over_machines(main)
+        self.page.takes = takes(found.worth)
+        self.page.answers = [
+            Answer(
+                machine=words.machine(of.machine),
+                sentences=sentences.pays(of),
+                maps=speedup_tables.maps(of),
+                usd=speedup_tables.usd(of),
+                worth=worth(of) if len(of.worth) else None,
+            )
+            for of in main.machines
+            if len(of.speedups) or len(of.costs.dropna(subset=["usd_per_million"]))
+        ]
+        self.page.headlines = [Tile.of(comparison, headline(comparison)) for comparison in found.headlines]
+        if found.headlines:
+            self.files["headline.csv"] = csv(headline_frame(found.headlines))
+        self._add_costs(main)
+        self._add_choices()
+        self._add_main(main)
+        for lane in others:
+            self._add_lane(lane)
+        self.page.native = [
+            ratio_tables.native(choices, found.executions, found.output_errors, found.target)
+            for _, choices in grouped(found.choices, MACHINE)
+        ]
 
-    def _basis(self, results: Results, compared: pd.DataFrame, lane: str) -> Basis:
-        inside = (compared["precision_a"] == lane) & (compared["precision_b"] == lane)
-        return Basis(results.lane(lane), compared[inside], self.protocol)
+    def _add_choices(self) -> None:
+        """What to take, and the Pareto fronts; of a CSV, which has no trials, there are none."""
+        found = self.findings
+        if not found.advice:
+            self.page.choices = sentences.lowest_costs(found.lanes[0])
+            return
+        self.files[choice_tables.CSV] = csv(choice_tables.frame(found.advice))
+        self.files[pareto_tables.CSV] = csv(found.pareto)
+        self.page.choices = [sentence for choice in found.advice for sentence in choices.advice(choice)]
+        self.page.rankings = [choice_tables.ranking(choice) for choice in found.advice]
+        self.page.no_fronts = pareto_tables.missing(found.pareto)
+        for front, rows in found.pareto.groupby("front", sort=False):
+            title = pareto_tables.title(str(front))
+            where = words.listed([words.machine(row) for row in rows[MACHINE].drop_duplicates().to_dict("records")])
+            drawn = self.picture(
+                f"pareto_{front}",
+                Head(f"{title}, on {where}", found.lanes[0].precision),
+                f"{title}, on {where}. The line joins what is not dominated; what is, is pale. Bars: 95 % intervals.",
+                rows,
+                partial(pareto_graph, rows),
+            )
+            self.page.fronts.append(Fronts(drawn, pareto_tables.pareto(rows)))
 
-    def _add_headlines(self, main: Results, measured: dict[Pair, Ratio]) -> None:
-        found = headlines(main.cells, measured)
-        self.page.headlines = [Tile.of(one, headline(one)) for one in found]
-        if found:
-            self.files["headline.csv"] = csv(headline_frame(found))
+    def _add_costs(self, lane: Lane) -> None:
+        """The chart over machines; of one machine the table says as much."""
+        rows = cost_rows(pd.concat([of.costs for of in lane.machines]))
+        if len(rows[MACHINE].drop_duplicates()) < 2:
+            return
+        first = rows.iloc[0]
+        self.page.usd = self.picture(
+            "usd_per_million",
+            Head(f"USD per million inferences on each machine.{_emulated(rows)}", lane.precision),
+            f"USD per million inferences, on demand in {first['region']} ({first['as_of']}), with the 95 % interval of "
+            f"the throughput. Further left is cheaper.{_emulated(rows)}",
+            rows,
+            lambda: cost_graph(rows),
+        )
 
-    def _add_machines(self, basis: Basis) -> None:
-        self.files["throughput.csv"] = csv(basis.results.cells)
-        points = line_points(basis.results.cells)
-        if len(points):
+    def _add_main(self, lane: Lane) -> None:
+        self.files["throughput.csv"] = csv(lane.cells)
+        points = lane.points
+        if len(points[MACHINE].drop_duplicates()) > 1:
             self.page.overview = self.draw(
                 "overview_line_graph",
+                Head("Mean throughput of each engine on each machine", lane.precision),
                 "Mean throughput over the base and pruned files that all engines have. "
-                f"{basis.words(variants=COMPARED_VARIANTS)}{_emulated(points)}",
+                f"{sentences.basis(lane.points_basis)}{_emulated(points)}",
                 points,
                 lambda: figures.line_graph(points),
             )
-        for cells, missing in basis.results.by_machine():
-            self._add_machine(basis, cells, missing)
+        for number, of in enumerate(lane.machines):
+            self._add_machine(of, lane.precision, drawn=number < figures.MOST_DRAWN)
+        if len(lane.machines) > figures.MOST_DRAWN:
+            self.page.warnings.append(
+                f"Of {len(lane.machines)} machines the first {figures.MOST_DRAWN} have figures of their own here; all "
+                "have their tables."
+            )
 
-    def _add_machine(self, basis: Basis, cells: pd.DataFrame, missing: pd.DataFrame) -> None:
-        first = cells.iloc[0]
-        name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{first['instance_type']}_{first['cpu_model']}")[:80]
-        bars = cells[cells["variant"].isin(figures.BAR_VARIANTS)]
+    def _add_machine(self, of: OfMachine, precision: str, drawn: bool) -> None:
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{of.machine.instance_type}_{of.machine.cpu_model}")[:80]
+        where = words.machine(of.machine)
+        bars = of.cells[of.cells["variant"].isin(BAR_VARIANTS)]
         picture = None
-        if len(bars):
+        if len(bars) and drawn:
             picture = self.draw(
                 f"overview_graph_{name}",
-                f"Throughput on {words.machine(first)}. {basis.words(first, figures.BAR_VARIANTS)}",
+                Head("Throughput of every network and engine", precision),
+                f"Throughput on {where}. {sentences.basis(of.bars_basis)}{_beyond(of)}",
                 bars,
-                lambda: figures.bar_graph(bars, missing),
+                lambda: figures.bar_graph(of.cells, of.missing),
             )
-        self.page.machines.append(MachinePart(picture, *self._numbers(basis, cells, missing, "throughput.csv")))
-        fakes = figures.fake_prune_rows(cells)
-        if len(fakes):
+        self.page.machines.append(self._numbers(of, "throughput.csv", picture))
+        fakes = figures.fake_prune_rows(of.cells)
+        if len(fakes) and drawn:
             self.page.fakes.append(
                 self.draw(
                     f"fake_prune_throughput_{name}",
-                    f"Throughput against target sparsity on {words.machine(first)}. "
-                    f"{basis.words(first, tuple(figures.FAKE_STEPS))}",
+                    Head("Throughput against target sparsity", precision),
+                    f"Throughput against target sparsity on {where}. {sentences.basis(of.fakes_basis)}",
                     fakes,
                     lambda: figures.fake_prune_graph(fakes),
                 )
             )
 
-    def _numbers(
-        self, basis: Basis, cells: pd.DataFrame, missing: pd.DataFrame, csv_name: str
-    ) -> tuple[Table, Table | None]:
-        """The throughputs of a machine, and the ratios of its pairs where there are any."""
-        first = cells.iloc[0]
-        mine, said = on_machine(basis.ratios, first), basis.words(first)
-        pairs = ratio_tables.pairs(mine, self.target, said) if len(mine) else None
-        return throughput(cells, missing, mine, csv_name, said), pairs
+    def _numbers(self, of: OfMachine, csv_name: str, picture: Picture | None = None) -> MachinePart:
+        """The throughputs of a machine, and its ratios where there are any."""
+        said, target = sentences.basis(of.basis), self.findings.target
+        pairs = ratio_tables.pairs(of.ratios, target, said) if len(of.ratios) else None
+        variants = speedup_tables.speedups(of, target, said) if len(of.speedups) else None
+        latencies = latency(of) if len(of.latencies) else None
+        return MachinePart(picture, throughput(of, csv_name, said), pairs, variants, latencies)
 
-    def _add_lane(self, basis: Basis) -> None:
-        (lane,) = basis.results.lanes
-        csv_name = f"throughput_{lane}.csv"
-        self.files[csv_name] = csv(basis.results.cells)
-        parts = [self._numbers(basis, *part, csv_name) for part in basis.results.by_machine()]
-        self.page.other_lanes.append(Lane(lane, words.LANES[lane], [MachinePart(None, *part) for part in parts]))
+    def _add_lane(self, lane: Lane) -> None:
+        csv_name = f"throughput_{lane.precision}.csv"
+        self.files[csv_name] = csv(lane.cells)
+        parts = [self._numbers(of, csv_name) for of in lane.machines]
+        self.page.other_lanes.append(LanePart(lane.precision, words.LANES[lane.precision], parts))
 
-    def _add_native(self, results: Results, compared: pd.DataFrame) -> None:
-        choice = compared[compared["precision_a"] != compared["precision_b"]]
-        if len(choice):
-            found, errors = execution.executions(results), execution.output_errors(results)
-            self.page.native = [
-                ratio_tables.native(mine, found, errors, self.target) for _, mine in grouped(choice, MACHINE)
-            ]
-
-    def add_evidence(self, results: Results) -> None:
+    def add_evidence(self) -> None:
         """How the engines compute, what disturbed them, and what they take."""
-        blocks = disturbance.blocks(results.trials)
-        if blocks.empty:
+        found = self.findings
+        if found.blocks.empty:
             return
-        by_machine = groupby(execution.executions(results).items(), key=lambda item: item[0][: len(MACHINE)])
-        self.page.executions = [execution_tables.execution(dict(items)) for _, items in by_machine]
-        self.page.disturbance = disturbance_table(disturbance.by_machine(blocks))
-        costs = execution.costs(results)
-        if len(costs):
-            self.page.costs = execution_tables.costs(costs)
+        by_machine = groupby(found.executions.items(), key=lambda item: item[0][: len(MACHINE)])
+        self.page.executions = [execution.execution(dict(items)) for _, items in by_machine]
+        self.page.disturbance = disturbance(found.disturbances)
+        if len(found.takes):
+            self.page.costs = execution.costs(found.takes)
         self.files |= {
-            "kernels.csv": csv(execution.kernels(results.trials)),
-            "interference.csv": csv(blocks, float_format="%.6g"),  # one row a block: every digit would be megabytes
-            "costs.csv": csv(costs),
+            "kernels.csv": csv(found.kernels),
+            "interference.csv": csv(found.blocks, float_format="%.6g"),  # a row a block: every digit would be megabytes
+            "costs.csv": csv(found.takes),
         }
 
-    def add_night(
-        self, results: Results, manifest: Manifest, hosts: Sequence[HostFacts], runs: Sequence[Collection]
-    ) -> None:
-        """What is missing, the networks, the runs, the hosts and the night's frozen inputs."""
+    def add_night(self, night: Night) -> None:
+        """The networks, the runs, the hosts and the night's frozen inputs."""
+        manifest, hosts, runs = night.manifest, night.hosts, night.collections
         if manifest.frozen_late:
             self.page.warnings.append(f"The inputs of this night were frozen late: {inputs.frozen_late(manifest)}.")
         study = study_models()
@@ -189,8 +257,11 @@ class Report:
             self.page.networks.append(networks.encodings(encodings))
             self.files["encodings.csv"] = csv(encodings)
         self.page.networks += [networks.sparsities(sparsities, study), networks.origins(sparsities)]
-        self.page.missing = missing_table(results)
         self.page.inputs = [inputs.inputs(manifest)]
+        if night.unreadable:
+            self.page.warnings.append(f"{words.unreadable(night.unreadable)} They are listed below under Left out.")
+            self.page.inputs.append(unreadable(self.findings))
+            self.files["unreadable.csv"] = csv(unreadable_frame(self.findings))
         if hosts:
             self.page.inputs.insert(0, inputs.hosts(hosts))
             self.files["hosts.csv"] = csv(inputs.hosts_frame(hosts))
@@ -201,25 +272,26 @@ class Report:
         self.files |= {
             "sizes.csv": csv(sizes),
             "sparsity.csv": csv(sparsities),
-            "missing.csv": csv(results.missing),
             "inputs.csv": csv(inputs.inputs_frame(manifest)),
         }
 
     def add_training(self, trainings: Sequence[TrainingRecord], sensitivities: Sequence[Sensitivity]) -> None:
         """How the networks came to be: learning curves, and how sensitive their layers are."""
         self.page.trainings = [self._learning_curve(record) for record in trainings]
-        self.page.sensitivities = [self._sensitivity(found) for found in sensitivities if found.points]
+        self.page.sensitivities = [self._sensitivity(analysis) for analysis in sensitivities if analysis.points]
 
     def _learning_curve(self, record: TrainingRecord) -> Picture:
         rows, phases = training.curve(record), training.phases(record)
         name, caption = f"learning_curve_{record.network}_{record.variant}", training_figures.of_training(record)
-        return self.picture(name, caption, rows, lambda: training_figures.learning_curve(rows, phases))
+        head = Head("How it was trained: top-1 and sparsity, epoch by epoch")
+        return self.picture(name, head, caption, rows, lambda: training_figures.learning_curve(rows, phases))
 
-    def _sensitivity(self, found: Sensitivity) -> Analysed:
-        name, caption = f"sensitivity_{found.network}", training_figures.of_analysis(found)
-        rows = training.points(found)
-        picture = self.picture(name, caption, rows, lambda: training_figures.sensitivity(found))
-        ranking = training.ranking(found)
+    def _sensitivity(self, analysis: Sensitivity) -> Analysed:
+        name, caption = f"sensitivity_{analysis.network}", training_figures.of_analysis(analysis)
+        rows = training.points(analysis)
+        head = Head("How sensitive each layer is to pruning")
+        picture = self.picture(name, head, caption, rows, lambda: training_figures.sensitivity(analysis))
+        ranking = training.ranking(analysis)
         csv_name = f"{picture.name}_ranking.csv"
         self.files[csv_name] = csv(ranking)
         return Analysed(picture, networks.ranking(ranking, csv_name))
@@ -237,6 +309,14 @@ def _intervals(rows: pd.DataFrame) -> str:
     return f"Lines and bands: 95 % intervals of the means.{wide}"
 
 
+def _beyond(of: OfMachine) -> str:
+    """That a bar graph does not show every network."""
+    networks = figures.bar_networks(of.cells, of.missing)
+    if len(networks) <= figures.MOST_NETWORKS:
+        return ""
+    return f" The first {figures.MOST_NETWORKS} of {len(networks)} networks; the table below has all."
+
+
 def _emulated(rows: pd.DataFrame) -> str:
-    emulated = rows[rows["emulated"]][MACHINE].drop_duplicates().to_dict("records")
-    return "".join(f" {row['instance_type']} is {words.emulated(row)}." for row in emulated)
+    machines = rows[MACHINE].drop_duplicates().to_dict("records")
+    return "".join(f" {row['instance_type']} is {words.emulated(row)}." for row in machines if words.is_emulated(row))

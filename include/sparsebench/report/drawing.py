@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from sparsebench import catalog
 
@@ -46,7 +48,7 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     "figure.facecolor": PAPER,
     "figure.dpi": 100,
-    "savefig.dpi": 160,
+    "savefig.dpi": 200,  # twice as many dots as a page has
     "grid.color": GRID,
     "grid.linewidth": 0.7,
     "legend.frameon": False,
@@ -80,10 +82,35 @@ def engine_colours(names: list[str]) -> dict[str, str]:
     return colours(names, catalog.engines())
 
 
-def render(draw: Callable[[], Figure]) -> tuple[bytes, bytes]:
-    """A figure as SVG and as PNG."""
+FOOT = 0.22
+"""Inches below a figure for where it comes from."""
+
+
+def stamp(figure: Figure, title: str, source: str) -> None:
+    """Write into a figure what it shows and where it comes from, so that it can be shared without its page."""
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + FOOT)
+    foot = FOOT / (height + FOOT)
+    if engine := figure.get_layout_engine():
+        engine.set(rect=(0, foot, 1, 1 - foot))  # type: ignore[call-arg]
+    figure.text(0.01, 0.25 * foot, source, fontsize=6.5, color=MUTED, in_layout=False)
+    head = textwrap.wrap(title, int(11 * width))
+    if figure.legends:
+        legend = figure.legends[0]
+        legend.set_title("\n".join([*head, *filter(None, [legend.get_title().get_text()])]), HEAD)
+    else:
+        above = figure.get_suptitle()
+        figure.suptitle("\n".join([*head, *filter(None, [above])]), x=0.01, ha="left", fontproperties=HEAD)
+
+
+HEAD = FontProperties(size=9.5, weight="bold")
+
+
+def render(draw: Callable[[], Figure], title: str, source: str) -> tuple[bytes, bytes]:
+    """A figure as SVG and as PNG, with what it shows and where it comes from."""
     with style():
         figure = draw()
+        stamp(figure, title, source)
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         figure.savefig(png, format="png", metadata={"Software": None})

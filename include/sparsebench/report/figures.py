@@ -13,14 +13,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sparsebench import catalog
+from sparsebench.analysis.findings import BAR_VARIANTS
 from sparsebench.analysis.order import ordered
-from sparsebench.analysis.results import MACHINE
+from sparsebench.analysis.results import FILE, MACHINE
 from sparsebench.report import words
 from sparsebench.report.drawing import DASHES, GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours
 
-BAR_VARIANTS = ("base", "pruned", "pruned_int8")
 FAKE_STEPS = {"base": "default", "fake85": "85 %", "fake99": "99 %"}
 
+
+MOST_NETWORKS = 24
+"""In a bar graph: with more it is a poster. The tables have all."""
+
+MOST_DRAWN = 12
+"""Machines that have figures of their own."""
+
+MOST_MACHINES = 16
+"""Side by side in the line graph; with more each has a row."""
 
 WIDEST = 0.5
 """Of the mean: a wider interval is cut there, since it would press together all that is known better."""
@@ -49,6 +58,8 @@ def line_graph(points: pd.DataFrame) -> Figure:
 
     points: as of analysis.compare.line_points.
     """
+    if len(points[MACHINE].drop_duplicates()) > MOST_MACHINES:
+        return _row_graph(points)
     figure = Figure(figsize=(7.4, 4.3), layout="constrained")
     axes = figure.add_subplot()
     machines = points[MACHINE].drop_duplicates()
@@ -76,9 +87,9 @@ def line_graph(points: pd.DataFrame) -> Figure:
     labels = []
     for machine in machines.to_dict("records"):
         first = points[(points[MACHINE] == pd.Series(machine)).all(axis=1)].iloc[0]
-        cpu = words.emulated(machine) if machine["emulated"] else machine["cpu_model"]
-        files = f"{first['files']} of {first['files_any']} files"
-        labels.append("\n".join([machine["instance_type"], *textwrap.wrap(cpu, 17), files]))
+        name, _, cpu = words.machine(machine).partition(", ")
+        files = f"{first['files']} of {first['files_planned']} files"
+        labels.append("\n".join([*textwrap.wrap(name, 17), *textwrap.wrap(cpu, 17), files]))
     axes.set_xticks(range(len(place)), labels, fontsize=7.5)
     axes.set_xlim(-0.4, len(place) - 0.6)
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # matplotlib's margin is of the range, which may be nearly nothing
@@ -89,15 +100,57 @@ def line_graph(points: pd.DataFrame) -> Figure:
     return figure
 
 
+def _row_graph(points: pd.DataFrame) -> Figure:
+    """The same of many machines, each in a row; the bar at a point is the 95 % interval."""
+    machines = points[MACHINE].drop_duplicates()
+    place = {tuple(machine): index for index, machine in enumerate(machines.itertuples(index=False))}
+    figure = Figure(figsize=(7.4, 1.2 + 0.17 * len(place)), layout="constrained")
+    axes = figure.add_subplot()
+    engines = _engines(points)
+    colour = engine_colours(engines)
+    for name, marker in zip(engines, itertools.cycle(MARKERS)):
+        its = points[points["engine"] == name]
+        y = [place[tuple(machine)] for machine in its[MACHINE].itertuples(index=False)]
+        low, high = _interval(its)
+        axes.hlines(y, low, high, color=colour[name], alpha=0.45, linewidth=2)
+        axes.plot(
+            its["mean_img_s"],
+            y,
+            color=colour[name],
+            linestyle="none",
+            marker=marker,
+            markersize=4,
+            markeredgecolor=PAPER,
+            label=words.engine(name),
+        )
+    axes.set_yticks(range(len(place)), [words.machine(machine) for machine in machines.to_dict("records")], fontsize=6)
+    axes.set_ylim(len(place) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.tick_params(length=0)
+    axes.set_xlabel("mean throughput, img/s")
+    figure.legend(loc="outside upper left", ncols=4, fontsize=8.5)
+    return figure
+
+
+def bar_networks(cells: pd.DataFrame, missing: pd.DataFrame) -> list[str]:
+    """The networks that a bar graph could show, in its order; it shows the first MOST_NETWORKS."""
+    planned = ordered(pd.concat([frame[[*FILE, "engine"]] for frame in (cells, missing)]))
+    return list(dict.fromkeys(planned[planned["variant"].isin(BAR_VARIANTS)]["network"]))
+
+
 def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
     """Throughput of every network and engine on one machine; the error bars are 95 % intervals.
 
     cells: of one machine and lane. missing: of the same; where a bar could have been, its reason is written.
     """
+    first = bar_networks(cells, missing)[:MOST_NETWORKS]
+    cells, missing = (frame[frame["network"].isin(first)] for frame in (cells, missing))
     shown = cells[cells["variant"].isin(BAR_VARIANTS)]
-    engines = _engines(shown)
+    planned = ordered(pd.concat([frame[[*FILE, "engine"]] for frame in (cells, missing)]))
+    planned = planned[planned["variant"].isin(BAR_VARIANTS)]
+    engines = _engines(planned)
     colour = engine_colours(engines)
-    groups = shown[["network", "variant"]].drop_duplicates().itertuples(index=False)
+    groups = planned[FILE].drop_duplicates().itertuples(index=False)
     reasons = missing.set_index(["network", "variant", "engine"])["reason"].to_dict()
 
     tops: dict[tuple[str, str], float] = {}
@@ -221,7 +274,8 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
     for unused in panels.flat[len(engines) :]:
         unused.set_visible(False)
     figure.supylabel("throughput, img/s", fontsize=9, color=MUTED)
-    figure.supxlabel("target sparsity of every prunable layer", fontsize=9, color=MUTED)
+    for panel in panels[-1]:
+        panel.set_xlabel("target sparsity of every prunable layer")
     drawn = [panel.get_legend_handles_labels() for panel in panels.flat]
     lines_of = {label: bars[0] for handles, labels in drawn for bars, label in zip(handles, labels, strict=True)}
     _legend(figure, {name: lines_of[name] for name in map(words.network, networks)}, _title(rows))

@@ -10,9 +10,10 @@ from math import isfinite, nan
 from jinja2 import Environment, StrictUndefined
 
 from sparsebench.analysis.compare import Comparison
-from sparsebench.report import words
+from sparsebench.report import sentences, words
 from sparsebench.report.drawing import DARK, GRID, INK, MUTED, PAPER
 from sparsebench.report.tables.form import Table
+from sparsebench.report.tables.speedups import HeatMap
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,31 @@ class Tile:
             pair=f"{a} against {b}",
             change=words.percent(found.geometric, 1),
             interval=words.changes(overall.low - 1, overall.high - 1) if known else words.verdict(of_all),
-            sentence=words.geometric(found),
+            sentence=sentences.geometric(found),
             study=words.percent(found.study),
-            study_sentence=words.study(found),
-            notes=words.emulated_machines(found),
+            study_sentence=sentences.study(found),
+            notes=sentences.emulated_machines(found),
             table=table,
         )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether pruning pays on a machine: in sentences, as a map, and what it costs and takes."""
+
+    machine: str
+    sentences: Sequence[str]
+    maps: Sequence[HeatMap]
+    usd: Table | None
+    worth: Table | None
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """The Pareto fronts of two quantities, network by network."""
+
+    picture: Picture
+    table: Table
 
 
 @dataclass(frozen=True)
@@ -61,10 +81,12 @@ class MachinePart:
     bars: Picture | None
     throughput: Table
     ratios: Table | None
+    speedups: Table | None
+    latency: Table | None
 
 
 @dataclass(frozen=True)
-class Lane:
+class LanePart:
     name: str
     words: str
     machines: Sequence[MachinePart]
@@ -86,12 +108,21 @@ class Page:
     subtitle: str
     warnings: list[str] = field(default_factory=list)
     empty: str = ""
+    counts: str = ""
+    over_machines: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
+    rankings: list[Table] = field(default_factory=list)
+    takes: list[str] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    usd: Picture | None = None
+    fronts: list[Fronts] = field(default_factory=list)
+    no_fronts: str = ""
     headlines: list[Tile] = field(default_factory=list)
     overview: Picture | None = None
     machines: list[MachinePart] = field(default_factory=list)
     fakes: list[Picture] = field(default_factory=list)
     native: list[Table] = field(default_factory=list)
-    other_lanes: list[Lane] = field(default_factory=list)
+    other_lanes: list[LanePart] = field(default_factory=list)
     executions: list[Table] = field(default_factory=list)
     disturbance: Table | None = None
     costs: Table | None = None
@@ -105,7 +136,9 @@ class Page:
     def contents(self) -> list[tuple[str, str]]:
         """Anchors of the sections that there are."""
         sections = [
-            ("headline", "Headline", True),
+            ("answer", "Does pruning pay", self.answers),
+            ("choice", "Which to take", self.rankings),
+            ("headline", "Which engine", True),
             ("overview", "Instance types", self.overview),
             ("machines", "Networks and engines", self.machines),
             ("fake", "More sparsity", self.fakes),

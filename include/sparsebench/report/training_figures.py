@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sparsebench.analysis import training
 from sparsebench.analysis.training import Phase
+from sparsebench.contracts import Mask, Sensitivity, TrainingRecord
 from sparsebench.report import words
 from sparsebench.report.drawing import COLOURS, GRID, INK, MARKERS, MUTED, PAPER
-from sparsebench.sparsify.results import Mask, Sensitivity, TrainingRecord
 
 MASK_LABELS: dict[Mask, str] = {"magnitude": "the smallest weights", "random": "weights chosen at random"}
 MOST_NAMED = 12

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from sparsebench import catalog
-from sparsebench.analysis.compare import Comparison
+from sparsebench.analysis.counts import Counts
+from sparsebench.analysis.disturbance import Disturbed
 from sparsebench.analysis.order import UNSTATED
+from sparsebench.analysis.ratios import UNPAIRED
+from sparsebench.analysis.results import REASONS, Machine
+from sparsebench.analysis.speedups import NOT_MEASURED
 from sparsebench.bench.engines import ENGINES
-from sparsebench.contracts import Protocol
-from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, Verdict
+from sparsebench.bench.words import disturbance
+from sparsebench.store import Unreadable
 
 VARIANT_LABELS = {
     "base": "base",
@@ -41,34 +45,31 @@ def network(name: str) -> str:
 
 
 def machine(row: Any) -> str:
-    """The instance type with its CPU. An emulated one never passes for the type: it names the real CPU."""
+    """The instance type with its CPU. An emulated one never passes for the type: it names the real CPU.
+
+    row: a Machine, or a row with its fields.
+    """
+    row = row._asdict() if isinstance(row, Machine) else row
+    if is_this_machine(row["instance_type"]):
+        return f"this machine ({row['cpu_model']})"
     if row["emulated"]:
         return f"{row['instance_type']}, {emulated(row)}"
-    return f"{row['instance_type']}, {row['cpu_model']}"
+    return f"{row['instance_type']}, {row['cpu_model']}" if row["cpu_model"] else str(row["instance_type"])
 
 
 def emulated(row: Any) -> str:
-    entry = catalog.instance_types().get(row["instance_type"])
-    is_this_machine = entry is not None and entry.vcpus is None
-    claim = "" if is_this_machine else f", not {row['instance_type']}"
-    return f"emulated on {row['cpu_model']}{claim}"
+    return f"emulated on {row['cpu_model']}, not {row['instance_type']}"
 
 
-def scenario(protocol: Protocol | None, cells: pd.DataFrame) -> str:
-    """What was timed: one inference at a time, or each engine's own way to many images a second.
+def is_emulated(row: Any) -> bool:
+    """Whether it is another machine than its name says."""
+    return bool(row["emulated"]) and not is_this_machine(row["instance_type"])
 
-    cells: as of Results.cells; they have each engine's batch and streams.
-    """
-    if protocol is None:
-        return "The table does not state the batch."
-    if protocol.scenario == "latency":
-        return "Batch 1, one inference at a time."
-    ways = []
-    for name, mine in cells.groupby("engine", sort=False):
-        streams = [f"{one} streams" for one in sorted(set(mine["streams"].dropna()))]
-        batches = " or ".join(str(batch) for batch in sorted(set(mine["batch"].dropna())))
-        ways.append(", ".join([f"{engine(str(name))} with batch {batches}", *streams]))
-    return f"Each engine as many images a second as it can, as it recommends: {'; '.join(ways)}."
+
+def is_this_machine(instance_type: str) -> bool:
+    """Whether the type stands for whatever machine it is on, as localhost does: then nothing is emulated."""
+    entry = catalog.instance_types().get(instance_type)
+    return entry is not None and entry.vcpus is None
 
 
 def count(number: int, what: str) -> str:
@@ -77,9 +78,55 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what if number == 1 else plural}"
 
 
+def unreadable(objects: Sequence[Unreadable]) -> str:
+    """How much of the store is damaged or false, in one line."""
+    return f"{count(len(objects), 'object')} of the store could not be read, or said something else than its place."
+
+
+def counts(found: Counts) -> str:
+    """How many cells were planned, how many have a number, and why the others have none."""
+    if not found.planned:
+        return "No run was to measure anything."
+    said = f"{count(found.planned, 'cell')} planned, {found.with_number:,} with a number"
+    if not found.without:
+        return f"{said}, none without."
+    reasons = "; ".join(f"{number} {reason(name)} ({REASONS[name]})" for name, number in found.without.items())
+    return f"{said}, {found.planned - found.with_number:,} without: {reasons}."
+
+
+def reason(name: str) -> str:
+    """A key of REASONS, as a word."""
+    return name.replace("_", " ")
+
+
+def disturbed(found: Disturbed) -> str:
+    """36 blocks: other processes took 0.9 of a core (at most 1.2)."""
+    most = disturbance(found.kind, found.most) != disturbance(found.kind, found.median)
+    limit = f" (at most {found.most:.1f})" if most else ""
+    return f"{count(found.blocks, 'block')}: {disturbance(found.kind, found.median)}{limit}"
+
+
+def lost(row: Any) -> str:
+    """Why a cell, or some of its trials, has no number. row: of Results.missing."""
+    if row["reason"] != "disturbed":
+        return str(row["detail"])
+    return f"every block; in most of them {disturbance(row['disturbed_by'], row['disturbed_value'])}"
+
+
 def rate(value: float) -> str:
     """Images per second with three digits or more."""
     return f"{value:.2f}" if value < 100 else f"{value:.1f}" if value < 1000 else f"{value:.0f}"
+
+
+def usd(row: Any) -> str:
+    """0.42 (0.40–0.45): a cost in USD and its 95 % interval, where it has one."""
+    value, low, high = (dollars(row[end], row["usd_per_million"]) for end in ("usd_per_million", "low", "high"))
+    return value if pd.isna(row["low"]) else f"{value} ({low}–{high})"
+
+
+def dollars(usd: float, like: float) -> str:
+    """With cents; of less than a dollar, with tenths of them. like: what it stands beside, and has the same digits."""
+    return f"{usd:.{2 if like >= 1 else 3}f}"
 
 
 def percent(ratio: float, digits: int = 2) -> str:
@@ -99,6 +146,21 @@ def accuracy(row: Any) -> str:
     if pd.isna(row["top1"]):
         return ""
     return f"{row['top1'] * 100:.1f}\u00a0% ({row['low'] * 100:.1f}–{row['high'] * 100:.1f})"
+
+
+def top1(fraction: float) -> str:
+    """0.761 is 76.1 %, which is not broken into lines."""
+    return f"{fraction * 100:.1f}\u00a0%"
+
+
+def sentence(text: str) -> str:
+    """With a capital at its start, and otherwise as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(names: Sequence[str]) -> str:
+    """A, B and C."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def points(change: float) -> str:
@@ -125,85 +187,45 @@ def ratio(row: Any) -> str:
 
 
 def verdict(row: Any) -> str:
-    """The verdict on A, or why there is none. row: of analysis.ratios.RATIOS, or of a Comparison's machines."""
+    """The verdict on A, or why there is none. row: of analysis.ratios or speedups, or of a Comparison's machines."""
+    if row["verdict"] == NOT_MEASURED:
+        return f"not measured: {because(row)}"
     if not row["rounds" if "rounds" in row else "entered"]:
         return "no common round"
     if math.isnan(row["low"]):
-        one = {"hosts": ": one host", "processes": ": one process", "repeats": ": one repeat"}
-        return f"no interval{one.get(row['over'], '')}"
-    return str(row["verdict"])
+        single = {"hosts": ": one host", "processes": ": one process", "repeats": ": one repeat"}
+        return f"no interval{single.get(row['over'], '')}"
+    if row["verdict"] == "undecided" and together(row):
+        return f"undecided; {together(row)}"
+    return VERDICTS[row["verdict"]]
+
+
+VERDICTS = {
+    "faster": "faster",
+    "slower": "slower",
+    "equivalent": "equivalent",
+    "undecided": "undecided",
+    "too_few": "too few processes",
+    UNPAIRED: "unpaired, no verdict",
+}
+
+
+def together(row: Any) -> str:
+    """What is beside an undecided pair whose own interval leaves out that they are equal: the interval that its verdict
+    rests on. Empty where the two do not contradict each other."""
+    equal = 1 if "ratio" in row else 0  # a Comparison's machines have changes
+    if row["low"] <= equal <= row["high"]:
+        return ""
+    ends = f"{row['family_low']:.3f}–{row['family_high']:.3f}"
+    return f"with all pairs together {ends if equal else changes(row['family_low'], row['family_high'])}"
+
+
+def because(row: Any) -> str:
+    """Why a variant is not compared with its base. row: of speedups.every."""
+    what = VARIANT_LABELS[row["lacks"]]
+    return f"{what} {'was not planned' if row['because'] == 'not_planned' else reason(row['because'])}"
 
 
 def shares(precisions: Mapping[str, float]) -> str:
     """The precisions that are computed in, with their shares of the time: bf16 88 %, f32 12 %."""
     return ", ".join(f"{name} {share(part)}" for name, part in precisions.items()) or "not told"
-
-
-def faster(a: str, ratio: float, b: str, digits: int = 2) -> str:
-    """0.12 is "a is 12.00 % faster than b"."""
-    size = f"{abs(ratio) * 100:.{digits}f}"
-    if not float(size):
-        return f"{a} is as fast as {b}"
-    return f"{a} is {size} % {'faster' if ratio > 0 else 'slower'} than {b}"
-
-
-def headline(found: Comparison) -> str:
-    """A comparison in plain words: the geometric mean and what may be said of it, then the study's rule."""
-    return " ".join([geometric(found), f"By the study's rule, {study(found)}", *emulated_machines(found)])
-
-
-def geometric(found: Comparison) -> str:
-    """What the geometric mean says, on how much it stands, and on which machines it is otherwise."""
-    a, b, overall = engine(found.a), engine(found.b), found.overall
-    machines = found.machines.to_dict("records")
-    entered, cells_any = found.machines["entered"].sum(), found.machines["cells_any"].sum()
-    basis = f"{_where(found)}, geometric mean over {entered} of {cells_any} cells"
-    if not entered:
-        return f"{a} and {b} were never timed in the same round {_where(found)}, so their ratio is not known."
-    said = [f"{_verdict(a, b, overall, basis)}."]
-    for row in machines:
-        if len(machines) > 1 and row["verdict"] != overall.kind and not math.isnan(row["low"]):
-            there = {"faster": f"{a} is faster", "slower": f"{a} is slower"}.get(row["verdict"], row["verdict"])
-            said.append(f"On {row['instance_type']}: {there} ({changes(row['low'], row['high'])}).")
-    return " ".join(said)
-
-
-def _verdict(a: str, b: str, verdict: Verdict, basis: str) -> str:
-    change = percent(verdict.ratio - 1, 1)
-    if not math.isfinite(verdict.high):
-        return f"{a} against {b}: {change} {basis}. There is no interval, so which is faster is not known"
-    interval = f"95 % interval {changes(verdict.low - 1, verdict.high - 1)}"
-    match verdict.kind:
-        case "equivalent":
-            return f"{a} and {b} are equally fast within {within(EQUIVALENT_WITHIN, 0)}: {change}, {interval}, {basis}"
-        case "undecided":
-            return f"Whether {a} or {b} is faster is undecided: {change}, {interval}, {basis}"
-    return f"{faster(a, verdict.ratio - 1, b, 1)}, {interval}, {basis}"
-
-
-def study(found: Comparison) -> str:
-    """A comparison by the study's rule, the exceptions included. It has no interval."""
-    a, b = engine(found.a), engine(found.b)
-    cells, cells_any = found.machines["cells"].sum(), found.machines["cells_any"].sum()
-    said = [f"{faster(a, found.study, b)} {_where(found)}, over {cells} of {cells_any} cells."]
-    for row in found.machines.to_dict("records"):
-        if row["study"] * found.study < 0:
-            other = faster(b, 1 / (1 + row["study"]) - 1, a)
-            said.append(f"Not so on {row['instance_type']}: {faster(a, row['study'], b)} there, which is: {other}.")
-    return " ".join(said)
-
-
-def emulated_machines(found: Comparison) -> list[str]:
-    machines = found.machines.to_dict("records")
-    if len(machines) == 1:
-        return []
-    return [f"Note: {row['instance_type']} is {emulated(row)}." for row in machines if row["emulated"]]
-
-
-def _where(found: Comparison) -> str:
-    machines = found.machines.to_dict("records")
-    if len(machines) == 1:
-        return f"on {machine(machines[0])}"
-    types = len(set(found.machines["instance_type"]))
-    what = "instance types" if types == len(machines) else f"machines of {types} instance types"
-    return f"on average over {len(machines)} {what}"

@@ -7,7 +7,7 @@ import torch
 from timm.layers import set_fused_attn
 from torch import nn
 
-from sparsebench.bench.parity import photographs
+from sparsebench.bench.images import photographs
 from sparsebench.catalog import Network
 from sparsebench.errors import BadInput
 from sparsebench.sparsify.tensors import load_weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +13,12 @@ import torch
 from timm.data import create_transform, resolve_model_data_config
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset, Subset
-from torchvision.datasets import ImageFolder
 
 from sparsebench.catalog import Network
 from sparsebench.contracts import DIGITS, DatasetRef
 from sparsebench.errors import BadInput
 from sparsebench.sparsify.build import architecture
+from sparsebench.sparsify.image_folder import Folder, look_through
 
 Part = Literal["train", "validation"]
 
@@ -72,6 +72,17 @@ def images(dataset: DatasetRef, network: Network, part: Part) -> Any:
     return found
 
 
+def check_images(both: Split, tell: Callable[[str], None]) -> None:
+    """Decode every image of both parts once; those that are built in are whole.
+
+    Raises:
+        BadInput: names the first file that cannot be used.
+    """
+    for part in (both.train, both.validation):
+        if isinstance(part, Folder):
+            look_through((file for file, _ in part.samples), tell)
+
+
 class _Digits(Dataset):
     def __init__(self, pixels: np.ndarray, labels: np.ndarray, size: int):
         self.classes = [str(digit) for digit in range(10)]
@@ -97,7 +108,7 @@ def _digits(part: Part, network: Network) -> _Digits:
     return _Digits(pixels[chosen], labels[chosen], network.input_size)
 
 
-def _folder(dataset: DatasetRef, part: Part, network: Network) -> ImageFolder:
+def _folder(dataset: DatasetRef, part: Part, network: Network) -> Folder:
     root = _path(dataset.uri)
     folder = next((root / name for name in FOLDERS[part] if (root / name).is_dir()), None)
     if folder is None:
@@ -105,7 +116,7 @@ def _folder(dataset: DatasetRef, part: Part, network: Network) -> ImageFolder:
         raise BadInput(f"dataset.uri is {dataset.uri!r}: {where}; {EXPECTED}")
     config = resolve_model_data_config(architecture(network)) | {"input_size": network.input_shape}
     try:
-        return ImageFolder(str(folder), create_transform(**config, is_training=part == "train"))
+        return Folder(str(folder), create_transform(**config, is_training=part == "train"))
     except FileNotFoundError as error:  # no class, or one without an image
         raise BadInput(f"dataset.uri is {dataset.uri!r}: {str(error).rstrip('. ')}; {EXPECTED}") from error
 

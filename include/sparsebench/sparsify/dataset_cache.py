@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from sparsebench.contracts import DatasetRef, sha256
-from sparsebench.download import DownloadFailed
 from sparsebench.errors import BadInput
 from sparsebench.sparsify.source import DATASET_EXPECTED, check_dataset
 from sparsebench.store import Store
+from sparsebench.webfile import DownloadFailed
 
 AT_ONCE = 16
 """Files that are fetched at a time: images are small, and most of the time goes into asking."""

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsebench.bench.parity import compare
-from sparsebench.contracts import Parity
+from sparsebench.contracts import Parity, Score
 from sparsebench.errors import BadInput
-from sparsebench.sparsify.results import Score
 
 Batch = tuple[Tensor, Tensor]
 """Images, float32 [images, channels, height, width], and their classes [images]."""

@@ -7,32 +7,31 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from textwrap import indent
-from typing import Any, Self, TypeGuard
+from typing import Self
 
 import yaml
 from pydantic import Field
 
 from sparsebench.contracts import Contract
 from sparsebench.errors import BadInput
+from sparsebench.sparsify import plainyaml
+from sparsebench.sparsify.modifiers import (
+    ALL_PRUNABLE,
+    PRUNING,
+    ConstantPruningModifier,
+    MagnitudePruningModifier,
+    Modifier,
+    modifier,
+)
 from sparsebench.sparsify.recipe import one_shot
 
-Modifier = tuple[str, dict[str, Any]]
-"""A modifier's class in SparseML, and its fields."""
+MAX_MODIFIERS = 100
 
-MAGNITUDE = ("GMPruningModifier", "MagnitudePruningModifier")
-PRUNING = (*MAGNITUDE, "ConstantPruningModifier")
-KNOWN = (
-    "EpochRangeModifier",
-    "SetLearningRateModifier",
-    "LearningRateModifier",
-    "LearningRateFunctionModifier",
-    *PRUNING,
-)
-"""Those whose state a checkpoint holds: their masks, and what follows from the number of steps alone."""
-
-ALL_PRUNABLE = "__ALL_PRUNABLE__"
+MAX_QUANTIFIERS = 4
+"""Of a regular expression, alternatives among them: its time rises with the power of it."""
 
 
 class Phases(Contract):
@@ -73,7 +72,7 @@ def gradual(targets: Mapping[str, float], phases: Phases | None = None) -> str:
         raise BadInput("targets: none; expected the sparsity of one layer at least")
     phases = phases or Phases()
     start, end = float(phases.stabilise), float(phases.stabilise + phases.prune)
-    ((pruner, fields),) = parse(one_shot(targets))
+    (pruner,) = parse(one_shot(targets))
     spread = {
         "init_sparsity": phases.init_sparsity,
         "start_epoch": start,
@@ -88,7 +87,8 @@ def gradual(targets: Mapping[str, float], phases: Phases | None = None) -> str:
         "lr_kwargs": {"gamma": phases.gamma, "milestones": [round(phases.epochs * part, 6) for part in phases.decay]},
         "init_lr": phases.learning_rate,
     }
-    return dump([_epochs(phases.epochs), ("LearningRateModifier", rate), (pruner, fields | spread)])
+    fields = pruner.fields() | spread
+    return dump([_epochs(phases.epochs), modifier("LearningRateModifier", rate), modifier(pruner.name, fields)])
 
 
 def dense(epochs: int, learning_rate: float | None = None) -> str:
@@ -102,144 +102,135 @@ def dense(epochs: int, learning_rate: float | None = None) -> str:
         "init_lr": learning_rate,
         "final_lr": learning_rate / 100,
     }
-    return dump([_epochs(epochs), ("LearningRateFunctionModifier", rate)])
+    return dump([_epochs(epochs), modifier("LearningRateFunctionModifier", rate)])
 
 
 def _epochs(end: float) -> Modifier:
-    return "EpochRangeModifier", {"start_epoch": 0.0, "end_epoch": float(end)}
+    return modifier("EpochRangeModifier", {"start_epoch": 0.0, "end_epoch": float(end)})
 
 
 def dump(modifiers: Iterable[Modifier]) -> str:
-    """The recipe with these modifiers."""
+    """The recipe with these modifiers, in one form: block style, one field a line, in the order of the class."""
     text = "modifiers:\n"
-    for name, fields in modifiers:
-        text += f"  - !{name}\n" + indent(yaml.safe_dump(fields, sort_keys=False), " " * 6)
+    for each in modifiers:
+        text += f"  - !{each.name}\n" + indent(yaml.safe_dump(each.fields(), sort_keys=False), " " * 6)
     return text
 
 
-class _Loader(yaml.SafeLoader):
-    # SparseML makes SafeLoader construct its own objects; they are wanted as plain data here.
-    yaml_constructors = {
-        tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if not str(tag).startswith("!")
-    }
-
-
-def _modifier(loader: _Loader, name: str, node: yaml.Node) -> Modifier:
-    if not isinstance(node, yaml.MappingNode):
-        raise yaml.constructor.ConstructorError(None, None, f"!{name} has no fields", node.start_mark)
-    return name, {str(field): value for field, value in loader.construct_mapping(node, deep=True).items()}
-
-
-_Loader.add_multi_constructor("!", _modifier)
-
-
 def parse(recipe: str) -> list[Modifier]:
-    """The modifiers of a recipe, as they stand in it.
+    """The modifiers of a recipe. Text goes no further than here: SparseML gets what was checked.
 
     Raises:
-        BadInput: text that is not YAML, or has anything but a list of modifiers.
+        BadInput: text that is not YAML, or has anything but a list of modifiers that are known, with fields of theirs.
     """
-    try:
-        found = _Loader(recipe).get_single_data()
-    except yaml.YAMLError as error:
-        raise BadInput(f"recipe: not YAML: {' '.join(str(error).split())}") from error
-    modifiers = found.get("modifiers") if isinstance(found, dict) and len(found) == 1 else None
-    if not isinstance(modifiers, list) or not all(isinstance(modifier, tuple) for modifier in modifiers):
+    content = plainyaml.read(recipe, "recipe")
+    items = content.get("modifiers") if isinstance(content, dict) and len(content) == 1 else None
+    if not isinstance(items, list) or not all(isinstance(item, plainyaml.Named) for item in items):
         raise BadInput("recipe: expected one key, modifiers, with a list of items such as !GMPruningModifier")
-    return modifiers
+    if len(items) > MAX_MODIFIERS:
+        raise BadInput(f"recipe: it has {len(items)} modifiers; expected {MAX_MODIFIERS} at most")
+    return [modifier(item.name, item.fields) for item in items]
 
 
 def epochs(recipe: str) -> int:
     """How long a recipe trains: until its last modifier has ended, in whole epochs."""
-    return math.ceil(max(_numbers(parse(recipe), "start_epoch", "end_epoch"), default=0))
+    return _length(parse(recipe))
 
 
-def _numbers(modifiers: Iterable[Modifier], *fields: str) -> list[float]:
-    return [values[field] for _, values in modifiers for field in fields if field in values]
+def _length(modifiers: Iterable[Modifier]) -> int:
+    times = (getattr(each, field, -1) for each in modifiers for field in ("start_epoch", "end_epoch"))
+    return math.ceil(max(times, default=0))
 
 
 def check(recipe: str, layers: Collection[str] | None = None) -> str:
-    """The recipe as SparseML reads it without fail: block style, one field a line.
+    """The recipe as it will be carried out, in the form of ``dump``.
 
     Args:
         recipe: made here, or by a person.
         layers: the network's prunable layers; None: they are not known here, so names are not checked.
 
     Raises:
-        BadInput: names the field and the value: an unknown modifier, a time that is no number, a target outside
-            (0, 1), a layer that the network does not have or that has two targets, zeros that would not last.
+        BadInput: names the field and the value: what ``parse`` refuses, a target outside (0, 1), a layer that the
+            network does not have or that has two targets, zeros that would not last.
     """
     modifiers = parse(recipe)
-    for name, fields in modifiers:
-        if name not in KNOWN:
-            raise BadInput(f"recipe: !{name} is not supported; known are {', '.join(KNOWN)}")
-        for field in ("start_epoch", "end_epoch", "update_frequency"):
-            if field in fields and not _is_number(fields[field]):
-                raise BadInput(f"recipe: {field} of !{name} is {fields[field]!r}: expected a number of epochs")
-    length = epochs(recipe)
+    length = _length(modifiers)
     if length < 1:
         raise BadInput("recipe: no modifier has an end_epoch: expected an !EpochRangeModifier with the epochs to train")
-    for name, fields in modifiers:
-        if name in PRUNING:
-            _check_names(name, _targets(name, fields), layers)
-        if name in MAGNITUDE:
-            _check_lasts(name, fields, length)
+    for each in modifiers:
+        if isinstance(each, PRUNING):
+            _check_names(each, _targets(each), layers)
+        if isinstance(each, MagnitudePruningModifier):
+            _check_lasts(each, length)
     return dump(modifiers)
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _targets(name: str, fields: dict[str, Any]) -> list[str]:
+def _targets(pruner: MagnitudePruningModifier | ConstantPruningModifier) -> list[str]:
     """The names of parameters that a pruning modifier has, after its sparsities were checked."""
-    params, final = fields.get("params"), fields.get("final_sparsity")
-    named = [params] if isinstance(params, str) else params
-    if name in MAGNITUDE:
+    params = pruner.params
+    names = [params] if isinstance(params, str) else params
+    if isinstance(pruner, MagnitudePruningModifier):
+        final = pruner.final_sparsity
         for sparsity in final if isinstance(final, dict) else [final]:
-            if not _is_number(sparsity) or not 0 < sparsity < 1:
-                raise BadInput(f"recipe: final_sparsity of !{name} is {sparsity!r}: expected a number within (0, 1)")
+            if not 0 < sparsity < 1:
+                raise BadInput(
+                    f"recipe: final_sparsity of !{pruner.name} is {sparsity:g}: expected a number within (0, 1)"
+                )
         if isinstance(final, dict):
             if params != []:
-                raise BadInput(f"recipe: params of !{name} is {params!r}: expected [], as final_sparsity names layers")
-            named = [one for group in final.values() for one in (group if isinstance(group, list) else [group])]
-    if not named or not isinstance(named, list) or not all(isinstance(one, str) for one in named):
-        raise BadInput(f"recipe: params of !{name} is {params!r}: expected a list of names such as conv1.weight")
-    return named
+                raise BadInput(
+                    f"recipe: params of !{pruner.name} is {params!r:.80}: expected [], as final_sparsity names layers"
+                )
+            groups = ([group] if isinstance(group, str) else group for group in final.values())
+            names = [name for group in groups for name in group]
+    if not names:
+        raise BadInput(
+            f"recipe: params of !{pruner.name} is {params!r:.80}: expected a list of names such as conv1.weight"
+        )
+    return names
 
 
-def _check_names(modifier: str, named: list[str], layers: Collection[str] | None) -> None:
-    twice = next((name for name in named if named.count(name) > 1), None)
-    if twice:
-        raise BadInput(f"recipe: !{modifier} names {twice!r} twice: expected one sparsity for each layer")
+def _check_names(pruner: Modifier, names: list[str], layers: Collection[str] | None) -> None:
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise BadInput(f"recipe: !{pruner.name} names {name!r} twice: expected one sparsity for each layer")
+    patterns = {name: _pattern(name) for name in names if name.startswith("re:")}
     if layers is None:
         return
-    weights = [f"{layer}.weight" for layer in layers]
-    for name in named:
-        if name != ALL_PRUNABLE and not any(_matches(name, weight) for weight in weights):
+    weights = dict.fromkeys(f"{layer}.weight" for layer in layers)
+    for name in names:
+        known = any(map(patterns[name].match, weights)) if name in patterns else name in weights
+        if name != ALL_PRUNABLE and not known:
             raise BadInput(
-                f"recipe: !{modifier} names {name!r}, which is no weight of a prunable layer of this network; "
-                f"expected names such as {weights[0]!r}, or 're:' and a regular expression"
+                f"recipe: !{pruner.name} names {name!r}, which is no weight of a prunable layer of this network; "
+                f"expected names such as {next(iter(weights))!r}, or 're:' and a regular expression"
             )
 
 
-def _matches(name: str, weight: str) -> bool:
-    try:
-        return bool(re.match(name[3:], weight)) if name.startswith("re:") else name == weight
-    except re.error as error:
-        raise BadInput(f"recipe: {name!r} is not a regular expression: {error}") from error
-
-
-def _check_lasts(modifier: str, fields: dict[str, Any], length: int) -> None:
-    """SparseML takes its last step at end_epoch, which has to be trained; and then it has to hold the masks."""
-    end = fields.get("end_epoch", -1)
-    if not 0 <= end < length:
+def _pattern(name: str) -> re.Pattern[str]:
+    """A regular expression that takes no long time on any name: nothing in it is repeated as a group, and little at
+    all."""
+    text = name.removeprefix("re:")
+    if len(re.findall(r"[*+?{|]", text)) > MAX_QUANTIFIERS or re.search(r"\)[*+?{]", text):
         raise BadInput(
-            f"recipe: end_epoch of !{modifier} is {end}: expected less than {length}, where training ends; else the "
-            "last weights are never pruned"
+            f"recipe: {name!r:.80} is no simple regular expression: expected {MAX_QUANTIFIERS} of * + ? {{ | at most, "
+            "and none after a bracket"
         )
-    if fields.get("leave_enabled", True) is not True:
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BadInput(f"recipe: {name!r:.80} is not a regular expression: {error}") from error
+
+
+def _check_lasts(pruner: MagnitudePruningModifier, length: int) -> None:
+    """SparseML takes its last step at end_epoch, which has to be trained; and then it has to hold the masks."""
+    if not pruner.end_epoch < length:
         raise BadInput(
-            f"recipe: leave_enabled of !{modifier} is {fields['leave_enabled']!r}: expected true; else training after "
-            "end_epoch makes weights of the zeros again"
+            f"recipe: end_epoch of !{pruner.name} is {pruner.end_epoch:g}: expected less than {length}, where training "
+            "ends; else the last weights are never pruned"
+        )
+    if not pruner.leave_enabled:
+        raise BadInput(
+            f"recipe: leave_enabled of !{pruner.name} is False: expected true; else training after end_epoch makes "
+            "weights of the zeros again"
         )

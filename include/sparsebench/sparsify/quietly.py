@@ -4,24 +4,35 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from sparsebench.errors import BadInput
+from sparsebench.sparsify.modifiers import Modifier
 
 
-def manager(recipe: str) -> Any:
-    """SparseML's ScheduledModifierManager of a recipe that was checked.
+def manager(modifiers: Iterable[Modifier]) -> Any:
+    """SparseML's ScheduledModifierManager of modifiers that were checked. SparseML would evaluate what is in a text.
 
     Raises:
-        BadInput: a field that SparseML does not know, or a value that it refuses.
+        BadInput: a combination of values that SparseML refuses.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pydantic, imghdr and pkg_resources, which nobody here can act on
-        from sparseml.pytorch.optim import ScheduledModifierManager  # takes many seconds: only when it is needed
+        from sparseml.pytorch import sparsification  # takes many seconds: only when it is needed
+        from sparseml.pytorch.optim import ScheduledModifierManager
     try:
-        return ScheduledModifierManager.from_yaml(recipe)
+        return ScheduledModifierManager([getattr(sparsification, each.name)(**each.fields()) for each in modifiers])
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadInput(f"recipe: SparseML refuses it: {error}") from error
+
+
+def manager_of_own(recipe: str) -> Any:
+    """SparseML's ScheduledModifierManager of a recipe that is part of this package, as SparseML reads it."""
+    manager([])
+    from sparseml.pytorch.optim import ScheduledModifierManager
+
+    return ScheduledModifierManager.from_yaml(recipe)
 
 
 def loggers() -> Any:

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from sparsebench.bench.engines import INTEGER_ENGINES
-from sparsebench.bench.parity import fixed_images, photographs
+from sparsebench.bench.images import fixed_images, photographs
 from sparsebench.catalog import Network
-from sparsebench.contracts import DatasetRef, ModelCard, SparsifyRequest, Variant, Weights
+from sparsebench.contracts import DatasetRef, ModelCard, Sensitivity, SparsifyRequest, Variant, Weights
 from sparsebench.errors import SparsebenchError
 from sparsebench.instance.attend import Attend, nothing
 from sparsebench.instance.exits import Interrupted
@@ -27,7 +27,6 @@ from sparsebench.sparsify.export import to_onnx, to_onnx_int8
 from sparsebench.sparsify.prune import prune
 from sparsebench.sparsify.quantise import RECIPE, quantise
 from sparsebench.sparsify.recipe import one_shot, variant_targets
-from sparsebench.sparsify.results import Sensitivity
 from sparsebench.sparsify.sensitivity import LARGEST
 from sparsebench.sparsify.shipping import Files, Shipping
 from sparsebench.sparsify.stages import Stages
@@ -97,6 +96,7 @@ class _Builder:
         if request.dataset:
             near = local(request.dataset, store, CACHE.expanduser())
             self._split = replace(data.split(near, network), dataset=request.dataset)
+            data.check_images(self._split, report.step)
         self._stages = Stages(store, network, self._split, request, report) if self._split else None
         self._shipping = Shipping(store, network, self._split, self._layers, report)
         report.step(f"looking for weights of {network.timm}: {request.weights}")
@@ -161,7 +161,7 @@ class _Builder:
 
     def _recipe(self, variant: Variant) -> str:
         if variant in ("pruned", "pruned_int8") and self._request.recipe:
-            return self._request.recipe
+            return gmp.check(self._request.recipe, self._layers)
         targets = variant_targets(self._network, variant, self._layers)
         if variant in ("pruned", "pruned_int8") and self._request.budget_points is not None and self._sensitivity:
             targets = self._sensitivity[1].targets(self._request.budget_points)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from sparsebench.contracts import LayerSize, Mask, Sensitivity, SensitivityPoint
 from sparsebench.errors import BadInput
 from sparsebench.sparsify.build import prunable_layers
 from sparsebench.sparsify.evaluate import Batch, of_model
-from sparsebench.sparsify.results import LayerSize, Mask, Sensitivity, SensitivityPoint
 
 SPARSITIES = tuple(tenth / 10 for tenth in range(1, 10))
 LARGEST = 10

@@ -10,12 +10,11 @@ from pathlib import Path
 from torch import nn
 
 from sparsebench.catalog import Network
-from sparsebench.contracts import SparsifyRequest, Variant, sha256
+from sparsebench.contracts import Epoch, Sensitivity, SensitivityPoint, SparsifyRequest, TrainingRecord, Variant, sha256
 from sparsebench.instance.progress import ProgressReport
 from sparsebench.sparsify import gmp, sensitivity
 from sparsebench.sparsify.build import prunable_layers
 from sparsebench.sparsify.data import Split, batches, sample
-from sparsebench.sparsify.results import Epoch, Sensitivity, SensitivityPoint, TrainingRecord
 from sparsebench.sparsify.train import Training, train, training_key, weights_digest
 from sparsebench.store import Store
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sparsebench.errors import BadInput
+from sparsebench.sparsify import torchfile
+from sparsebench.sparsify.pickled import Unreadable
 
 EXPECTED = "expected safetensors, or a file by torch.save that holds tensors and plain values only"
 
@@ -25,18 +24,16 @@ def read(file: Path) -> Any:
     """
     if not file.is_file():
         raise BadInput(f"file: {file} is not there; {EXPECTED}")
-    # torch.load would also take TorchScript, and a format older than 2020, whose reader is not safe with any option.
-    if not zipfile.is_zipfile(file) or _is_script(file):
-        raise BadInput(f"file: {file} is damaged, or of another kind; {EXPECTED}")
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
-        raise BadInput(f"file: {file} cannot be read: {_first_line(error)}; {EXPECTED}") from error
+        return torchfile.load(file)
+    except (Unreadable, OSError) as error:
+        raise BadInput(f"file: {file} cannot be read: {torchfile.first_line(error)}; {EXPECTED}") from error
 
 
-def _is_script(file: Path) -> bool:
-    with zipfile.ZipFile(file) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+def is_safetensors(file: Path) -> bool:
+    """Whether a file begins as one: with the length of a JSON object, and that object."""
+    with file.open("rb") as opened:
+        return opened.read(9)[8:] == b"{"
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -45,17 +42,17 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     Raises:
         BadInput: as ``read`` does.
     """
-    if file.suffix == ".safetensors":
+    if file.is_file() and is_safetensors(file):
         try:
             return load_file(file)
         except (SafetensorError, OSError) as error:
-            raise BadInput(f"file: {file} cannot be read: {_first_line(error)}; {EXPECTED}") from error
-    found = read(file)
-    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
-        found = found["state_dict"]
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise BadInput(f"file: {file} holds a {type(found).__name__}: expected tensors by name")
-    return dict(found)
+            raise BadInput(f"file: {file} cannot be read: {torchfile.first_line(error)}; {EXPECTED}") from error
+    content = read(file)
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise BadInput(f"file: {file} holds a {type(content).__name__}: expected tensors by name")
+    return {str(name): tensor for name, tensor in content.items()}
 
 
 def load_weights(model: nn.Module, file: Path) -> None:
@@ -64,16 +61,12 @@ def load_weights(model: nn.Module, file: Path) -> None:
     Raises:
         BadInput: as ``read`` does; or weights of another network: names the first that is missing or does not fit.
     """
-    found, wanted = read_weights(file), model.state_dict()
+    weights, wanted = read_weights(file), model.state_dict()
     for name, tensor in wanted.items():
-        if name not in found or found[name].shape != tensor.shape:
-            has = tuple(found[name].shape) if name in found else "missing"
+        if name not in weights or weights[name].shape != tensor.shape:
+            has = tuple(weights[name].shape) if name in weights else "missing"
             raise BadInput(f"file: {file}: {name} is {has}: expected {tuple(tensor.shape)}")
-    extra = sorted(set(found) - set(wanted))
+    extra = sorted(set(weights) - set(wanted))
     if extra:
         raise BadInput(f"file: {file} has {extra[0]}, which the network has not: expected its {len(wanted)} tensors")
-    model.load_state_dict(found)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    model.load_state_dict(weights)

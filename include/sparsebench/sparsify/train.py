@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import time
 from collections.abc import Callable
@@ -13,18 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from sparsebench.contracts import Contract, sha256
+from sparsebench.contracts import Contract, Epoch, sha256
 from sparsebench.errors import BadInput, SparsebenchError
 from sparsebench.instance.attend import Attend, attended, nothing
-from sparsebench.sparsify import gmp, quietly, tensors
+from sparsebench.sparsify import checkpoint as checkpoints
+from sparsebench.sparsify import gmp, quietly
 from sparsebench.sparsify.build import prunable_layers
 from sparsebench.sparsify.data import Split, batches
 from sparsebench.sparsify.evaluate import of_model
-from sparsebench.sparsify.results import Epoch
 
 LEARNING_RATE = 0.01
 """Where the recipe has none."""
@@ -115,48 +114,50 @@ class _Run:
         )
         self._scaler = torch.cuda.amp.GradScaler(enabled=mixed)
         self._autocast = torch.autocast(self._device.type, enabled=mixed)
-        self._manager = quietly.manager(recipe)
+        self._manager = quietly.manager(gmp.parse(recipe))
         self._manager.initialize(model, epoch=0.0, loggers=quietly.loggers())
         self._stepper: Any = None
 
     def restore(self, checkpoint: Path) -> tuple[Epoch, ...]:
         """The learning curve up to the checkpoint, after everything is as it was then."""
-        found = tensors.read(checkpoint)
-        if not isinstance(found, dict) or found.get("key") != self._key:
+        progress, groups = checkpoints.load(checkpoint)
+        if progress.key != self._key:
             raise BadInput(
                 f"checkpoint is {checkpoint}: it is of another training (recipe, images, settings or weights to begin "
                 "with); expected one of this training, or none"
             )
-        curve = tuple(Epoch.model_validate_json(epoch) for epoch in found["curve"])
         # Take SparseML to the same step: its schedules follow; its masks come from the checkpoint, as the weights do.
-        for step in range(len(curve) * self._steps):
+        for step in range(len(progress.curve) * self._steps):
             epoch = step // self._steps + step % self._steps / self._steps
             self._manager.update(self._model, self._optimizer, epoch, self._steps, log_updates=False)
-        masks = {
-            modifier: {name: mask.float() for name, mask in state.items()} for modifier, state in found["masks"].items()
-        }
-        self._manager.load_state_dict(masks)
-        self._model.load_state_dict(found["model"])
-        self._optimizer.load_state_dict(found["optimizer"])
-        self._scaler.load_state_dict(found["scaler"])
-        return curve
+        masks: dict[str, dict[str, Tensor]] = {modifier: {} for modifier in self._manager.state_dict()}
+        for full, mask in groups.get("masks", {}).items():
+            modifier, _, name = full.partition("/")
+            masks.setdefault(modifier, {})[name] = mask.float()
+        momenta = {int(number): {"momentum_buffer": momentum} for number, momentum in groups.get("momenta", {}).items()}
+        try:
+            self._manager.load_state_dict(masks)
+            self._model.load_state_dict(groups["model"])
+            self._optimizer.load_state_dict({"state": momenta, "param_groups": list(progress.groups)})
+            self._scaler.load_state_dict(progress.scaler)
+        except (LookupError, ValueError, RuntimeError) as error:
+            raise BadInput(
+                f"checkpoint is {checkpoint}: it is damaged; expected one of this training, or none"
+            ) from error
+        return progress.curve
 
     def save(self, checkpoint: Path, curve: tuple[Epoch, ...]) -> None:
         masks = {
-            modifier: {name: mask.bool() for name, mask in state.items()}
+            f"{modifier}/{name}": mask.bool()
             for modifier, state in self._manager.state_dict().items()
+            for name, mask in state.items()
         }
-        draft = checkpoint.with_name(f".{checkpoint.name}.tmp")
-        content = {
-            "key": self._key,
-            "curve": [epoch.to_json().decode() for epoch in curve],
-            "model": self._model.state_dict(),
-            "masks": masks,
-            "optimizer": self._optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
-        }
-        torch.save(content, draft)
-        os.replace(draft, checkpoint)
+        optimizer = self._optimizer.state_dict()
+        momenta = checkpoints.momenta(optimizer)
+        progress = checkpoints.Progress(
+            key=self._key, curve=curve, groups=optimizer["param_groups"], scaler=self._scaler.state_dict()
+        )
+        checkpoints.save(checkpoint, progress, {"model": self._model.state_dict(), "masks": masks, "momenta": momenta})
 
     def begin(self, epoch: int) -> None:
         """Wrap the optimiser in SparseML's, at the beginning of this epoch."""

@@ -18,6 +18,7 @@ from sparsebench.contracts import Weights
 from sparsebench.download import FileSource, fetch
 from sparsebench.errors import IntegrityError, SparsebenchError
 from sparsebench.sparsify import source
+from sparsebench.sparsify.tensors import read_weights
 from sparsebench.store import Store
 
 HUB_TIMEOUT_S = 5
@@ -63,12 +64,7 @@ def find(store: Store, network: Network, weights: str, seed: int, folder: Path) 
 def _file(named: FileSource, store: Store, folder: Path) -> WeightSource:
     file = folder / "weights"
     digest = fetch(named, file, store)
-    # An id says nothing of the format. safetensors begins with the length of a JSON object, and that object.
-    with file.open("rb") as opened:
-        kind = "safetensors" if opened.read(9)[8:] == b"{" else "pt"
-    return WeightSource(
-        Weights(kind="pretrained", origin=named.origin, digest=digest), file.rename(file.with_suffix(f".{kind}"))
-    )
+    return WeightSource(Weights(kind="pretrained", origin=named.origin, digest=digest), file)
 
 
 def _packaged(packaged: PackagedWeights, network: Network, folder: Path) -> WeightSource:
@@ -85,9 +81,7 @@ def _packaged(packaged: PackagedWeights, network: Network, folder: Path) -> Weig
             f"{shipped} is missing or was changed: expected the file with sha256 {packaged.sha256} of the package "
             f"{packaged.package}"
         )
-    # torch.save's format of before 2020, in which no option keeps an arbitrary file from running code: only this one
-    # file, whose content is known, is read so. What the rest of the program gets is the tensors.
-    tensors = torch.load(shipped, map_location="cpu", weights_only=True)
+    tensors = read_weights(shipped)
     with torch.device("meta"):
         names = timm.create_model(network.timm).state_dict()
     file = folder / "weights.safetensors"

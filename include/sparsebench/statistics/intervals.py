@@ -15,6 +15,10 @@ from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats says the sa
 
 LEVEL = 0.95
 
+ENOUGH_FREEDOM = 5
+"""Of each part of a mean: of two and twenty processes Welch and Satterthwaite's interval covers 88 % instead of 95, of
+three and twelve 93 %, of six and twenty 95 %."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -51,18 +55,26 @@ def estimate(units: Sequence[Sequence[float]]) -> Estimate:
 
 
 def combined(estimates: Sequence[Estimate]) -> Estimate:
-    """Of the mean of independent means (of several networks). Degrees of freedom: Welch and Satterthwaite's."""
+    """Of the mean of independent means (of several networks, or hosts), each of which weighs the same.
+
+    Degrees of freedom: Welch and Satterthwaite's. They are estimated, and by few processes badly: where a part has less
+    than ENOUGH_FREEDOM, no more than the least.
+    """
+    if len(estimates) == 1:
+        return estimates[0]
     count = len(estimates)
-    mean = sum(one.mean for one in estimates) / count
-    if not all(np.isfinite(one.error) for one in estimates):
+    mean = sum(part.mean for part in estimates) / count
+    if not all(np.isfinite(part.error) for part in estimates):
         return Estimate(mean, np.inf, 0)
-    variances = np.array([(one.error / count) ** 2 for one in estimates])
+    variances = np.array([(part.error / count) ** 2 for part in estimates])
     total = float(variances.sum())
-    freedom = total**2 / float((variances**2 / [one.freedom for one in estimates]).sum()) if total else 1.0
+    freedom = total**2 / float((variances**2 / [part.freedom for part in estimates]).sum()) if total else 1.0
+    if (least := min(part.freedom for part in estimates)) < ENOUGH_FREEDOM:
+        freedom = min(freedom, least)
     return Estimate(mean, float(np.sqrt(total)), freedom)
 
 
-def half_width(found: Estimate) -> float:
+def half_width(ratio: Estimate) -> float:
     """Of a ratio's interval, from the estimate of its log: 0.05 is ± 5 %; the larger side. Infinite where unknown."""
-    low, high = found.interval()
-    return float(np.expm1(high - found.mean)) if np.isfinite(low) else np.inf
+    low, high = ratio.interval()
+    return float(np.expm1(high - ratio.mean)) if np.isfinite(low) else np.inf

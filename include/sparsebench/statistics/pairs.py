@@ -1,52 +1,86 @@
-"""Log ratios of two engines' throughputs, from the rounds in which both were timed undisturbed."""
+"""Log ratios of two treatments' throughputs, from the rounds in which both were timed undisturbed."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 from sparsebench.contracts import Block, Precision, Trial
+from sparsebench.statistics.verdicts import MIN_PROCESSES
+
+BASE = "base"
+"""The variant that the others of its network are compared with."""
 
 
-class Lane(NamedTuple):
-    """A treatment: an engine, and the precision that it is held to."""
+class Treatment(NamedTuple):
+    """What is compared within a network: one of its files, by an engine that is held to a precision."""
 
+    variant: str
     engine: str
     precision: Precision
 
 
 class Unit(NamedTuple):
-    """Processes that took turns: where they ran, and which generation of which job they were."""
+    """Processes that took turns: where they ran, and which generation of which job they were.
+
+    variant: empty, as a generation holds all of a network's variants; before format 2 it held a single one, and a
+    number says nothing of those of another.
+    """
 
     instance_id: str
     job: str
     generation: int
+    variant: str = ""
 
+
+Blocks = Mapping[Unit, Mapping[int, Block]]
+"""The undisturbed blocks of a treatment, by unit and round."""
 
 Logs = dict[Unit, list[float]]
 """Log ratios (or logs) of the rounds of each unit."""
 
 
-def lane(trial: Trial) -> Lane:
-    return Lane(trial.cell.engine, trial.cell.precision)
+def treatment(trial: Trial) -> Treatment:
+    return Treatment(trial.cell.variant, trial.cell.engine, trial.cell.precision)
 
 
-def by_lane(trials: Iterable[Trial]) -> dict[Lane, dict[Unit, Mapping[int, Block]]]:
-    """The undisturbed blocks of measured trials, by lane, unit and round. Trials: of one network's variant."""
-    found: dict[Lane, dict[Unit, Mapping[int, Block]]] = {}
+def unit(trial: Trial) -> Unit:
+    variant = "" if trial.variants else trial.cell.variant
+    return Unit(trial.instance_id, trial.job, trial.generation, variant)
+
+
+def by_treatment(trials: Iterable[Trial]) -> dict[Treatment, Blocks]:
+    """The blocks of measured trials that enter. Trials: of one network.
+
+    Those that are merely tolerated enter as long as a job has fewer than MIN_PROCESSES generations without any.
+    """
+    measured = [trial for trial in trials if trial.status == "measured"]
+    enough = _jobs_with_enough(measured)
+    entering: dict[Treatment, dict[Unit, Mapping[int, Block]]] = {}
+    for trial in measured:
+        quiet = (trial.instance_id, trial.job) in enough
+        blocks = {b.round: b for b in trial.blocks if not b.disturbed and not (quiet and b.tolerated)}
+        if blocks:
+            entering.setdefault(treatment(trial), {})[unit(trial)] = blocks
+    return dict(entering)
+
+
+def _jobs_with_enough(trials: Iterable[Trial]) -> set[tuple[str, str]]:
+    """Host and job of those that have MIN_PROCESSES generations without a tolerated block."""
+    tolerated: dict[Unit, bool] = {}
     for trial in trials:
-        blocks = {block.round: block for block in trial.blocks if not block.disturbed}
-        if trial.status == "measured" and blocks:
-            unit = Unit(trial.instance_id, trial.job, trial.generation)
-            found.setdefault(lane(trial), {})[unit] = blocks
-    return found
+        where = unit(trial)
+        tolerated[where] = tolerated.get(where, False) or any(block.tolerated for block in trial.blocks)
+    quiet = Counter((where.instance_id, where.job) for where, noisy in tolerated.items() if not noisy)
+    return {job for job, generations in quiet.items() if generations >= MIN_PROCESSES}
 
 
-def log_ratios(a: Mapping[Unit, Mapping[int, Block]], b: Mapping[Unit, Mapping[int, Block]]) -> Logs:
+def log_ratios(a: Blocks, b: Blocks) -> Logs:
     """log(A's throughput / B's) of each round that both have, unit by unit."""
-    found = {
+    ratios = {
         unit: [
             math.log(blocks[round_].throughput_img_s / b[unit][round_].throughput_img_s)
             for round_ in sorted(blocks.keys() & b[unit].keys())
@@ -54,14 +88,22 @@ def log_ratios(a: Mapping[Unit, Mapping[int, Block]], b: Mapping[Unit, Mapping[i
         for unit, blocks in a.items()
         if unit in b
     }
-    return {unit: logs for unit, logs in found.items() if logs}
+    return {unit: logs for unit, logs in ratios.items() if logs}
 
 
-def logs(a: Mapping[Unit, Mapping[int, Block]]) -> Logs:
+def logs(a: Blocks) -> Logs:
     """log(throughput) of each round."""
     return {unit: [math.log(blocks[r].throughput_img_s) for r in sorted(blocks)] for unit, blocks in a.items()}
 
 
-def pairs(lanes: Sequence[Lane]) -> list[tuple[Lane, Lane]]:
-    """Those that are compared: engines in the same precision, and an engine with itself in the other."""
-    return [(a, b) for a, b in combinations(lanes, 2) if a.precision == b.precision or a.engine == b.engine]
+def pairs(treatments: Sequence[Treatment]) -> list[tuple[Treatment, Treatment]]:
+    """Those that are compared: engines on the same file in one precision; an engine's two precisions on a file; and a
+    variant (first) with the base in the same engine and precision."""
+    compared = []
+    for a, b in combinations(treatments, 2):
+        if a.variant == b.variant:
+            if a.precision == b.precision or a.engine == b.engine:
+                compared.append((a, b))
+        elif (a.engine, a.precision) == (b.engine, b.precision) and BASE in (a.variant, b.variant):
+            compared.append((b, a) if a.variant == BASE else (a, b))
+    return compared

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import httpx
 import pytest
-from benchmarks.services import free_port, services
-from benchmarks.tiny import register
 
 from sparsebench.local.api import AirflowApi
 from sparsebench.local.stack import COMPONENTS, USER, Stack
 from sparsebench.store import Store
-from tests.end_to_end.conftest import System
+from tests.end_to_end.conftest import ROOT, System
+from tests.support.services import free_port, services
+from tests.support.tiny import register
 
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_a_sweep_runs_on_celery_workers(network: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_sweep_runs_on_celery_workers_where_the_wheel_is_installed(
+    network: bytes, installed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     home = tmp_path_factory.mktemp("celery")
     store = Store((home / "store").as_uri())
-    register(store, network, "base", "pruned")
+    register(store, network, "base")
     environment = {"SPARSEBENCH_STORE": store.uri, "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2"}
     with (
         services(tmp_path_factory.mktemp("services")) as settings,
@@ -26,20 +32,33 @@ def test_a_sweep_runs_on_celery_workers(network: bytes, tmp_path_factory: pytest
             port=free_port(),  # that of the other tests' Airflow may be chosen at the same moment
             cloud_port=free_port(),
             components=(*COMPONENTS, "celery worker"),
-            environment={**settings, **environment},
+            python=installed,
+            environment={**settings, **environment, **_only_what_is_installed(home)},
         ) as stack,
     ):
+        page = httpx.get(f"{stack.url}/sparsebench/")
+        assert page.status_code == 401, "the plugin was found, and asks who it is"
         api = AirflowApi(stack.url, USER, stack.password)
         api.wait_for_dags({"benchmark_sweep", "report"})
         for dag_id in ("benchmark_sweep", "report"):
             api.unpause(dag_id)
         system = System(stack, api, store)
-        conf = {"instance_types": ["localhost", "m7i.xlarge"], "engines": ["onnxruntime"]}
+        conf = {"instance_types": ["m7i.xlarge"], "variants": ["base"], "engines": ["onnxruntime"]}
         assert system.finished("benchmark_sweep", api.trigger("benchmark_sweep", conf)) == "success"
         (report,) = system.finished_runs("report", lambda runs: len(runs) == 1)
         assert report["state"] == "success"
-        assert {trial.cell.instance_type for trial in store.trials(report["partition_key"])} == set(
-            conf["instance_types"]
-        )
+        trials = store.trials(report["partition_key"])
+        assert {(trial.cell.instance_type, trial.status) for trial in trials} == {("m7i.xlarge", "measured")}
         worker = (home / "logs" / "celery-worker.log").read_text()
         assert "execute_workload" in worker
+
+
+def _only_what_is_installed(home: Path) -> dict[str, str]:
+    """The DAGs, copied, and no folder of plugins: operators, triggers and the page are the wheel's."""
+    plugins = home / "plugins"
+    plugins.mkdir()
+    return {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(shutil.copytree(ROOT / "dags", home / "dags")),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
+        "PYTHONPATH": "",
+    }

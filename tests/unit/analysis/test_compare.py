@@ -33,7 +33,7 @@ def results(cells: dict[tuple[str, str], float | Sequence[float]], machine: str 
 
 
 def compared(of: Results, a: str, b: str) -> Comparison:
-    (found,) = compare(of.cells, measure(of), [(a, b)])
+    (found,) = compare(of, measure(of), [(a, b)])
     return found
 
 
@@ -41,18 +41,18 @@ def test_only_shared_cells_enter() -> None:
     found = compared(results({("x", "a"): 20, ("x", "b"): 10, ("y", "a"): 1000, ("z", "b"): 1}), "a", "b")
     (machine,) = found.machines.to_dict("records")
     assert (machine["mean_a"], machine["mean_b"], machine["study"]) == (20, 10, 1)
-    assert (machine["entered"], machine["cells"], machine["cells_any"]) == (1, 1, 3)
+    assert (machine["entered"], machine["cells"], machine["cells_planned"]) == (1, 1, 3)
 
 
 def test_engines_without_a_shared_cell_are_not_compared() -> None:
     some = results({("x", "deepsparse"): 20, ("y", "openvino"): 10})
-    assert compare(some.cells, measure(some), [("deepsparse", "openvino")]) == []
-    assert headlines(some.cells, measure(some)) == []
+    assert compare(some, measure(some), [("deepsparse", "openvino")]) == []
+    assert headlines(some, measure(some)) == []
 
 
 def test_without_deepsparse_the_others_are_compared() -> None:
     some = results({("x", "onnxruntime"): 10, ("x", "openvino"): 12})
-    assert [(one.a, one.b, round(one.study, 4)) for one in headlines(some.cells, measure(some))] == [
+    assert [(one.a, one.b, round(one.study, 4)) for one in headlines(some, measure(some))] == [
         ("onnxruntime", "openvino", round(10 / 12 - 1, 4))
     ]
 
@@ -90,7 +90,7 @@ def test_the_verdicts_of_all_headlines_and_machines_are_one_family() -> None:
     assert alone.kind == "faster"
     some = results(cells | {("x", "onnxruntime"): [9.9, 10.2, 9.8, 10.4, 10.1, 9.7]})
     pairs = [("deepsparse", "openvino"), ("deepsparse", "onnxruntime"), ("openvino", "onnxruntime")]
-    first, *_ = compare(some.cells, measure(some), pairs)
+    first, *_ = compare(some, measure(some), pairs)
     assert first.overall.p == pytest.approx(3 * alone.p)
     assert first.overall.kind == "undecided"
     assert first.overall.ratio == alone.ratio
@@ -110,24 +110,25 @@ def test_fake_pruned_networks_do_not_enter_a_mean(
     ]
     found = from_trials(trials, [make_host()])
     assert compared(found, "deepsparse", "openvino").study == 0
-    assert set(line_points(found.cells)["files_any"]) == {1}
+    assert set(line_points(found)["files_planned"]) == {1}
 
 
 def test_a_point_of_the_line_graph_is_over_the_files_that_every_engine_has() -> None:
-    points = line_points(results({("x", "a"): 20, ("x", "b"): 10, ("y", "a"): 1000}).cells)
+    points = line_points(results({("x", "a"): 20, ("x", "b"): 10, ("y", "a"): 1000}))
     assert dict(zip(points["engine"], points["mean_img_s"], strict=True)) == pytest.approx({"a": 20, "b": 10})
     assert set(points["files"]) == {1}
-    assert set(points["files_any"]) == {2}
+    assert set(points["files_planned"]) == {2}
 
 
 def test_the_band_is_the_interval_of_the_mean_over_the_files() -> None:
     some = results({("x", "a"): [9.9, 10.0, 10.1], ("y", "a"): [29.0, 30.0, 31.0]})
-    (point,) = line_points(some.cells).to_dict("records")
+    (point,) = line_points(some).to_dict("records")
     assert point["mean_img_s"] == pytest.approx(20, rel=1e-3)
     # The wider file's error is ten times the other's, so that its two degrees of freedom count.
     assert point["high_img_s"] - point["mean_img_s"] == pytest.approx(4.303 * 1 / math.sqrt(3) / 2, rel=0.02)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(speeds, speeds), min_size=1, max_size=8))
 def test_turning_a_pair_around_inverts_its_ratios(pairs: list[tuple[float, float]]) -> None:
     some = results({(f"n{i}", engine): pair[j] for i, pair in enumerate(pairs) for j, engine in enumerate("ab")})
@@ -136,6 +137,7 @@ def test_turning_a_pair_around_inverts_its_ratios(pairs: list[tuple[float, float
     assert (1 + there.study) * (1 + back.study) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @given(st.lists(speeds, min_size=1, max_size=8), st.floats(0.2, 5))
 def test_an_engine_that_is_always_k_times_as_fast_is_so_by_either_rule(base: list[float], factor: float) -> None:
     some = results(
@@ -146,3 +148,14 @@ def test_an_engine_that_is_always_k_times_as_fast_is_so_by_either_rule(base: lis
     )
     found = compared(some, "a", "b")
     assert np.allclose([found.study, found.geometric], factor - 1)
+
+
+def test_a_file_that_no_engine_measured_is_counted_among_the_planned(
+    make_trial: Callable[..., Trial], make_host: Callable[..., HostFacts]
+) -> None:
+    trials = [make_trial(20.0), make_trial(10.0, engine="openvino")]
+    trials += [make_trial(network=name, status="failed") for name in ("resnet50", "mobilenetv1")]
+    some = from_trials(trials, [make_host()])
+    (machine,) = compared(some, "deepsparse", "openvino").machines.to_dict("records")
+    assert (machine["cells"], machine["cells_planned"]) == (1, 3)
+    assert set(line_points(some)["files_planned"]) == {3}

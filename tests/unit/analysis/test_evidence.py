@@ -9,6 +9,7 @@ import pytest
 from sparsebench.analysis import disturbance, execution
 from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import Block, Execution, HostFacts, Kernel, Trial
+from sparsebench.report import words
 
 MakeTrial = Callable[..., Trial]
 MakeHost = Callable[..., HostFacts]
@@ -35,13 +36,17 @@ def test_blocks_are_counted_by_why_they_are_disturbed(
         )
     ]
     results = from_trials(trials, [make_host()])
-    assert results.cells.empty  # disturbed as a whole, and yet it is told what disturbed it
+    assert results.cells["blocks"].item() == 3
     blocks = disturbance.blocks(results.trials)
     assert list(blocks["round"]) == [0, 1, 2]
-    assert blocks["reasons"].iloc[1] == "other processes took 0.9 of a core"
+    assert list(blocks["disturbed_by"]) == ["", "foreign_cores", "foreign_cores; major_faults"]
     (row,) = disturbance.by_machine(blocks).to_dict("records")
     assert (row["blocks"], row["disturbed_blocks"]) == (3, 2)
-    assert row["reasons"] == {"other processes took … of a core": 2, "page faults went to disk": 1}
+    assert row["disturbances"] == (("foreign_cores", 2, 0.7, 0.9), ("major_faults", 1, 7, 7))
+    assert [words.disturbed(one) for one in row["disturbances"]] == [
+        "2 blocks: other processes took 0.7 of a core (at most 0.9)",
+        "1 block: 7 page faults went to disk",
+    ]
     assert (row["mean_foreign_cores"], row["mean_pressure"]) == pytest.approx((0.5, 0.2))
     assert row["mean_frequency_mhz"] != row["mean_frequency_mhz"]
 

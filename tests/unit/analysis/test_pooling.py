@@ -18,18 +18,13 @@ MakeNight = Callable[..., Night]
 
 
 @pytest.fixture
-def make_night(make_trial: Callable[..., Trial], make_host: Callable[..., HostFacts]) -> MakeNight:
+def make_night(
+    make_trial: Callable[..., Trial], make_host: Callable[..., HostFacts], make_manifest: Callable[..., Manifest]
+) -> MakeNight:
     def made(day: int, speed: float = 20.0, target: float = 0.02, **changes: Any) -> Night:
         name = f"2026-11-{day}"
-        manifest = Manifest.freeze(
-            night=name,
-            frozen_at=datetime(2026, 11, day, tzinfo=UTC),
-            protocol=catalog.protocols()["standard"].model_copy(update={"target": target}),
-            models=(),
-            image="ami-1",
-            payload=sha256(b"payload"),
-            bench_lock=sha256(b"lock"),
-        )
+        protocol = catalog.protocols()["standard"].model_copy(update={"target": target})
+        manifest = make_manifest(night=name, frozen_at=datetime(2026, 11, day, tzinfo=UTC), protocol=protocol)
         speeds = {"deepsparse": speed, "openvino": 10.0}
         trials = [make_trial(of, engine=engine, night=name, **changes) for engine, of in speeds.items()]
         return Night(manifest, trials, [make_host()])

@@ -54,7 +54,7 @@ def test_a_ratio_has_students_interval_over_the_processes(night: Callable[..., R
     assert (row["engine_a"], row["engine_b"], row["over"]) == ("deepsparse", "openvino", "processes")
     assert (row["hosts"], row["processes"], row["rounds"], row["excluded_rounds"]) == (1, 3, 18, 0)
     assert not row["converged"]
-    assert row["verdict"] == "undecided"  # three processes are too few, however alike they are
+    assert row["verdict"] == "too_few"  # three processes are too few, however alike they are
     assert only(found, target=0.06)["converged"]
     assert list(row) == list(RATIOS)
 
@@ -123,7 +123,7 @@ def test_engines_of_different_runs_have_no_round_in_common(make_trial: MakeTrial
     trials = [make_trial(), make_trial(engine="openvino", job="job-b")]
     row = only(from_trials(trials, [make_host()]))
     assert math.isnan(row["ratio"])
-    assert (row["rounds"], row["verdict"]) == (0, "undecided")
+    assert (row["rounds"], row["verdict"]) == (0, "too_few")
 
 
 def test_from_six_hosts_on_the_interval_is_over_hosts(make_trial: MakeTrial, make_host: MakeHost) -> None:
@@ -190,7 +190,7 @@ def test_repeats_of_a_csv_are_paired_by_their_number(tmp_path: Path) -> None:
         "\n".join(["instance_type,cpu_model,model,variant,engine,throughput_img_s,repeat", rows[0], rows[3]])
     )
     one = only(read_csv(path))
-    assert (one["ratio"], one["verdict"]) == (pytest.approx(2), "undecided")
+    assert (one["ratio"], one["verdict"]) == (pytest.approx(2), "too_few")
     assert math.isnan(one["low"])
     assert math.isnan(one["half_width"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -52,7 +52,7 @@ def environment() -> dict[str, str]:
 def make_network(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def make(*options: str) -> Path:
         file = tmp_path_factory.mktemp("network") / "tiny.onnx"
-        subprocess.run([PYTHON, HERE / "make_network.py", file, *options], check=True)
+        subprocess.run([PYTHON, ROOT / "tests/support/make_network.py", file, *options], check=True)
         return file
 
     return make
@@ -78,10 +78,27 @@ class Bench:
         self.options: tuple[str, ...] = ()
 
     def request(
-        self, network: Path, engines: tuple[str, ...], names: tuple[str, ...] = ("tiny",), **changes: object
+        self,
+        network: Path,
+        engines: tuple[str, ...],
+        names: tuple[str, ...] = ("tiny",),
+        variants: tuple[str, ...] = ("base",),
+        **changes: object,
     ) -> str:
-        """The path of a request for one network, under these names, by the quickest protocol with these changes."""
-        artifact = self.store.put_artifact(network.read_bytes())
+        """The path of a request for one network, under these names and as these variants, by the quickest protocol with
+        these changes."""
+        return self.request_of(dict.fromkeys(names, network), engines, variants, **changes)
+
+    def request_of(
+        self,
+        files: Mapping[str, Path],
+        engines: tuple[str, ...],
+        variants: tuple[str, ...] = ("base",),
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        **changes: object,
+    ) -> str:
+        """The path of a request for these networks."""
+        artifacts = {name: self.store.put_artifact(file.read_bytes()) for name, file in files.items()}
         return self.store.put_bench_request(
             BenchRequest(
                 job="job",
@@ -90,8 +107,9 @@ class Bench:
                 instance_type="localhost",
                 protocol=QUICKEST.model_copy(update=changes),
                 models=tuple(
-                    ArtifactRef(network=name, variant="base", artifact=artifact, input_shape=(3, 32, 32))
-                    for name in names
+                    ArtifactRef(network=name, variant=variant, artifact=artifact, input_shape=input_shape)
+                    for name, artifact in artifacts.items()
+                    for variant in variants
                 ),
                 engines=engines,
                 seed=0,

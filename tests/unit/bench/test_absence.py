@@ -7,13 +7,13 @@ import platform
 import pytest
 
 from sparsebench.bench.engines import ENGINES, base
-from sparsebench.bench.onnx_header import OnnxHeader
+from sparsebench.bench.onnx_header import OnnxHeader, TensorInfo
 
 AVX2 = frozenset({"avx2"})
 
 
 def header(ir_version: int = 9, opset: int = 19) -> OnnxHeader:
-    return OnnxHeader(ir_version, opset, (("images", ("batch", 3, 32, 32)),))
+    return OnnxHeader(ir_version, opset, (TensorInfo("images", "float32", ("batch", 3, 32, 32)),), ())
 
 
 @pytest.fixture(autouse=True)

@@ -20,12 +20,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.inputs import inputs_of
+from sparsebench.bench.onnx_header import read_header
 
 name, precision, *models = sys.argv[1:]
 ENGINES[name].import_library()
-execution = import_module(f"sparsebench.bench.execution.{name}").execution
+execution = import_module(f"sparsebench.bench.engines.{name}.profile").execution
 for model in models:
-    print("EXECUTION", execution(Path(model), (3, 96, 96), 1, precision).model_dump_json())
+    inputs = inputs_of(read_header(Path(model).read_bytes(), model), model)
+    print("EXECUTION", execution(Path(model), inputs, 1, precision).model_dump_json())
 """
 
 PRECISION_HINT = """

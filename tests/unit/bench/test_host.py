@@ -85,6 +85,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Metadata]]:
         server.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emulated", [True, False])
 def test_an_instance_is_known_by_its_metadata(metadata: type[Metadata], emulated: bool):
     document = {"instanceId": "i-0abc", "instanceType": "m7i.xlarge", "region": "eu-central-1"}
@@ -93,6 +94,7 @@ def test_an_instance_is_known_by_its_metadata(metadata: type[Metadata], emulated
     assert identity() == Identity("i-0abc", "m7i.xlarge", emulated)
 
 
+@pytest.mark.slow
 def test_a_service_that_answers_something_else_is_no_metadata(metadata: type[Metadata]):
     metadata.document = b"<html>welcome</html>"
 

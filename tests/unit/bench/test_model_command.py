@@ -10,6 +10,8 @@ import pytest
 
 from sparsebench.bench.engines import ENGINES
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 PYTHON = ROOT / ".envs" / "bench" / "bin" / "python"
@@ -86,19 +88,6 @@ def test_it_fails_when_no_engine_can_measure_the_file(make_network, offline):
     assert done.returncode == 1
     assert "unsupported_network" in done.stdout
     assert "no engine could measure it" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [("batch,3,side,32", "'side'"), ("2,3,32,32", "[2, 3, 32, 32]")],
-)
-def test_an_input_that_is_not_one_image_is_refused(make_network, offline, shape, message):
-    done = model(offline, make_network("--input", shape))
-
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert message in line
-    assert "expected one input [batch, channels, height, width]" in line
 
 
 def test_a_file_that_is_not_onnx_is_refused(offline):

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.instance.doubles import TERMINATE, Shutdown, metadata_service
+from tests.support.instance import TERMINATE, Shutdown, metadata_service
 
-from sparsebench.bench.runner import left_s, silence_s
-from sparsebench.contracts import ArtifactRef, Progress
+from sparsebench.bench.runner import silence_s
+from sparsebench.contracts import Progress
 from sparsebench.instance.exits import INTERRUPTED
 from sparsebench.instance.switch import MOMENT
 
@@ -69,7 +69,8 @@ def test_with_a_notice_it_ends_after_the_round_and_another_instance_goes_on(benc
     first, second = store.trials(NIGHT)
     assert first.status == second.status == "measured"
     assert 1 < len(first.blocks) < 150
-    assert [block.round for block in first.blocks] == [block.round for block in second.blocks]
+    # A block that was disturbed is timed again in its round, so a round may have more than one of a cell.
+    assert {block.round for block in first.blocks} == {block.round for block in second.blocks}
 
     marker.unlink()
     bench.environment = bench.environment | {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1"}
@@ -122,27 +123,13 @@ def test_progress_has_the_end_of_the_output_and_is_not_written_in_every_round(be
     # The reference, two processes and the end; and one for each ten seconds, where the machine is slow.
     span = max(seen) - min(seen)
     assert 3 <= len(seen) <= 4 + span.total_seconds() / 10
-    assert min(seen.items())[1].what == "0 of 1 networks; tiny base: reference"
+    assert min(seen.items())[1].what == "0 of 1 networks; tiny: reference"
     assert 0 < min(seen.items())[1].left_s <= 50
     last = store.progress("job")
     assert (last.what, last.left_s) == ("finished", 0)
-    assert last.tail[0].startswith("[1/2] tiny")
-    assert last.tail[-1].startswith("tiny base: ")
-
-
-def model(network: str) -> ArtifactRef:
-    return ArtifactRef(network=network, variant="base", artifact="0" * 64, input_shape=(3, 32, 32))
-
-
-def test_time_left_is_the_budget_until_a_network_is_finished_and_then_what_those_took(make_trial):
-    models = [model("vgg19"), model("resnet50"), model("mobilenetv1")]
-    trials = [make_trial(network="vgg19", generation=number) for number in range(3)]  # of 9 s each
-
-    assert left_s(models, 0, [], budget_s=600) == 1800
-    assert left_s(models, 0, trials, budget_s=600) == 1800 - 27
-    assert left_s(models, 1, trials, budget_s=600) == 2 * 27
-    assert left_s(models, 1, [*trials, make_trial(network="resnet50")], budget_s=600) == 2 * 27 - 9
-    assert left_s(models, 3, trials, budget_s=600) == 0
+    assert last.tail[0].startswith("the host is")
+    assert last.tail[1].startswith("[1/2] tiny")
+    assert last.tail[-1].startswith("tiny: ")
 
 
 def test_the_longest_silence_is_that_of_a_process_or_of_a_round(bench, network, store):
@@ -150,4 +137,4 @@ def test_the_longest_silence_is_that_of_a_process_or_of_a_round(bench, network, 
         network, ("onnxruntime", "openvino"), precisions=("f32", "native"), trial_timeout_s=600, block_s=60, settle_s=1
     )
 
-    assert silence_s(store.bench_request(path)) == 2 * 600 + 4 * 61
+    assert silence_s(store.bench_request(path)) == 2 * 600 + 3 * 4 * 61

@@ -8,7 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from sparsebench.bench.parity import MEAN, STD, compare, fixed_images
+from sparsebench.bench.images import MEAN, STD, fixed_images
+from sparsebench.bench.parity import Reference, compare, difference, judge
 from sparsebench.errors import BadInput
 from sparsebench.fleet.payload import wheel
 
@@ -194,3 +195,86 @@ def test_in_native_an_engine_may_be_as_far_off_as_rounded_weights_make_a_network
     assert not compare(outputs, REFERENCES, "native", int8=False, rounding=0.01).agrees
     assert compare(outputs, REFERENCES, "native", int8=False, rounding=0.1).agrees
     assert not compare(outputs, REFERENCES, "f32", int8=False, rounding=0.1).agrees
+
+
+# Outputs that are no logits.
+
+IMAGE = (np.zeros((1, 3, 8, 8), np.float32),)
+BOXES = np.array([[[640.0, 320.0], [0.5, 0.25]]], np.float32)
+
+
+def judged(outputs: list[np.ndarray], reference: list[np.ndarray], fed: tuple[np.ndarray, ...] = IMAGE):
+    return judge([outputs], Reference([fed], [reference], 0.0), "f32", int8=False)
+
+
+def test_outputs_of_any_shape_and_number_are_held_to_the_largest_number_of_each():
+    found = judged([BOXES + 0.32, np.float32([[1.0, 2.004]])], [BOXES, np.float32([[1.0, 2.0]])])
+
+    assert found.relative == pytest.approx(2e-3, rel=1e-2)
+    assert found.max_abs == pytest.approx(0.32, rel=1e-3)
+    assert not found.agrees
+    assert judged([BOXES + 0.32], [BOXES]).agrees
+    assert judged([BOXES + 0.32], [BOXES]).least_top1 == 0
+
+
+def test_a_map_of_what_was_detected_is_held_to_the_largest_number_of_all_inferences():
+    """It is all but zero where nothing was, and differs by rounding."""
+    empty, full = np.full((1, 1, 4, 4), 1e-7, np.float32), np.full((1, 1, 4, 4), 1.0, np.float32)
+
+    apart = difference([[empty + 1e-7], [full]], [[empty], [full]])
+
+    assert apart is not None
+    assert apart.relative == pytest.approx(1e-7, rel=0.1)
+    assert judged([empty + 1e-7], [empty]).agrees
+    assert not judged([empty + 1e-5], [empty]).agrees
+
+
+def test_of_labels_the_share_that_differs_counts():
+    labels = np.arange(4000)
+    other = labels.copy()
+    other[:5] += 1
+
+    assert difference([[other]], [[labels]]).relative == pytest.approx(5 / 4000)
+    assert difference([[labels]], [[labels]]).relative == 0
+    assert difference([[np.array(["cat"])]], [[np.array(["dog"])]]).relative == 1
+
+
+def test_equal_infinities_agree_and_others_do_not():
+    masked = np.array([[1.0, -np.inf, 3.0]] * 8, np.float32)
+    unmasked = np.where(np.isinf(masked), -1e9, masked).astype(np.float32)
+
+    assert compare(masked, masked, "f32", int8=False).agrees
+    assert compare(masked, masked, "f32", int8=False).same_top1 == 8
+    assert not compare(unmasked, masked, "f32", int8=False).agrees
+    assert not compare(-masked, masked, "f32", int8=False).agrees
+    assert judged([masked[..., None]], [masked[..., None]]).agrees
+    assert judged([unmasked[..., None]], [masked[..., None]]).relative is None
+
+
+def test_what_is_not_a_number_never_agrees():
+    nan = np.full((1, 2, 2), np.nan, np.float32)
+
+    assert not judged([nan], [nan]).agrees
+
+
+def test_half_precision_is_compared_without_overflow():
+    large = np.full((1, 4, 1), 6e4, np.float16)
+
+    assert judged([-large], [large]).max_abs == pytest.approx(1.2e5, rel=1e-2)
+
+
+def test_a_tensor_of_nothing_agrees_with_another_and_another_number_of_outputs_is_refused():
+    nothing = np.zeros((0, 6), np.float32)
+
+    assert judged([nothing], [nothing], (np.zeros((1, 5), np.float32),)).agrees
+    with pytest.raises(BadInput, match="outputs of shapes"):
+        judged([BOXES, BOXES], [BOXES])
+
+
+def test_embeddings_are_held_to_the_tolerance_only():
+    """What comes of two numbers is no top class."""
+    numbers = (np.zeros((1, 20), np.float32),)
+    embedding = np.float32([[0.5, 0.4999]])
+
+    assert judged([embedding[:, ::-1]], [embedding], numbers).agrees
+    assert judged([embedding], [embedding]).least_top1 == 1

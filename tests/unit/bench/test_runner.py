@@ -9,10 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import pytest
 
+from sparsebench.bench.quiet import SOCKET
 from sparsebench.contracts import Trial
+from sparsebench.local.quiet import Listener
+from sparsebench.statistics.pairs import by_treatment, log_ratios
 from sparsebench.store import Store
 
 NIGHT = "2026-11-24"
@@ -62,7 +66,8 @@ def test_started_again_it_measures_only_what_is_missing(bench, network, store):
 
     assert done.returncode == 0, done.stderr
     shown = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    assert [line[:12] for line in shown] == ["[ 8/10] tiny", "[10/10] tiny"] or len(shown) == 2
+    kept = sum("/trials/" in path for path in before) - len(lost)
+    assert [int(line[1:].partition("/")[0]) for line in shown] == [kept + 1, kept + 2]
     assert set(store.paths("nights")) == set(before)
     assert {path for path, data in before.items() if store.read(path) != data} == lost
 
@@ -167,17 +172,31 @@ def test_what_was_timed_stands_though_the_engine_crashes_when_asked_how_it_compu
 
 
 def test_engines_take_turns_in_random_order_and_the_seed_says_which(bench, network, store):
-    engines = ("onnxruntime", "openvino", "wrong")
-    assert bench.run(bench.request(network, engines, min_rounds=12, max_rounds=12)).returncode == 0
+    request = store.bench_request(
+        bench.request(network, ("onnxruntime", "openvino", "wrong"), min_rounds=12, max_rounds=12)
+    )
 
-    trials = [trial for trial in store.trials(NIGHT) if trial.blocks]
-    blocks = sorted((block.round, block.started_at, trial.cell.engine) for trial in trials for block in trial.blocks)
-    first = [engine for index, (_, _, engine) in enumerate(blocks) if index % 2 == 0]
-    assert [round_ for round_, _, _ in blocks] == [number // 2 for number in range(len(blocks))]
+    def who_began(job: str, seed: int) -> list[str]:
+        """The engine whose turn it was first, round by round; blocks that replace disturbed ones left out."""
+        path = store.put_bench_request(request.model_copy(update={"job": job, "seed": seed}))
+        assert bench.run(path).returncode == 0
+        blocks = sorted(
+            (block.round, block.started_at, trial.cell.engine)
+            for trial in store.trials(NIGHT, "localhost", job)
+            for block in trial.blocks
+            if block.position < 2
+        )
+        assert [round_ for round_, _, _ in blocks] == [number // 2 for number in range(len(blocks))]
+        assert [start for _, start, _ in blocks] == sorted(start for _, start, _ in blocks)
+        return [engine for _, _, engine in blocks[0:24:2]]
+
+    first = who_began("first", seed=0)
     assert set(first) == {"onnxruntime", "openvino"}
-    assert [start for _, start, _ in blocks] == sorted(start for _, start, _ in blocks)
+    assert who_began("same", seed=0) == first
+    assert who_began("other", seed=1) != first
 
 
+@pytest.mark.measures
 def test_an_engine_whose_turn_it_is_not_is_stopped(bench, network, store):
     runner = bench.start(bench.request(network, ("onnxruntime", "openvino"), block_s=0.5, min_rounds=9, max_rounds=9))
     stopped = []  # how many were, whenever both were there
@@ -215,6 +234,7 @@ def test_engines_that_do_not_fit_into_memory_together_are_measured_one_after_the
     assert not any(trial.interleaved for trial in trials)
 
 
+@pytest.mark.measures
 def test_a_disturbed_block_is_kept_and_another_round_is_timed(bench, network, store):
     burn = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
@@ -225,8 +245,23 @@ def test_a_disturbed_block_is_kept_and_another_round_is_timed(bench, network, st
     assert done.returncode == 0, done.stderr
     blocks = only_trial(store).blocks
     assert len(blocks) > 3
-    assert sum(block.disturbed for block in blocks) >= 3
+    assert sum(bool(block.interference.disturbances) for block in blocks) >= 3
     assert "blocks disturbed" in done.stdout
+
+
+@pytest.mark.measures
+def test_a_neighbour_that_listens_keeps_still_while_a_round_is_timed(bench, network, store):
+    burn = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    listener = Listener(lambda: [burn.pid])
+    bench.environment = bench.environment | {SOCKET: str(listener.path)}
+    try:
+        done = bench.run(bench.request(network, ("onnxruntime",), block_s=0.2, min_rounds=3, max_rounds=3))
+    finally:
+        listener.close()
+        burn.kill()
+
+    assert done.returncode == 0, done.stderr
+    assert median(block.interference.foreign_cores for block in only_trial(store).blocks) < 0.5
 
 
 def test_the_throughput_scenario_uses_batches_and_streams(bench, network, store):
@@ -251,7 +286,8 @@ def test_a_network_that_onnx_runtime_cannot_run_fails_with_its_reason(bench, mak
     done = bench.run(bench.request(make_network("--activation", "NoSuchOperator"), ("openvino",)))
 
     assert done.returncode == 0, done.stderr
-    assert only_trial(store).error.startswith("no reference output from ONNX Runtime")
+    assert only_trial(store).error.startswith("no reference output: ONNX Runtime refuses the network: ")
+    assert "NoSuchOperator" in only_trial(store).error
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
@@ -306,7 +342,7 @@ def refused(bench, request: str) -> str:
     """What the runner says, in one line."""
     done = bench.run(request)
     assert done.returncode == 1
-    assert done.stdout == ""
+    assert [line for line in done.stdout.splitlines() if not line.startswith("the host is ")] == []
     (line,) = done.stderr.splitlines()
     return line
 
@@ -325,3 +361,75 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def test_the_files_of_a_network_take_turns_in_the_same_rounds(bench, network, store):
+    done = bench.run(bench.request(network, ("onnxruntime", "openvino"), variants=("base", "pruned")))
+
+    assert done.returncode == 0, done.stderr
+    trials = store.trials(NIGHT)
+    assert {(trial.cell.variant, trial.generation, trial.variants) for trial in trials} == {
+        ("base", 0, ("base", "pruned")),
+        ("pruned", 0, ("base", "pruned")),
+    }
+    blocks = sorted((block.started_at, block.round) for trial in trials for block in trial.blocks)
+    assert [round_ for _, round_ in blocks] == sorted(round_ for _, round_ in blocks)
+    entering = by_treatment(trials)
+    assert log_ratios(entering["pruned", "openvino", "f32"], entering["base", "openvino", "f32"])
+
+
+def test_where_memory_does_not_hold_all_files_each_part_has_the_base(bench, network, store):
+    """Each process takes 4, the third would need 1.5 times that, and 5 are left; the parts of two then fit."""
+    bench.environment = bench.environment | {"AVAILABLE_MEMORY": "99 13 9 5 99 95 91 87"}
+    files = ("base", "pruned", "fake99")
+    request = bench.request(network, ("onnxruntime",), variants=files, min_processes=2, max_processes=2)
+
+    done = bench.run(request)
+
+    assert done.returncode == 0, done.stderr
+    parts = {trial.generation: trial.variants for trial in store.trials(NIGHT)}
+    assert [parts[number] for number in sorted(parts)] == [("base", "pruned"), ("base", "fake99")] * 2
+
+
+def test_an_engine_and_its_own_tool_time_one_compiled_network(bench, network, store):
+    done = bench.run(bench.request(network, ("deepsparse", "deepsparse.benchmark")))
+
+    assert done.returncode == 0, done.stderr
+    api, tool = sorted(store.trials(NIGHT), key=lambda trial: trial.cell.engine)
+    assert api.load_s == tool.load_s
+    assert {block.round for block in api.blocks} == {block.round for block in tool.blocks}
+
+
+def test_how_an_engine_computes_is_asked_once_and_found_again_by_another_night(bench, network, store):
+    first = bench.request(network, ("onnxruntime",))
+    assert bench.run(first).returncode == 0
+    (profile,) = store.paths("profiles")
+    store.write(profile, store.read(profile).replace(b"profile and the types of tensors", b"found again"))
+    later = store.bench_request(first).model_copy(update={"night": "2026-11-25"})
+
+    assert bench.run(store.put_bench_request(later)).returncode == 0
+
+    (trial,) = store.trials("2026-11-25")
+    assert trial.execution.source == "found again"
+
+
+def test_a_process_is_pinned_to_the_cpus_that_the_run_may_use_and_says_so(bench, network, store):
+    command = ["taskset", "--cpu-list", "0", *bench.command(bench.request(network, ("onnxruntime", "openvino")))]
+    assert subprocess.run(command, env=bench.environment, capture_output=True).returncode == 0
+
+    assert {(trial.cpus, trial.threads) for trial in store.trials(NIGHT)} == {((0,), 1)}
+    (host,) = store.hosts(NIGHT)
+    assert (host.cpus, host.threads) == ((0,), 1)
+
+
+@pytest.mark.measures
+def test_what_takes_the_cpus_is_named_before_anything_is_measured(bench, network, store):
+    burn = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        done = bench.run(bench.request(network, ("onnxruntime",), block_s=0.1))
+    finally:
+        burn.kill()
+
+    assert done.stdout.splitlines()[0].startswith("the host is not quiet: other processes take ")
+    (host,) = store.hosts(NIGHT)
+    assert any(name.startswith("python") for name in host.neighbours.processes)

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.synthetic import NOISE, measure, pairs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.synthetic import NOISE, measure, pairs_of
 
-from sparsebench.bench.stopping import cost, machine_s, next_rounds, open_lanes, series, widest
+from sparsebench.bench.stopping import cost, left_s, machine_s, next_step, open_treatments, series, widest
 from sparsebench.contracts import Absence, Block, Cell, Interference, Parity, Protocol, Trial
 from sparsebench.statistics.design import Cost
 from sparsebench.statistics.intervals import estimate, half_width
-from sparsebench.statistics.pairs import Lane
+from sparsebench.statistics.pairs import Treatment
 
 START = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 COST = Cost(generation=2, round=0.5)
@@ -30,7 +30,7 @@ EVIDENCE: dict[str, dict[str, Any]] = {
     },
     "failed": {"error": "Segmentation fault"},
 }
-LANES = [Lane("onnxruntime", "f32"), Lane("openvino", "f32")]
+LANES = [Treatment("base", "onnxruntime", "f32"), Treatment("base", "openvino", "f32")]
 
 Logs = Callable[[int, int, int], float]
 """log(throughput) by generation, lane's number and round."""
@@ -46,7 +46,7 @@ def protocol(**changes: Any) -> Protocol:
 
 
 def generation(
-    number: int, lanes: Sequence[Lane], rounds: int, logs: Logs, *, start_s: float = 0.0,
+    number: int, lanes: Sequence[Treatment], rounds: int, logs: Logs, *, start_s: float = 0.0,
     status: Callable[[int], str] = lambda _: "measured", disturbed: Callable[[int, int], bool] = lambda *_: False,
 ) -> list[Trial]:  # fmt: skip
     """The trials of one: each process loads for COST.generation, then the rounds take COST.round each.
@@ -64,11 +64,11 @@ def generation(
         seconds = 10 / float(np.exp(logs(number, place, round_)))
         return Block(
             round=round_, position=place, started_at=first + timedelta(seconds=round_ * COST.round), images=10,
-            seconds=seconds, latencies_ms=(100 * seconds,),
+            seconds=seconds, latencies_ms=(100 * seconds,) * 10,
             interference=DISTURBED if disturbed(place, round_) else QUIET,
         )  # fmt: skip
 
-    def trial(place: int, one: Lane) -> Trial:
+    def trial(place: int, one: Treatment) -> Trial:
         blocks = tuple(block(place, round_) for round_ in range(rounds))
         evidence = {"blocks": blocks} if status(place) == "measured" else EVIDENCE[status(place)]
         return Trial(
@@ -88,11 +88,17 @@ def noise(seed: int, size: float, lanes: int = 8, between: float = 0.5) -> Logs:
     return lambda number, place, round_: float(logs[number, place, round_])
 
 
+def next_rounds(trials: Sequence[Trial], treatments: Sequence[Treatment], rules: Protocol) -> int | None:
+    """Of a job that has this network alone."""
+    step = next_step(trials, {"net": treatments}, rules)
+    return step and step.rounds
+
+
 Snapshot = tuple[list[Trial], int | None]
 """The trials that there were, and the rounds that were then asked for."""
 
 
-def whole_job(lanes: Sequence[Lane], rules: Protocol, logs: Logs, **events: Any) -> list[Snapshot]:
+def whole_job(lanes: Sequence[Treatment], rules: Protocol, logs: Logs, **events: Any) -> list[Snapshot]:
     """Every decision from the first to the one that ends it. events: ``status`` and ``disturbed`` by generation too."""
     trials: list[Trial] = []
     snapshots: list[Snapshot] = []
@@ -104,9 +110,9 @@ def whole_job(lanes: Sequence[Lane], rules: Protocol, logs: Logs, **events: Any)
 
 
 def _next(
-    number: int, lanes: Sequence[Lane], trials: Sequence[Trial], rounds: int, logs: Logs, **events: Any
+    number: int, lanes: Sequence[Treatment], trials: Sequence[Trial], rounds: int, logs: Logs, **events: Any
 ) -> list[Trial]:
-    there = open_lanes(lanes, trials)
+    there = open_treatments(lanes, trials)
     place = [lanes.index(one) for one in there]
     return generation(
         number, there, rounds, lambda n, i, r: logs(n, place[i], r), start_s=machine_s(trials),
@@ -135,7 +141,9 @@ def rules(draw: st.DrawFn) -> Protocol:
 
 
 lane_sets = st.builds(
-    lambda engines, precisions: [Lane(*pair) for pair in product("abc"[:engines], ("f32", "native")[:precisions])],
+    lambda engines, precisions: [
+        Treatment("base", *pair) for pair in product("abc"[:engines], ("f32", "native")[:precisions])
+    ],
     st.integers(1, 3),
     st.integers(1, 2),
 )
@@ -177,7 +185,7 @@ def test_it_ends_for_a_reason(lanes, rules, noises, mishaps):
     most = rules.min_rounds if planned else rules.max_rounds
     units = [list(found.values()) for found in series(trials, lanes).values()]
     reasons = {
-        "nobody is left": not open_lanes(lanes, trials),
+        "nobody is left": not open_treatments(lanes, trials),
         "maximum": generations == rules.max_processes,
         "budget": machine_s(trials) + expected.generation + most * expected.round > rules.budget_s,
         "known": rules.target is not None
@@ -207,7 +215,7 @@ def test_it_decides_from_the_trials_alone(lanes, rules, noises, mishaps, random)
 # ---------------------------------------------------------------------------------------- examples
 
 
-def some(count: int, logs: Logs = noise(0, 1e-4), lanes: Sequence[Lane] = LANES, **events: Any) -> list[Trial]:
+def some(count: int, logs: Logs = noise(0, 1e-4), lanes: Sequence[Treatment] = LANES, **events: Any) -> list[Trial]:
     """So many generations of four rounds."""
     return [
         trial for number in range(count) for trial in generation(number, lanes, 4, logs, start_s=number * 4, **events)
@@ -230,14 +238,14 @@ def test_without_a_target_it_goes_on_to_the_maximum():
 def test_who_is_absent_or_disagrees_is_not_asked_again(status):
     trials = some(1, status=lambda place: (status, "measured")[place])
 
-    assert open_lanes(LANES, trials) == LANES[1:]
+    assert open_treatments(LANES, trials) == LANES[1:]
 
 
 def test_who_fails_twice_is_given_up():
     failing = {"status": lambda place: ("failed", "measured")[place]}
 
-    assert open_lanes(LANES, some(1, **failing)) == LANES
-    assert open_lanes(LANES, some(2, **failing)) == LANES[1:]
+    assert open_treatments(LANES, some(1, **failing)) == LANES
+    assert open_treatments(LANES, some(2, **failing)) == LANES[1:]
 
 
 @pytest.mark.parametrize("status", ["absent", "invalid"])
@@ -248,7 +256,7 @@ def test_it_ends_when_nobody_is_left(status):
 def test_an_engine_that_is_alone_is_measured_until_its_throughput_is_known():
     trials = some(3, status=lambda place: ("absent", "measured")[place])
 
-    assert list(series(trials, LANES)) == ["openvino f32"]
+    assert list(series(trials, LANES)) == ["base openvino f32"]
     assert next_rounds(trials, LANES, protocol()) is None
 
 
@@ -256,7 +264,7 @@ def test_a_pair_that_has_only_disturbed_rounds_is_not_known():
     trials = some(3, disturbed=lambda place, _: place == 0)
 
     assert next_rounds(trials, LANES, protocol()) == 4
-    assert widest(trials) == ("onnxruntime f32 / openvino f32", np.inf)
+    assert widest(trials) == ("base: onnxruntime f32 / openvino f32", np.inf)
 
 
 def test_a_pair_with_one_process_too_few_is_not_known():
@@ -272,7 +280,7 @@ def test_a_generation_of_which_an_interrupted_job_kept_a_half_is_made_up_for():
 
 
 def test_every_pair_has_to_be_known():
-    lanes = [*LANES, Lane("deepsparse", "f32")]
+    lanes = [*LANES, Treatment("base", "deepsparse", "f32")]
     quiet, loud = noise(0, 1e-4), noise(1, 0.2)
     trials = some(3, lambda n, place, r: (loud if place == 2 else quiet)(n, place, r), lanes)
 
@@ -281,18 +289,18 @@ def test_every_pair_has_to_be_known():
 
 
 def test_precisions_of_two_engines_are_not_compared():
-    lanes = [Lane("a", "f32"), Lane("b", "native")]
+    lanes = [Treatment("base", "a", "f32"), Treatment("base", "b", "native")]
 
-    assert list(series(some(2, lanes=lanes), lanes)) == ["a f32", "b native"]
+    assert list(series(some(2, lanes=lanes), lanes)) == ["base a f32", "base b native"]
 
 
 def test_what_is_known_worst_and_how_well():
-    lanes = [*LANES, Lane("deepsparse", "f32")]
+    lanes = [*LANES, Treatment("base", "deepsparse", "f32")]
     logs = {0: [0.0, 0.0], 1: [0.01, -0.01], 2: [0.1, -0.1]}
     trials = some(2, lambda n, place, _: logs[place][n], lanes)
 
     name, width = widest(trials) or ("", 0)
-    assert name == "deepsparse f32 / onnxruntime f32"
+    assert name == "base: deepsparse f32 / onnxruntime f32"
     # Of log ratios 0.1 and -0.1 the standard error is 0.1, and Student's factor for two is 12.706.
     assert width == pytest.approx(np.expm1(12.7062 * 0.1), rel=1e-4)
 
@@ -318,7 +326,7 @@ def test_the_processes_of_a_generation_run_side_by_side():
 @pytest.mark.parametrize("kind", ["normal", "bimodal"])
 @pytest.mark.parametrize("changes", [{}, {"target": 0.01, "max_processes": 25}, {"budget_s": 60, "target": 0.01}])
 def test_the_simulation_of_benchmarks_coverage_decides_the_same(kind, changes):
-    lanes = [Lane(name, "f32") for name in ("a", "b", "c")]
+    lanes = [Treatment("base", name, "f32") for name in ("a", "b", "c")]
     used = protocol(**changes)
     logs = 0.03 * NOISE[kind](np.random.default_rng(3), (12, used.max_processes, len(lanes), used.max_rounds))
 
@@ -331,3 +339,65 @@ def test_the_simulation_of_benchmarks_coverage_decides_the_same(kind, changes):
         assert rounds == [count for count in simulated.rounds[run] if count]
         assert [half_width(estimate(one)) for one in units] == pytest.approx(np.expm1(simulated.half[run]))
         assert [estimate(one).mean for one in units] == pytest.approx(simulated.mean[run])
+
+
+# ------------------------------------------------------------------------------------ several networks
+
+
+def of(network: str, trials: Sequence[Trial]) -> list[Trial]:
+    return [t.model_copy(update={"cell": t.cell.model_copy(update={"network": network})}) for t in trials]
+
+
+def test_first_every_network_gets_what_a_verdict_needs_in_turns():
+    networks = {"one": LANES, "other": LANES}
+    rules, trials, order = protocol(), list[Trial](), list[str]()
+    while step := next_step(trials, networks, rules):
+        order.append(step.network)
+        number = order.count(step.network) - 1
+        trials += of(step.network, generation(number, LANES, step.rounds, noise(0, 1e-4), start_s=6 * len(order)))
+
+    assert order == ["one", "other"] * 3
+
+
+def test_then_it_goes_where_an_interval_is_furthest_from_the_target():
+    networks = {"narrow": LANES, "wide": LANES}
+    narrow, wide = (of(name, some(3, noise(1, size))) for name, size in (("narrow", 0.1), ("wide", 0.3)))
+    known = of("narrow", some(3))
+
+    step = next_step([*narrow, *wide], networks, protocol())
+
+    assert step is not None
+    assert step.network == "wide"
+    assert next_step([*known, *wide], networks, protocol()) == step
+    assert next_step([*known, *of("wide", some(3))], networks, protocol()) is None
+
+
+def test_the_budget_is_that_of_all_files_together():
+    files = [*LANES, *(one._replace(variant="pruned") for one in LANES)]
+    wide = of("wide", some(3, noise(1, 0.3)))  # of 12 s
+    needs = COST.generation + 20 * COST.round
+
+    def budget(networks: dict[str, Sequence[Treatment]], seconds: float) -> bool:
+        return next_step(wide, networks, protocol(budget_s=seconds)) is not None
+
+    assert not budget({"wide": LANES}, 12 + COST.generation)
+    assert budget({"wide": LANES}, 12 + needs)
+    assert budget({"wide": files}, (12 + needs) / 2)
+
+
+def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_spent():
+    step = next_step(of("slow", some(3)), {"slow": LANES, "other": LANES}, protocol(budget_s=1))
+
+    assert step is not None
+    assert step.network == "other"
+
+
+def test_time_left_is_what_verdicts_need_then_what_is_too_wide_and_never_more_than_the_budget():
+    networks = {"a": LANES, "b": LANES}
+    known, begun = of("a", some(3)), of("b", some(1))  # 4 s a generation
+
+    assert left_s([], networks, protocol(budget_s=600)) == 1200
+    assert left_s(known, networks, protocol(budget_s=600)) == 600
+    assert left_s([*known, *begun], networks, protocol(budget_s=600)) == 2 * 4
+    assert left_s([*known, *begun], networks, protocol(budget_s=10)) == 20 - 16
+    assert left_s([*known, *of("b", some(3))], networks, protocol(budget_s=600)) == 0

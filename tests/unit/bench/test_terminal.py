@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from sparsebench.bench.terminal import live, result, table
+from sparsebench.bench.terminal import busy, live, result, table, without_reference
 from sparsebench.contracts import Absence, Trial
 
 
@@ -73,6 +73,46 @@ def test_the_tail_is_what_was_shown_whatever_the_width(make_trial):
         audience.on_trial(make_trial(status="failed", error="killed by SIGKILL"), 2, 2)
 
         assert [line.split("  ")[-1].strip() for line in audience.tail] == ["81.3 img/s", "failed: killed by SIGKILL"]
+
+
+def test_a_machine_that_was_busy_is_called_so(make_trial, make_block):
+    quiet = make_trial(blocks=(make_block(50, 0), make_block(50, 1, foreign_cores=0.9)), generation=0)
+    disturbed = [
+        make_block(50, number, foreign_cores=0.9).model_copy(update={"tolerated": True}) for number in range(3)
+    ]
+
+    assert busy([make_trial(50)]) is None
+    assert busy([quiet, make_trial(50, generation=1)]) is None
+    assert (busy([quiet, make_trial(blocks=tuple(disturbed), generation=1)]) or "").startswith(
+        "this machine was busy: 4 of 5 blocks were disturbed (most often other processes took 0.9 of a core); end what"
+    )
+
+
+def test_a_reference_that_failed_is_told_once_whichever_engines_wait_for_it(make_trial):
+    file, error = StringIO(), "no reference output from ONNX Runtime: exit code 1\nTraceback\nFail: no such index"
+    trials = [make_trial(status="failed", error=error, engine=engine) for engine in ("onnxruntime", "openvino")]
+    with live(Console(width=200, file=file)) as audience:
+        for number, trial in enumerate(trials, 1):
+            audience.on_trial(trial, number, 2)
+
+    assert file.getvalue().count("no such index") == 1
+    assert without_reference(trials) == "no reference output from ONNX Runtime: exit code 1: Fail: no such index"
+    assert without_reference([*trials, make_trial(50)]) is None
+
+
+def test_a_file_that_is_no_variant_is_called_what_it_is(make_trial):
+    file = StringIO()
+    with live(Console(width=200, file=file), "80% sparse") as audience:
+        audience.on_trial(make_trial(50), 1, 1)
+
+    assert "80% sparse" in file.getvalue()
+    assert "base" not in file.getvalue()
+
+
+def test_of_what_is_no_classifier_no_top_class_is_told(make_trial, make_parity):
+    parity = make_parity(relative=0.2, same_top1=0).model_copy(update={"least_top1": 0})
+
+    assert result(make_trial(status="invalid", parity=parity)) == "invalid: differs by 2.0e-01, tolerance 0.001"
 
 
 def printed(content: object) -> str:

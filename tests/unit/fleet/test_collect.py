@@ -10,8 +10,8 @@ import pytest
 
 from sparsebench import catalog
 from sparsebench.contracts import ArtifactRef, BenchRequest, Failure, Job, Launch, Trial
-from sparsebench.fleet.collect import collect, unexpected
-from sparsebench.fleet.plan import again
+from sparsebench.fleet.collect import collect
+from sparsebench.fleet.plan import repeated
 from sparsebench.store import Store
 
 NIGHT = "2026-11-24"
@@ -53,14 +53,6 @@ def test_what_is_missing_is_listed_with_its_reason(store: Store, job: Job, make_
     assert store.collections(NIGHT) == [found]
 
 
-def test_an_engine_that_cannot_run_there_is_no_failure(
-    store: Store, job: Job, make_trial: Callable[..., Trial]
-) -> None:
-    for engine in catalog.engines():
-        store.put_trial(make_trial(engine=engine, status="absent" if engine.startswith("deepsparse") else "measured"))
-    assert unexpected(collect(store, [job], {}, NOW)) == []
-
-
 def test_a_cell_that_was_measured_once_is_there_though_another_trial_failed(
     store: Store, job: Job, make_trial: Callable[..., Trial]
 ) -> None:
@@ -74,7 +66,7 @@ def test_the_step_that_failed_is_the_reason_for_what_it_prevented(
     store: Store, job: Job, step: str, reason: str
 ) -> None:
     found = collect(store, [job], {"job-a": step}, NOW)
-    assert {cell.reason for cell in unexpected(found)} == {reason}
+    assert {cell.reason for cell in found.missing} == {reason}
 
 
 def test_where_a_step_has_said_why_it_failed_that_is_the_reason(store: Store, job: Job) -> None:
@@ -85,7 +77,7 @@ def test_where_a_step_has_said_why_it_failed_that_is_the_reason(store: Store, jo
 
 def test_what_was_done_again_counts(store: Store, job: Job, make_trial: Callable[..., Trial]) -> None:
     store.put_trial(make_trial(engine="openvino", status="failed"))
-    store.put_trial(make_trial(engine="openvino", job=again(store, job, 2).job))
+    store.put_trial(make_trial(engine="openvino", job=repeated(store, job, 2).job))
     assert collect(store, [job], {}, NOW).measured == 1
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 import urllib.request
@@ -20,12 +22,14 @@ import pytest
 from sparsebench.catalog import protocols
 from sparsebench.contracts import ArtifactRef, BenchRequest, Job
 from sparsebench.fleet.commands import script
+from sparsebench.instance.exits import KILLED
 from sparsebench.localcloud import LocalCloud
 from sparsebench.store import Store
 
 ROOT = Path(__file__).parents[3]
 BENCH_PYTHON = ROOT / ".envs" / "bench" / "bin" / "python"
 NIGHT = "2026-11-24"
+REGION = "us-east-1"
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 OVER = ("Success", "Failed", "TimedOut", "Cancelled")
 
@@ -70,7 +74,10 @@ class OnInstance:
 
     def ended(self, command_id: str) -> dict[str, Any]:
         def over() -> Any:
-            found = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.id)
+            try:
+                found = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.id)
+            except self.ssm.exceptions.InvocationDoesNotExist:
+                return None  # not yet
             return found if found["Status"] in OVER else None
 
         return dict(wait_until(over))
@@ -81,7 +88,7 @@ class OnInstance:
     @property
     def ends_at(self) -> datetime | None:
         """When its shutdown is planned."""
-        with urllib.request.urlopen(f"{self.cloud.url}/localcloud/instances/{self.id}/shutdown") as answer:
+        with urllib.request.urlopen(f"{self.cloud.of_instance(self.id, 'instances')}/shutdown") as answer:
             found = re.search(r"scheduled for (\S+ \S+) UTC", json.load(answer)["message"])
         return datetime.fromisoformat(f"{found[1]}+00:00") if found else None
 
@@ -121,7 +128,7 @@ def uv(instance: OnInstance) -> Path:
 
 def test_what_is_intact_is_installed_once(instance: OnInstance, store: Store, job: Job, uv: Path) -> None:
     for _ in range(2):
-        done = instance.run(script("prepare", job, store, after(hours=2)))
+        done = instance.run(script("prepare", job, store, after(hours=2), REGION))
 
         assert done["Status"] == "Success", done["StandardErrorContent"]
         assert (instance.folder / "app/sparsebench/bench.py").read_text() == "print('measured')"
@@ -135,7 +142,7 @@ def test_what_is_damaged_is_refused_before_anything_is_installed(
     path = getattr(store, f"{kind}_path")(getattr(job, kind))
     store.write(path, store.read(path) + b"\n")
 
-    done = instance.run(script("prepare", job, store, after(hours=2)))
+    done = instance.run(script("prepare", job, store, after(hours=2), REGION))
 
     assert done["Status"] == "Failed"
     assert f"{file}: FAILED" in done["StandardOutputContent"]
@@ -148,14 +155,14 @@ def test_preparing_has_half_an_hour_and_never_more_than_the_instance(
     instance: OnInstance, store: Store, job: Job, uv: Path, left: float, minutes: int
 ) -> None:
     before = after(minutes=minutes)
-    assert instance.run(script("prepare", job, store, after(minutes=left)))["Status"] == "Success"
+    assert instance.run(script("prepare", job, store, after(minutes=left), REGION))["Status"] == "Success"
 
     assert instance.ends_at is not None
     assert before - timedelta(minutes=1) < instance.ends_at <= after(minutes=minutes)
 
 
 def test_an_instance_whose_time_is_over_is_not_prepared(instance: OnInstance, store: Store, job: Job, uv: Path) -> None:
-    done = instance.run(script("prepare", job, store, after(seconds=-1)))
+    done = instance.run(script("prepare", job, store, after(seconds=-1), REGION))
 
     assert (done["ResponseCode"], done["StandardErrorContent"]) == (1, "error: the time of this instance is over\n")
     assert instance.ends_at is None
@@ -178,7 +185,7 @@ def bench_job(prepared: OnInstance, make_job: Callable[..., Job], store: Store) 
     """Of a tiny network and one engine."""
     quickest = {"min_processes": 1, "max_processes": 1, "min_rounds": 1, "max_rounds": 1, "target": None}
     file = prepared.home / "tiny.onnx"
-    made = prepared.run(f'"{BENCH_PYTHON}" "{ROOT / "tests/unit/bench/make_network.py"}" "{file}"')
+    made = prepared.run(f'"{BENCH_PYTHON}" "{ROOT / "tests/support/make_network.py"}" "{file}"')
     assert made["Status"] == "Success", made["StandardErrorContent"]
     artifact = store.put_artifact(file.read_bytes())
     request = BenchRequest(
@@ -198,12 +205,12 @@ def test_work_measures_holds_the_switch_and_keeps_its_output(
     prepared: OnInstance, store: Store, bench_job: Job
 ) -> None:
     before = after(minutes=30)
-    done = prepared.run(script("work", bench_job, store, after(hours=2)))
+    done = prepared.run(script("work", bench_job, store, after(hours=2), REGION))
 
     assert done["Status"] == "Success", done["StandardErrorContent"]
     (trial,) = store.trials(NIGHT)
     assert (trial.status, trial.instance_id) == ("measured", prepared.id)
-    assert done["StandardOutputContent"].startswith("[1/1] tiny")
+    assert "[1/1] tiny" in done["StandardOutputContent"]
     assert store.read("outputs/the-job.txt").decode() == done["StandardOutputContent"]
     assert prepared.ends_at is not None
     assert before - timedelta(seconds=1) < prepared.ends_at <= after(minutes=30)
@@ -213,7 +220,7 @@ def test_a_damaged_artifact_is_refused_on_the_instance(prepared: OnInstance, sto
     (path,) = store.paths("artifacts")
     store.write(path, store.read(path) + b"\n")
 
-    done = prepared.run(script("work", bench_job, store, after(hours=2)))
+    done = prepared.run(script("work", bench_job, store, after(hours=2), REGION))
 
     assert done["ResponseCode"] == 1
     assert "edited or damaged" in done["StandardErrorContent"].splitlines()[-1]
@@ -231,7 +238,7 @@ class Module:
     def script(self, body: str) -> str:
         keeper = f'case "$*" in *keep_output*) exec "{BENCH_PYTHON}" "$@" ;; esac'
         self.instance.program(self.instance.folder / "env/bin/python", f"#!/bin/sh\n{keeper}\n{body}\n")
-        return script("work", self.job, self.store, after(hours=2))
+        return script("work", self.job, self.store, after(hours=2), REGION)
 
     def run(self, body: str) -> dict[str, Any]:
         return self.instance.run(self.script(body))
@@ -257,7 +264,7 @@ def test_of_a_long_output_ssm_gets_the_end_and_the_store_all(module: Module) -> 
 def test_the_output_of_a_module_that_was_killed_is_kept(module: Module) -> None:
     done = module.run("echo measuring; kill -9 $$")
 
-    assert done["ResponseCode"] == 137
+    assert done["ResponseCode"] == KILLED
     assert module.store.read("outputs/the-job.txt").startswith(b"measuring\n")
 
 
@@ -280,6 +287,41 @@ def test_when_all_processes_are_told_to_end_the_output_is_kept_nevertheless(modu
     assert module.store.read("outputs/the-job.txt") == b"measuring\nended\n"
 
 
+@pytest.mark.parametrize("how", ["cancel", "memory"])
+def test_the_output_is_kept_though_the_whole_command_is_killed_at_once(module: Module, how: str) -> None:
+    text = module.script("echo measuring; echo $$ > pid; exec sleep 600")
+    command_id = module.instance.send(text)
+    pid = module.instance.folder / "pid"
+    wait_until(lambda: pid.is_file() and pid.read_text().strip())
+
+    if how == "cancel":
+        module.instance.ssm.cancel_command(CommandId=command_id)
+    else:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    module.instance.ended(command_id)
+    wait_until(lambda: module.store.exists("outputs/the-job.txt"))
+    assert module.store.read("outputs/the-job.txt").startswith(b"measuring\n")
+
+
+def test_a_job_that_was_killed_for_want_of_memory_is_no_time_out(module: Module) -> None:
+    done = module.run("kill -9 $$")
+
+    assert (done["Status"], done["ResponseCode"]) == ("Failed", KILLED)
+    assert "memory" in done["StandardErrorContent"].splitlines()[-1]
+
+
+def test_a_job_never_makes_the_agent_reboot_the_machine(module: Module) -> None:
+    assert module.run("exit 194")["ResponseCode"] == 1
+
+
+def test_a_job_has_its_region_and_its_temporary_files_on_the_disk(module: Module) -> None:
+    done = module.run('echo "$AWS_DEFAULT_REGION $TMPDIR $HOME"')
+
+    home = module.instance.home
+    assert done["StandardOutputContent"].split() == [REGION, f"{home}/sparsebench/tmp", str(home)]
+
+
 def test_a_request_is_passed_on_as_it_is(module: Module) -> None:
     module.job = module.job.model_copy(update={"request": "a 'path'; touch $HOME/pwned"})
 
@@ -289,6 +331,7 @@ def test_a_request_is_passed_on_as_it_is(module: Module) -> None:
     assert not (module.instance.home / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_of_work_that_was_sent_twice_the_second_waits_for_the_first(
     make_job: Callable[..., Job], store: Store, tmp_path: Path
 ) -> None:
@@ -296,7 +339,7 @@ def test_of_work_that_was_sent_twice_the_second_waits_for_the_first(
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\ncase "$3" in run) echo begin >> calls; sleep 1; echo end >> calls;; esac\n')
     python.chmod(0o755)
-    text = script("work", make_job(), store, after(minutes=60))
+    text = script("work", make_job(), store, after(minutes=60), REGION)
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     both = [subprocess.Popen(["sh", "-c", text], env=environment, stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(30) for process in both] == [0, 0]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sparsebench.contracts import Job
-from sparsebench.fleet import instances
+from sparsebench.fleet import instances, tags
+from sparsebench.fleet.instances import Instance
 from sparsebench.settings import Settings
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -21,7 +26,7 @@ Configure = Callable[..., dict[str, Any]]
 def configure(make_job: Callable[..., Job]) -> Configure:
     def made(settings: Settings | None = None, market: Any = "on_demand", **changes: Any) -> dict[str, Any]:
         job = make_job(**changes)
-        return instances.launch_config(job, settings or Settings(), market, "us-east-1a", None, "token", NOW)
+        return instances.launch_config(job, settings or Settings(), market, "us-east-1a", None, "token")
 
     return made
 
@@ -39,16 +44,63 @@ def test_metadata_needs_a_token_and_the_volume_is_encrypted(configure: Configure
     assert config["BlockDeviceMappings"][0]["Ebs"]["Encrypted"]
 
 
+def described(configure: Configure) -> dict[str, Any]:
+    return {
+        "InstanceId": "i-1",
+        "State": {"Name": "running"},
+        "Placement": {"AvailabilityZone": "us-east-1a"},
+        "LaunchTime": NOW,
+        "Tags": configure()["TagSpecifications"][0]["Tags"],
+    }
+
+
 def test_it_expires_after_it_should_have_ended_itself(configure: Configure) -> None:
-    named = configure()["TagSpecifications"][0]["Tags"]
-    assert {"Key": "sparsebench:expires", "Value": "2026-01-02T01:10:00+00:00"} in named
+    assert Instance.of(described(configure)).expires == NOW + timedelta(minutes=70)
+    assert Instance.of(described(configure) | {"Tags": []}).has_expired(NOW)
 
 
-@pytest.mark.parametrize(
-    ("instance_type", "credits"), [("t3.xlarge", {"CpuCredits": "unlimited"}), ("m5.xlarge", None)]
-)
-def test_only_a_burstable_type_is_asked_about_credits(configure: Configure, instance_type: str, credits: Any) -> None:
-    assert configure(instance_type=instance_type).get("CreditSpecification") == credits
+def test_a_launch_that_is_repeated_later_asks_for_exactly_the_same(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return NOW + timedelta(hours=1)
+
+    first = configure()
+    monkeypatch.setattr("datetime.datetime", Later)
+    assert configure() == first
+
+
+def test_two_installations_mark_what_is_theirs(configure: Configure) -> None:
+    here, there = (
+        {tag["Key"]: tag["Value"] for tag in configure(Settings(store=store))["TagSpecifications"][0]["Tags"]}
+        for store in ("s3://here/store", "s3://there/store")
+    )
+    assert {key for key in here if here[key] != there[key]} == {"sparsebench:deployment"}
+
+
+def test_only_a_burstable_type_is_asked_about_credits(configure: Configure) -> None:
+    assert configure(burstable=True)["CreditSpecification"] == {"CpuCredits": "unlimited"}
+    assert "CreditSpecification" not in configure(burstable=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["s3://bucket/store", "s3://bucket/store/", "file:///var/store"])
+def test_the_command_for_an_emergency_ends_this_deployments_instances_only(store: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "on-call.md").read_text()
+    (line,) = re.findall(r"^ +(deployment=\$\(.*\))$", page, re.MULTILINE)
+    script = f"{line}; echo $deployment"
+    printed = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "SPARSEBENCH_STORE": store},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.strip() == tags.deployment(store)
+    assert f"Name=tag:{tags.DEPLOYMENT},Values=$deployment" in page
+    assert "Name=tag-key" not in page
 
 
 def test_a_spot_instance_ends_when_it_is_taken_away(configure: Configure) -> None:
@@ -57,8 +109,10 @@ def test_a_spot_instance_ends_when_it_is_taken_away(configure: Configure) -> Non
     assert options["SpotOptions"]["InstanceInterruptionBehavior"] == "terminate"
 
 
-def test_one_thread_per_core_halves_what_the_type_counts(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "CpuOptions" not in configure()
+def test_one_thread_per_core_is_asked_of_a_type_that_has_more(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "CpuOptions" not in configure(single_thread_cores=2)
     monkeypatch.setenv("SPARSEBENCH_ONE_THREAD_PER_CORE", "1")
-    assert configure()["CpuOptions"] == {"CoreCount": 2, "ThreadsPerCore": 1}
-    assert "CpuOptions" not in configure(instance_type="localhost")
+    assert configure(single_thread_cores=2)["CpuOptions"] == {"CoreCount": 2, "ThreadsPerCore": 1}
+    assert "CpuOptions" not in configure(single_thread_cores=None)

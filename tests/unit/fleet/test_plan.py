@@ -12,8 +12,10 @@ import pytest
 
 from sparsebench.contracts import DIGITS, BenchRequest, Collection, ModelCard, Took, Variant
 from sparsebench.errors import BadInput, IntegrityError, StoreError
+from sparsebench.fleet.instance_types import of_name
 from sparsebench.fleet.nights import Sweep, freeze, manifest_for
-from sparsebench.fleet.plan import Run, again, max_minutes, plan_import, plan_sparsify, plan_sweep
+from sparsebench.fleet.plan import Run, max_minutes, plan_import, plan_sparsify, plan_sweep, repeated
+from sparsebench.fleet.spending import Expected, table, total_usd
 from sparsebench.store import Store
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -174,10 +176,32 @@ def test_a_sweep_that_would_cost_more_than_its_budget_is_refused_before_anything
     before = content(store)
     for budget, said in ((0.01, "m5.xlarge alone may cost"), (0.6, "expected to cost")):
         terms = Run("benchmark_sweep", "r1", "ami-1", budget_usd=budget)
-        sweep = Sweep(("m5.xlarge", "t3.xlarge", "m7i.xlarge"), protocol="study")
+        sweep = Sweep(("m5.xlarge", "m6a.xlarge", "m7i.xlarge"), protocol="study")
         with pytest.raises(BadInput, match=f"budget_usd: {budget:.2f}.*{said}"):
             plan_sweep(store, sweep, "2026-05-04", terms, NOW, "quick")
     assert content(store) == before
+
+
+def test_what_a_run_costs_is_not_known_where_one_price_is_not() -> None:
+    known, unknown = Expected("m5.xlarge", 1, 0.2, 0.4), Expected("m5n.xlarge", 1, None, None)
+    assert total_usd([known, known]) == pytest.approx(0.4)
+    assert total_usd([known, unknown]) is None
+    assert table([known, unknown]).endswith("together: not known")
+
+
+@pytest.mark.parametrize("budget", [None, 100])
+def test_where_nobody_is_asked_a_price_that_is_not_known_is_refused(store: Store, budget: float | None) -> None:
+    terms = Run("sparsify", "r1", "ami-1", region="mars-north-1", budget_usd=budget)
+    with pytest.raises(BadInput, match=r"no price of m5\.xlarge"):
+        plan_sparsify(store, ["mobilevit_xs"], ["base"], "m5.xlarge", terms)
+    with pytest.raises(BadInput, match=r"no price of m5\.xlarge"):
+        plan_import(store, terms, "m5.xlarge", network="vgg19", variant="pruned", source="https://example.org/x.onnx")
+
+
+def test_at_most_holds_the_credits_that_a_burstable_type_is_charged() -> None:
+    burstable, other = (of_name(name, "us-east-1", "instance_types") for name in ("t3.xlarge", "m5.xlarge"))
+    assert burstable.at_most_usd_per_hour == pytest.approx(0.1664 + 4 * 0.05)
+    assert other.at_most_usd_per_hour == pytest.approx(0.192)
 
 
 def test_without_a_price_a_budget_cannot_be_kept(store: Store) -> None:
@@ -209,7 +233,7 @@ def test_what_is_done_again_has_a_name_of_its_own(store: Store) -> None:
     (job,) = plan_sweep(
         store, Sweep(("localhost",)), "2026-05-04", Run("benchmark_sweep", "r1", "ami-1"), NOW, "quick"
     ).jobs
-    second = again(store, job, 2)
+    second = repeated(store, job, 2)
     assert second.job == f"{job.job}.2"
     one, other = store.bench_request(job.request), store.bench_request(second.request)
     assert other == one.model_copy(update={"job": second.job})
@@ -291,7 +315,7 @@ def test_an_import_is_a_job_in_the_bench_environment_and_can_be_done_again(store
     (job,) = plan_import(store, run, "localhost", **wanted)
     assert (job.module, job.environment) == ("importing", "bench")
     assert store.import_request(job.request).source == "https://example.org/vgg19.onnx"
-    second = again(store, job, 2)
+    second = repeated(store, job, 2)
     assert store.import_request(second.request).job == second.job == f"{job.job}.2"
 
 
@@ -312,3 +336,8 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_written(
     with pytest.raises(BadInput, match=said):
         plan_import(store, Run("import_model", "r", "ami-1"), "localhost", **wanted)
     assert content(store) == before
+
+
+def test_an_instance_type_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"instance_types: 'm5\.xlarge' is given twice"):
+        Sweep(("m5.xlarge", "localhost", "m5.xlarge"))

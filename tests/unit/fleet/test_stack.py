@@ -3,62 +3,45 @@ statement is there because something fails without it."""
 
 from __future__ import annotations
 
-import ast
 import asyncio
+import fnmatch
 import functools
 import json
 import shlex
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 from uuid import uuid4
 
-import boto3
 import pytest
-import yaml
-from botocore.config import Config
 from botocore.exceptions import ClientError
+from tests.support.account import REGION, STACK, TEMPLATE, Account, Keys, read
 
 import sparsebench.fleet
 from sparsebench import catalog
 from sparsebench.contracts import Job
 from sparsebench.errors import StoreError
 from sparsebench.fleet import commands, instances
+from sparsebench.fleet.instance_types import of_name, on_demand_usd
 from sparsebench.localcloud import running
 from sparsebench.localcloud.iam import policy
 from sparsebench.settings import Settings
 from sparsebench.store import Store
 
-STACK = Path(sparsebench.fleet.__file__).with_name("stack.yaml")
-REGION, ACCOUNT = "us-east-1", "123456789012"
+pytestmark = pytest.mark.slow
+
+ACCOUNT = "123456789012"
 NIGHT = "nights/2026-11-24/manifest.json"
 REFUSED = ("UnauthorizedOperation", "AccessDeniedException", "AccessDenied", "403")
 
-Keys = dict[str, str]
 Steps = dict[str, Callable[[], object]]
 
 
 # ---------------------------------------------------------------------------------------------- the text
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes CloudFormation's short functions as they are written."""
-
-
-def _short(loader: _Loader, tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.SequenceNode):
-        return {tag: loader.construct_sequence(node, deep=True)}
-    return {tag: node.value}
-
-
-_Loader.add_multi_constructor("!", _short)  # type: ignore[no-untyped-call]
-TEMPLATE: Any = yaml.load(STACK.read_text(), _Loader)  # noqa: S506 - a safe loader
 
 
 def statements(node: Any) -> Iterator[dict[str, Any]]:
@@ -79,13 +62,23 @@ def test_cfn_lint_finds_nothing() -> None:
     assert (found.returncode, found.stdout) == (0, "")
 
 
-def test_instance_types_are_those_of_the_catalog() -> None:
-    default = TEMPLATE["Parameters"]["InstanceTypes"]["Default"].split(",")
-    assert default == [name for name, entry in catalog.instance_types().items() if entry.vcpus]
+def test_those_of_the_catalog_may_be_launched_and_what_costs_much_may_not() -> None:
+    patterns = TEMPLATE["Parameters"]["InstanceTypes"]["Default"].split(",")
+
+    def may(name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    assert all(may(name) for name, entry in catalog.instance_types().items() if entry.vcpus)
+    assert [may(name) for name in ("m8i.large", "c8g.4xlarge", "m7i.48xlarge", "u-6tb1.metal")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
-def test_each_output_is_an_environment_variable_that_is_read() -> None:
-    known = {f"SPARSEBENCH_{field.name.upper()}" for field in fields(Settings)}
+def test_each_output_is_an_environment_variable_that_isread() -> None:
+    known = {f"SPARSEBENCH_{name.upper()}" for name in Settings.model_fields}
     named = {output["Description"] for output in TEMPLATE["Outputs"].values()} - {
         TEMPLATE["Outputs"]["AirflowPolicy"]["Description"]
     }
@@ -113,105 +106,10 @@ def test_what_moto_does_not_carry_out_is_in_the_template() -> None:
 # --------------------------------------------------------------------------------------------- the stack
 
 
-class Account:
-    """An account in which an administrator has created the stack, and what is in it for the tests:
-
-    ``airflow``: keys of a user with nothing but the stack's policy. ``instance``: one of the project's, launched by
-    that user. ``untagged``: somebody else's.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.iam = self.client("iam", {"aws_access_key_id": "root", "aws_secret_access_key": "root"})
-        everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-        self.admin = self.user("admin", everything)
-        self.ec2, self.ssm = self.client("ec2", self.admin), self.client("ssm", self.admin)
-        self.vpc = self.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
-        self.outputs = self._create()
-        self.policy = self._document(self.outputs["AirflowPolicy"])
-        (self.role,) = [role["RoleName"] for role in self.iam.list_roles()["Roles"]]
-        inline = self.iam.get_role_policy(RoleName=self.role, PolicyName="instance")["PolicyDocument"]
-        self.role_policy = ast.literal_eval(inline)  # moto does not answer with JSON here
-        self.trust = self.iam.get_role(RoleName=self.role)["Role"]["AssumeRolePolicyDocument"]
-        self.airflow = self.user("airflow")
-        self.iam.attach_user_policy(UserName="airflow", PolicyArn=self.outputs["AirflowPolicy"])
-        self.image = self.ssm.get_parameter(Name=Settings().image)["Parameter"]["Value"]
-        self.settings = Settings(
-            store=self.outputs["SPARSEBENCH_STORE"],
-            instance_profile=self.outputs["SPARSEBENCH_INSTANCE_PROFILE"],
-            security_group=self.outputs["SPARSEBENCH_SECURITY_GROUP"],
-            launch_template=self.outputs["SPARSEBENCH_LAUNCH_TEMPLATE"],
-        )
-        self.bucket = self.settings.store.split("/")[2]
-
-    def client(self, service: str, keys: Keys, **config: Any) -> Any:
-        made = Config(retries={"max_attempts": 0}, **config)
-        return boto3.client(service, endpoint_url=self.url, region_name=REGION, config=made, **keys)  # type: ignore[call-overload]
-
-    def user(self, name: str, document: dict[str, Any] | None = None) -> Keys:
-        """Access keys of a new user."""
-        self.iam.create_user(UserName=name)
-        if document:
-            arn = self.iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document))["Policy"]["Arn"]
-            self.iam.attach_user_policy(UserName=name, PolicyArn=arn)
-        key = self.iam.create_access_key(UserName=name)["AccessKey"]
-        return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
-
-    def _create(self) -> dict[str, str]:
-        """The stack's outputs, by environment variable."""
-        formation = self.client("cloudformation", self.admin)
-        types = TEMPLATE["Parameters"]["InstanceTypes"]["Default"]  # moto splits only what it is given
-        given = {"VpcId": self.vpc, "InstanceTypes": types}
-        parameters: Any = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
-        formation.create_stack(StackName="sparsebench", TemplateBody=STACK.read_text(), Parameters=parameters)
-        (stack,) = formation.describe_stacks(StackName="sparsebench")["Stacks"]
-        assert stack["StackStatus"] == "CREATE_COMPLETE"
-        return {
-            out["Description"] if out["Description"].startswith("SPARSEBENCH_") else out["OutputKey"]: out[
-                "OutputValue"
-            ]
-            for out in stack["Outputs"]
-        }
-
-    def _document(self, arn: str) -> dict[str, Any]:
-        version = self.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = self.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-        assert isinstance(found, dict)
-        return found
-
-    def launch(self, keys: Keys, config: dict[str, Any]) -> str:
-        launched = self.client("ec2", keys).run_instances(ImageId=self.image, MinCount=1, MaxCount=1, **config)
-        return str(launched["Instances"][0]["InstanceId"])
-
-    def instance_keys(self, instance_id: str) -> Keys:
-        """What the metadata service of an instance hands out."""
-        metadata = f"{self.url}/localcloud/imds/{instance_id}/latest"
-        ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-        token = {"X-aws-ec2-metadata-token": _read(f"{metadata}/api/token", ttl, "PUT")}
-        found = json.loads(_read(f"{metadata}/meta-data/iam/security-credentials/{self.role}", token))
-        if found["Code"] != "Success":
-            raise PermissionError(found["Code"])
-        return {
-            "aws_access_key_id": found["AccessKeyId"],
-            "aws_secret_access_key": found["SecretAccessKey"],
-            "aws_session_token": found["Token"],
-        }
-
-    def is_online(self, instance_id: str, keys: Keys) -> bool:
-        filters: Any = [{"Key": "InstanceIds", "Values": [instance_id]}]
-        found = self.client("ssm", keys).describe_instance_information(Filters=filters)["InstanceInformationList"]
-        return any(info["PingStatus"] == "Online" for info in found)
-
-
-def _read(url: str, headers: dict[str, str], method: str = "GET") -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method)) as response:
-        return str(response.read().decode())
-
-
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    with running(tmp_path_factory.mktemp("stack"), "--agent-delay-s", "0", "--enforce-iam") as server:
-        yield Account(server.url)
+    with running(tmp_path_factory.mktemp("stack"), "--agent-delay-s", "0", "--lag-s", "0", "--enforce-iam") as server:
+        yield Account(server)
 
 
 @pytest.fixture
@@ -219,13 +117,13 @@ def config(account: Account, make_job: Callable[..., Job]) -> Iterator[Callable[
     """Parameters of RunInstances as the project makes them, each for a job of its own. What they launch is ended."""
 
     def make(settings: Settings | None = None, **changes: Any) -> dict[str, Any]:
-        token, now = uuid4().hex, datetime.now(UTC)
+        token = uuid4().hex
         job = make_job(job=f"m5.xlarge-{token[:10]}")
-        made = instances.launch_config(job, settings or account.settings, "on_demand", f"{REGION}a", None, token, now)
+        made = instances.launch_config(job, settings or account.settings, "on_demand", f"{REGION}a", None, token)
         return {**made, **changes}
 
     yield make
-    if found := [one.instance_id for one in instances.find(account.ec2)]:
+    if found := [one.instance_id for one in instances.find(account.ec2, account.settings.store)]:
         account.ec2.terminate_instances(InstanceIds=found)
 
 
@@ -272,8 +170,13 @@ def airflow_steps(account: Account, keys: Keys, instance_id: str, victim: str, l
         "quota": lambda: account.client("service-quotas", keys).get_service_quota(**quota),
         "zones": lambda: ec2.describe_instance_type_offerings(LocationType="availability-zone"),
         "subnets": ec2.describe_subnets,
+        "types": ec2.describe_instance_types,
+        "spot": lambda: ec2.describe_spot_price_history(InstanceTypes=["m5.xlarge"]),
+        "look around": lambda: looked_around(ec2, account),
+        "bucket": lambda: account.client("s3", keys).get_bucket_versioning(Bucket=account.bucket),
+        "price": lambda: on_demand_usd(account.client("pricing", keys), "m5.xlarge", REGION),
         "launch": lambda: account.launch(keys, launch),
-        "find": lambda: instances.find(ec2),
+        "find": lambda: instances.find(ec2, account.settings.store),
         "agent": lambda: account.is_online(instance_id, keys),
         "send": lambda: ssm.send_command(**send),
         "list": lambda: ssm.list_commands(InstanceId=instance_id),
@@ -286,6 +189,15 @@ def airflow_steps(account: Account, keys: Keys, instance_id: str, victim: str, l
         "volumes": ec2.describe_volumes,
         **store_steps(account.settings.store),
     }
+
+
+def looked_around(ec2: Any, account: Account) -> None:
+    """As the doctor does."""
+    ec2.describe_images(ImageIds=[account.image])
+    ec2.describe_launch_templates()
+    ec2.describe_route_tables()
+    ec2.describe_security_groups()
+    ec2.describe_vpc_endpoints()
 
 
 def refused(steps: Steps) -> dict[str, str]:
@@ -317,13 +229,15 @@ WITHOUT: dict[str, dict[str, str]] = {
     "LaunchEncryptedVolumes": {"launch": f"{LAUNCH}{ACCOUNT}:volume/*"},
     "LaunchImages": {"launch": f"{LAUNCH}:image/ami-"},
     "LaunchInVpc": {"launch": f"{LAUNCH}{ACCOUNT}:subnet/subnet-"},
-    "LaunchWithStack": {"launch": f"{LAUNCH}{ACCOUNT}:network-interface/*"},
+    "LaunchWithStack": {"launch": f"{LAUNCH}{ACCOUNT}:security-group/sg-"},
     "TagAtLaunch": {"launch": f"ec2:CreateTags on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:instance/*"},
     "PassInstanceRole": {"launch": f"iam:PassRole on resource: arn:aws:iam::{ACCOUNT}:role/sparsebench-InstanceRole-"},
     "TerminateTagged": {"terminate": "ec2:TerminateInstances on resource:"},
     "Look": {
         "zones": "ec2:DescribeInstanceTypeOfferings",
         "subnets": "ec2:DescribeSubnets",
+        "types": "ec2:DescribeInstanceTypes",
+        "spot": "ec2:DescribeSpotPriceHistory",
         "find": "ec2:DescribeInstances",
         "volumes": "ec2:DescribeVolumes",
     },
@@ -337,6 +251,9 @@ WITHOUT: dict[str, dict[str, str]] = {
     },
     "ReadImageParameters": {"image": f"ssm:GetParameter on resource: arn:aws:ssm:{REGION}::parameter/aws/service/ami-"},
     "ReadQuotas": {"quota": "servicequotas:GetServiceQuota"},
+    "Diagnose": {"look around": "ec2:DescribeImages"},
+    "DiagnoseBucket": {"bucket": "s3:GetBucketVersioning"},
+    "ReadPrices": {"price": "pricing:GetProducts"},
     "ReadMetrics": {"credits": "cloudwatch:GetMetricStatistics"},
     "ListStore": {"store: list": "s3:ListBucket", "store: miss": "Forbidden"},
     "ReadStore": {"store: read": "Forbidden", "store: miss": "Forbidden"},
@@ -620,6 +537,37 @@ def test_what_is_beside_the_store_is_not_reached_and_nothing_in_it_is_deleted(
         assert refusal(step)
 
 
+WRITTEN_BY_INSTANCES = (
+    *("artifacts/x.onnx", "checkpoints/x.pt", "models/x/base.json", "nights/2026-11-24/hosts/localhost/i-1.json"),
+    *("nights/2026-11-24/trials/localhost/x/1.json", "outputs/x.txt", "progress/x.json", "sensitivities/x.json"),
+    "trainings/x.json",
+)
+WRITTEN_BY_AIRFLOW = (
+    *("nights/2026-11-24/manifest.json", "nights/2026-11-24/report/index.html", "nights/2026-11-24/jobs/x.json"),
+    *("nights/2026-11-24/collections/x.json", "launches/x/i-1.json", "failures/x.json", "requests/x.json"),
+    *("payloads/x.whl", "locks/x.txt"),
+)
+
+
+def test_an_instance_writes_what_it_makes_and_nothing_that_airflow_decides_by_or_shows(
+    account: Account, instance: str
+) -> None:
+    s3 = account.client("s3", account.instance_keys(instance))
+
+    def put(path: str) -> Callable[[], object]:
+        return lambda: s3.put_object(Bucket=account.bucket, Key=f"store/{path}", Body=b"")
+
+    assert {path for path in WRITTEN_BY_INSTANCES if refusal(put(path))} == set()
+    assert {path for path in WRITTEN_BY_AIRFLOW if not refusal(put(path))} == set()
+
+
+def test_a_network_interface_is_made_in_the_vpc_alone() -> None:
+    (statement,) = (each for each in statements(TEMPLATE) if each["Sid"] == "LaunchInVpc")
+    others = [each for each in statements(TEMPLATE) if "network-interface" in str(each) and each is not statement]
+    assert others == []
+    assert "network-interface/*" in str(statement["Resource"])
+
+
 def test_an_instance_may_do_nothing_of_what_airflow_may(
     account: Account, instance: str, config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -665,7 +613,7 @@ def carried_out(operator: Any) -> str:
     event = None
     while True:
         try:
-            return str(operator.go_on(context(), event))
+            return str(operator.execute_complete(context(), event))
         except TaskDeferred as stopped:
             event = asyncio.run(asyncio.wait_for(fired(stopped.trigger), 60))
 
@@ -675,12 +623,12 @@ def test_a_sweep_gets_through(
 ) -> None:
     """The operators of the DAG, as Airflow's user; on the instance, the store by the role's credentials."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    from fleet import triggers
-    from fleet.image import resolve_image
-    from fleet.quota import max_live
-    from fleet.reap import left_over
-    from fleet.step import InstanceStepOperator
-    from fleet.terminate import TerminateInstancesOperator
+    from sparsebench_airflow import triggers
+    from sparsebench_airflow.image import resolve_image
+    from sparsebench_airflow.quota import max_live
+    from sparsebench_airflow.reap import left_over
+    from sparsebench_airflow.step import InstanceStepOperator
+    from sparsebench_airflow.terminate import TerminateInstancesOperator
 
     use(monkeypatch, account, account.airflow)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
@@ -700,7 +648,7 @@ def test_a_sweep_gets_through(
         job=f"t3.xlarge-{uuid4().hex[:10]}",
         instance_type="t3.xlarge",
         image=resolve_image(),
-        max_live=max_live(["t3.xlarge"]),
+        max_live=max_live([of_name("t3.xlarge", REGION, "instance_types")]),
     ).model_dump(mode="json")
     instance_id = carried_out(InstanceStepOperator(task_id="work", job=job, step="work"))
     assert store.read("nights/2026-11-24/trials/trial.json") == b"measured"
@@ -712,4 +660,4 @@ def test_an_instance_fetches_by_url_what_airflow_has_signed(account: Account, mo
     use(monkeypatch, account, account.airflow)
     store = Store(account.settings.store)
     store.write("locks/lock.txt", b"numpy")
-    assert _read(store.url("locks/lock.txt"), {}) == "numpy"
+    assert read(store.url("locks/lock.txt"), {}) == "numpy"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit import web
+from tests.support import web
 
 from sparsebench.contracts import ImportRequest, ModelCard, sha256
 from sparsebench.errors import BadInput
@@ -123,7 +123,9 @@ def call(*arguments: str | Path, scratch: Path) -> subprocess.CompletedProcess[s
     """The command in the environment that has the engines, with a folder of its own for what it leaves behind."""
     return subprocess.run(
         [PYTHON, "-m", "sparsebench.importing", *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "include"), "TMPDIR": str(scratch)},
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT / "include"), "TMPDIR": str(scratch)}
+        | {"SPARSEBENCH_DOWNLOAD_PRIVATE_HOSTS": "127.0.0.1"},
         capture_output=True,
         text=True,
     )
@@ -135,7 +137,11 @@ def imported(server: str, folder: Path, store: Store, tmp_path_factory: pytest.T
     digest = sha256((folder / "good.onnx").read_bytes())
     command = [ROOT / ".venv/bin/sparsebench", "import", "mobilenetv1", "pruned", f"{server}/good.onnx?key=secret"]
     done = subprocess.run(
-        [*command, "--store", store.uri, "--sha256", digest], capture_output=True, text=True, cwd=folder
+        [*command, "--store", store.uri, "--sha256", digest],
+        env=os.environ | {"SPARSEBENCH_DOWNLOAD_PRIVATE_HOSTS": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
     for engine in ("onnxruntime", "openvino", "deepsparse"):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.unit.instance.doubles import Shutdown
+from tests.support.instance import Shutdown
 
 
 @pytest.fixture

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sparsebench.instance.tail import CHARACTERS, LINES, Tail
 from sparsebench.store import Store
+
+pytestmark = pytest.mark.slow
 
 
 def keep(store: Store, *files: Path) -> subprocess.CompletedProcess[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.instance.doubles import LIFE_CYCLE, NOTICE, TERMINATE, metadata_service
+from tests.support.instance import LIFE_CYCLE, NOTICE, TERMINATE, metadata_service
 
 from sparsebench.instance import spot
 from sparsebench.instance.exits import Interrupted
 from sparsebench.instance.spot import SpotNotice
+
+pytestmark = pytest.mark.slow
 
 ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 

@@ -6,11 +6,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.unit.instance.doubles import Shutdown
+from tests.support.instance import Shutdown
 
 from sparsebench.instance import switch
 from sparsebench.instance.attend import attend
 from sparsebench.instance.switch import Switch
+
+pytestmark = pytest.mark.slow
 
 
 def after(**span: float) -> datetime:

@@ -12,6 +12,7 @@ import boto3
 import psutil
 import pytest
 from botocore.config import Config as BotoConfig
+from botocore.exceptions import ClientError
 
 from sparsebench.localcloud import LocalCloud
 from sparsebench.localcloud.processes import MARKER
@@ -44,10 +45,11 @@ def processes_of(instance_id: str) -> list[psutil.Process]:
 class User:
     """EC2 and SSM clients, and the few calls that every test makes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, cloud: LocalCloud) -> None:
         config = BotoConfig(retries={"max_attempts": 0})
-        self.ec2 = boto3.client("ec2", endpoint_url=url, region_name="us-east-1", config=config)
-        self.ssm = boto3.client("ssm", endpoint_url=url, region_name="us-east-1", config=config)
+        how: Any = {"endpoint_url": cloud.url, "region_name": "us-east-1", "config": config, **cloud.keys.boto3}
+        self.ec2 = boto3.client("ec2", **how)
+        self.ssm = boto3.client("ssm", **how)
         self.image = self.ssm.get_parameter(Name=IMAGE)["Parameter"]["Value"]
 
     def run_instances(self, **parameters: Any) -> list[dict[str, Any]]:
@@ -84,7 +86,17 @@ class User:
         return str(sent["Command"]["CommandId"])
 
     def invocation(self, command_id: str, instance_id: str) -> dict[str, Any]:
-        return dict(self.ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id))
+        """Once SSM shows it, which is some time after it was sent."""
+
+        def shown() -> dict[str, Any] | None:
+            try:
+                return dict(self.ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id))
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "InvocationDoesNotExist":
+                    raise
+                return None
+
+        return dict(wait_until(shown))
 
     def ended(self, command_id: str, instance_id: str) -> dict[str, Any]:
         """The invocation, once it is over."""
@@ -100,7 +112,7 @@ class User:
 
 @pytest.fixture
 def user(localcloud: LocalCloud) -> User:
-    return User(localcloud.url)
+    return User(localcloud)
 
 
 @pytest.fixture
@@ -108,7 +120,9 @@ def post_faults(localcloud: LocalCloud) -> Callable[[Any], Any]:
     """Ask for faults."""
 
     def post(faults: Any) -> Any:
-        request = urllib.request.Request(f"{localcloud.url}/localcloud/faults", json.dumps(faults).encode())
+        request = urllib.request.Request(
+            f"{localcloud.url}/localcloud/faults", json.dumps(faults).encode(), localcloud.keys.headers
+        )
         with urllib.request.urlopen(request) as response:
             return json.load(response)
 
@@ -117,7 +131,9 @@ def post_faults(localcloud: LocalCloud) -> Callable[[Any], Any]:
 
 @pytest.fixture
 def clear_faults(localcloud: LocalCloud) -> Callable[[], None]:
-    request = urllib.request.Request(f"{localcloud.url}/localcloud/faults", method="DELETE")
+    request = urllib.request.Request(
+        f"{localcloud.url}/localcloud/faults", None, localcloud.keys.headers, method="DELETE"
+    )
     return lambda: urllib.request.urlopen(request).close()
 
 
@@ -126,7 +142,8 @@ def struck(localcloud: LocalCloud) -> Callable[[], list[tuple[int, bool]]]:
     """How often each fault has struck, and whether it is in force."""
 
     def ask() -> list[tuple[int, bool]]:
-        with urllib.request.urlopen(f"{localcloud.url}/localcloud/faults") as response:
+        request = urllib.request.Request(f"{localcloud.url}/localcloud/faults", None, localcloud.keys.headers)
+        with urllib.request.urlopen(request) as response:
             return [(fault["struck"], fault["in_force"]) for fault in json.load(response)]
 
     return ask

@@ -154,9 +154,10 @@ def test_what_is_not_known_is_an_error(statement: Statement, what: str) -> None:
 class Account:
     """An account whose policies are enforced. What is not checked (IAM, CloudFormation) is open to all."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.root = {"aws_access_key_id": "root", "aws_secret_access_key": "root"}
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+        self.url = cloud.url
+        self.root = cloud.keys.boto3
         self.iam = self.client("iam", self.root)
         self.admin = self.user(allow())
 
@@ -193,7 +194,7 @@ def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def account(enforcing: LocalCloud) -> Account:
-    return Account(enforcing.url)
+    return Account(enforcing)
 
 
 def error(call: Any, **parameters: Any) -> tuple[str, int, str]:
@@ -271,7 +272,7 @@ def test_what_no_policy_allows_is_refused_as_aws_does(
 
 
 def test_enforcement_is_off_by_default(localcloud: LocalCloud) -> None:
-    account = Account(localcloud.url)
+    account = Account(localcloud)
     assert account.client("ec2", account.user()).describe_vpcs()["Vpcs"]
 
 
@@ -490,7 +491,7 @@ def test_an_agent_comes_online_if_its_role_may(account: Account, service: str, r
 def test_an_instance_without_a_role_has_no_credentials_and_no_agent(account: Account) -> None:
     instance_id = launch(account)
     assert not has_agent(account, instance_id)
-    metadata = f"{account.url}/localcloud/imds/{instance_id}/latest"
+    metadata = f"{account.cloud.of_instance(instance_id, 'imds')}/latest"
     request = urllib.request.Request(
         f"{metadata}/api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     )

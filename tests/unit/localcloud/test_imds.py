@@ -73,7 +73,7 @@ def test_boto3_finds_the_role_of_the_instance_profile(user: User, localcloud: Lo
     iam.add_role_to_instance_profile(InstanceProfileName="bench", RoleName="bench-role")
     instance_id = user.launch(IamInstanceProfile={"Name": "bench"})
 
-    code = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+    code = "import boto3; print(boto3.client('sts', 'us-east-1').get_caller_identity()['Arn'])"
 
     arn = run_python(user, instance_id, sys.executable, code)
     assert arn == f"arn:aws:sts::123456789012:assumed-role/bench-role/{instance_id}"

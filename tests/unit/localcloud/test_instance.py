@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
@@ -15,7 +14,7 @@ from .conftest import User, processes_of, wait_until
 
 
 def shutdown_after(localcloud: LocalCloud, instance_id: str, after_s: float) -> None:
-    url = f"{localcloud.url}/localcloud/instances/{instance_id}/shutdown"
+    url = f"{localcloud.of_instance(instance_id, 'instances')}/shutdown"
     urllib.request.urlopen(urllib.request.Request(url, json.dumps({"after_s": after_s}).encode())).close()
 
 
@@ -23,11 +22,11 @@ def test_its_home_is_a_folder_of_its_own_and_goes_with_it(user: User, localcloud
     instance_id = user.launch()
     home = localcloud.root / "instances" / instance_id
 
-    seen = user.run(instance_id, "pwd; echo $HOME; touch left-behind; mktemp")["StandardOutputContent"].split()
+    seen = user.run(instance_id, "pwd; touch left-behind; getent passwd root | cut -d: -f6")
+    seen = seen["StandardOutputContent"].split()
 
-    assert seen[:2] == [str(home), str(home)]
-    assert Path(seen[2]).is_relative_to(home)
-    assert (home / "left-behind").is_file()
+    assert seen == [str(home / "usr/bin"), str(home)]
+    assert (home / "usr/bin/left-behind").is_file()
     user.ec2.terminate_instances(InstanceIds=[instance_id])
     assert not home.exists()
 
@@ -37,7 +36,15 @@ def test_its_environment_is_an_allowlist_without_credentials(user: User) -> None
     environment = dict(line.split("=", 1) for line in lines)
 
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "VIRTUAL_ENV", "PYTHONPATH"} & environment.keys()
-    assert environment["AWS_DEFAULT_REGION"] == "us-east-1"
+
+
+def test_the_agent_gives_a_command_neither_a_home_nor_a_region(user: User) -> None:
+    instance_id = user.launch()
+    lines = user.run(instance_id, "env")["StandardOutputContent"].splitlines()
+    environment = dict(line.split("=", 1) for line in lines)
+
+    assert not {"HOME", "TMPDIR", "AWS_REGION", "AWS_DEFAULT_REGION"} & environment.keys()
+    assert (environment["AWS_SSM_INSTANCE_ID"], environment["AWS_SSM_REGION_NAME"]) == (instance_id, "us-east-1")
 
 
 def test_it_has_python_and_no_package_manager_of_the_system(user: User) -> None:
@@ -48,8 +55,8 @@ def test_it_has_python_and_no_package_manager_of_the_system(user: User) -> None:
 
 
 def test_user_data_runs_at_the_first_boot_only(user: User, localcloud: LocalCloud) -> None:
-    instance_id = user.launch(UserData="#!/bin/bash\necho booted as $HOME >> boots\n")
-    boots = localcloud.root / "instances" / instance_id / "boots"
+    instance_id = user.launch(UserData="#!/bin/bash\necho booted >> boots\n")
+    boots = localcloud.root / "instances" / instance_id / "usr/bin/boots"
     wait_until(boots.is_file)
 
     user.ec2.stop_instances(InstanceIds=[instance_id])
@@ -57,7 +64,7 @@ def test_user_data_runs_at_the_first_boot_only(user: User, localcloud: LocalClou
     user.ec2.start_instances(InstanceIds=[instance_id])
     wait_until(lambda: user.agent(instance_id) == "Online")
 
-    assert boots.read_text() == f"booted as {boots.parent}\n"
+    assert boots.read_text() == "booted\n"
 
 
 def all_of(instance_id: str) -> set[psutil.Process]:

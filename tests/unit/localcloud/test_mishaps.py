@@ -25,7 +25,7 @@ SPOT = {"InstanceMarketOptions": {"MarketType": "spot"}}
 
 def metadata(localcloud: LocalCloud, instance_id: str, path: str) -> str | None:
     """What an instance reads of itself; None: it is not there."""
-    base = f"{localcloud.url}/localcloud/imds/{instance_id}/latest"
+    base = f"{localcloud.of_instance(instance_id, 'imds')}/latest"
     headers = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     with urllib.request.urlopen(urllib.request.Request(f"{base}/api/token", method="PUT", headers=headers)) as answer:
         token = answer.read().decode()
@@ -47,7 +47,7 @@ def send(user: User, instance_id: str, script: str, comment: str = "", **paramet
         DocumentName="AWS-RunShellScript",
         Parameters={"commands": [script], "executionTimeout": ["3"]},
         Comment=comment,
-        **parameters,
+        **{"TimeoutSeconds": 1, **parameters},
     )
     return str(sent["Command"]["CommandId"])
 
@@ -83,7 +83,7 @@ def test_a_lost_command_stays_pending_until_its_own_time_is_up(
 ) -> None:
     instance_id = user.launch()
     post_faults([{"kind": "lost_command", "times": 1}])
-    lost = send(user, instance_id, "true", TimeoutSeconds=3)
+    lost = send(user, instance_id, "true", TimeoutSeconds=1)
 
     assert user.run(instance_id, "true")["Status"] == "Success"
     assert user.invocation(lost, instance_id)["Status"] == "Pending"
@@ -106,7 +106,7 @@ def test_a_command_whose_end_is_not_reported_has_run_and_stays_in_progress(
     assert user.invocation(lost, instance_id)["Status"] == "InProgress"
 
     result = user.ended(lost, instance_id)
-    assert (result["Status"], result["StatusDetails"]) == ("TimedOut", "ExecutionTimedOut")
+    assert (result["Status"], result["StatusDetails"]) == ("TimedOut", "DeliveryTimedOut")
 
 
 @pytest.mark.parametrize("stays", ["Pending", "InProgress"])
@@ -174,7 +174,7 @@ def test_an_instance_is_killed_some_time_after_a_command_started(user: User, pos
     work = send(user, instance_id, "sleep 60", comment="job:work")
 
     wait_until(lambda: user.state(instance_id) == "terminated")
-    assert user.ended(work, instance_id)["StatusDetails"] == "ExecutionTimedOut"
+    assert user.ended(work, instance_id)["StatusDetails"] == "DeliveryTimedOut"
 
 
 def test_what_was_to_strike_later_is_cleared_too(user: User, post_faults: Post, clear_faults: Any) -> None:

@@ -21,7 +21,7 @@ def uv(tmp_path: Path) -> Path:
 
 
 def environment(home: Path, uv: Path | None) -> dict[str, str]:
-    return sandbox.environment("i-1", home, uv, "http://127.0.0.1:5055", "eu-central-1")
+    return sandbox.environment("i-1", "i-1.name", home, uv, "http://127.0.0.1:5055", "eu-central-1")
 
 
 def test_an_instance_has_the_hosts_uv_and_its_warm_cache(tmp_path: Path, uv: Path) -> None:

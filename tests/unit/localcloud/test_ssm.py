@@ -6,8 +6,10 @@ import time
 from itertools import pairwise
 from typing import Any
 
+import boto3
 import pytest
 from airflow.providers.amazon.aws.operators.ssm import SsmRunCommandOperator
+from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
 from sparsebench.localcloud import LocalCloud
@@ -117,7 +119,7 @@ def test_a_command_that_waits_can_be_cancelled_and_never_runs(user: User, localc
     first = user.send(instance_id, "sleep 60")
     user.started(first, instance_id)
     waiting = user.send(instance_id, "true")
-    assert user.invocation(waiting, instance_id)["Status"] == "Pending"
+    assert user.invocation(waiting, instance_id)["Status"] == "InProgress"  # on EC2 nothing waits for its turn
 
     for command_id in (waiting, first):
         user.ssm.cancel_command(CommandId=command_id)
@@ -156,14 +158,49 @@ def test_a_background_process_outlives_its_command(user: User) -> None:
 
 def test_nobody_reports_the_end_of_a_command_whose_instance_is_gone(user: User) -> None:
     instance_id = user.launch()
-    command_id = user.send(instance_id, "sleep 60", executionTimeout="2")
+    ssm = boto3.client("ssm", config=BotoConfig(parameter_validation=False))
+    sent = ssm.send_command(
+        InstanceIds=[instance_id],
+        DocumentName="AWS-RunShellScript",
+        TimeoutSeconds=1,
+        Parameters={"commands": ["sleep 60"], "executionTimeout": ["2"]},
+    )
+    command_id = sent["Command"]["CommandId"]
     user.started(command_id, instance_id)
 
     user.ec2.terminate_instances(InstanceIds=[instance_id])
 
     assert user.invocation(command_id, instance_id)["Status"] == "InProgress"
     result = user.ended(command_id, instance_id)
-    assert (result["Status"], result["StatusDetails"]) == ("TimedOut", "ExecutionTimedOut")
+    assert (result["Status"], result["StatusDetails"]) == ("TimedOut", "DeliveryTimedOut")
+
+
+def test_to_the_agent_137_is_a_time_out(user: User) -> None:
+    result = user.run(user.launch(), "exit 137")
+
+    assert (result["Status"], result["StatusDetails"], result["ResponseCode"]) == (
+        "TimedOut",
+        "ExecutionTimedOut",
+        137,
+    )
+
+
+def test_to_the_agent_194_is_a_reboot_after_which_it_runs_the_script_again(user: User) -> None:
+    result = user.run(user.launch(), "test -e booted && exit", "touch booted", "exit 194")
+
+    assert result["Status"] == "Success"
+
+
+def test_a_command_that_is_cancelled_is_killed_at_once(user: User, localcloud: LocalCloud) -> None:
+    instance_id = user.launch()
+    log = localcloud.root / "instances" / instance_id / "usr/bin/log"
+    command_id = user.send(instance_id, "trap 'echo told > log' TERM", "echo begun > log", "sleep 60")
+    wait_until(log.is_file)
+
+    user.ssm.cancel_command(CommandId=command_id)
+
+    assert user.ended(command_id, instance_id)["Status"] == "Cancelled"
+    assert log.read_text() == "begun\n"
 
 
 def test_lists_tell_what_ran(user: User) -> None:
@@ -221,7 +258,7 @@ def test_a_command_that_was_never_sent_is_not_known(user: User) -> None:
     unknown = "00000000-0000-0000-0000-000000000000"
 
     with pytest.raises(ClientError, match="InvocationDoesNotExist"):
-        user.invocation(unknown, instance_id)
+        user.ssm.get_command_invocation(CommandId=unknown, InstanceId=instance_id)
     with pytest.raises(ClientError, match="InvalidCommandId"):
         user.ssm.cancel_command(CommandId=unknown)
     with pytest.raises(ClientError, match="InvalidCommandId"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.image import resolve_image
 from sparsebench.errors import BadInput
+from sparsebench_airflow.image import resolve_image
 
 
 @pytest.fixture(autouse=True)

@@ -15,28 +15,34 @@ from unittest.mock import MagicMock
 import boto3
 import httpx
 import pytest
+from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import TaskDeferred
+from botocore.exceptions import ClientError
 
-from fleet import triggers
-from fleet.reap import left_over, reap
-from fleet.step import InstanceStepOperator
-from fleet.terminate import TerminateInstancesOperator
-from fleet.triggers import AgentOnlineTrigger, CommandTrigger
 from sparsebench import catalog
-from sparsebench.contracts import ArtifactRef, BenchRequest, Job, Progress, Step
-from sparsebench.fleet import commands, instances, launching
+from sparsebench.contracts import ArtifactRef, BenchRequest, Job, Launch, Progress, Step
+from sparsebench.fleet import commands, instances, launching, tags
 from sparsebench.fleet.failures import (
     InstanceLost,
     LostTooOften,
     NoCapacity,
     NotOffered,
+    OutOfMemory,
     OverBudget,
     QuotaReached,
+    Refused,
     StepFailed,
 )
 from sparsebench.instance.exits import INTERRUPTED
 from sparsebench.localcloud import LocalCloud
+from sparsebench.localcloud.credentials import KEY_HEADER
 from sparsebench.store import Store
+from sparsebench_airflow import triggers
+from sparsebench_airflow.on_instance import RETRY_POLICY
+from sparsebench_airflow.reap import left_over, reap
+from sparsebench_airflow.step import InstanceStepOperator
+from sparsebench_airflow.terminate import TerminateInstancesOperator
+from sparsebench_airflow.triggers import AgentOnlineTrigger, CommandTrigger
 
 pytestmark = pytest.mark.usefixtures("localcloud")
 
@@ -86,6 +92,12 @@ def end(instance_id: str) -> None:
     boto3.client("ec2").terminate_instances(InstanceIds=[instance_id])
 
 
+def noted(job: dict[str, Any]) -> dict[str, Any]:
+    """The launch of its last instance, as a trigger gets it."""
+    store = Store(os.environ["SPARSEBENCH_STORE"])
+    return store.launches(Job.model_validate(job).run_key)[-1].model_dump(mode="json")
+
+
 @pytest.fixture
 def instance(job: dict[str, Any]) -> Iterator[str]:
     instance_id = launch(job)
@@ -107,7 +119,7 @@ def fired(trigger: Any) -> Any:
 
 def deferred(operator: Any, event: Any = None, kept: Kept | None = None) -> Any:
     with pytest.raises(TaskDeferred) as stopped:
-        operator.go_on(context(kept), event)
+        operator.execute_complete(context(kept), event)
     return stopped.value.trigger
 
 
@@ -116,19 +128,25 @@ def carried_out(operator: InstanceStepOperator, kept: Kept | None = None) -> str
     event = None
     while True:
         try:
-            return operator.go_on(context(kept), event)
+            return operator.execute_complete(context(kept), event)
         except TaskDeferred as stopped:
             event = fired(stopped.trigger)
 
 
 def faults(*wanted: dict[str, Any]) -> None:
-    answer = httpx.post(f"{os.environ['AWS_ENDPOINT_URL']}/localcloud/faults", json=list(wanted))
+    headers = {KEY_HEADER: os.environ["AWS_SECRET_ACCESS_KEY"]}
+    answer = httpx.post(f"{os.environ['AWS_ENDPOINT_URL']}/localcloud/faults", json=list(wanted), headers=headers)
     assert answer.status_code == 200, answer.text
 
 
+def without_faults() -> None:
+    headers = {KEY_HEADER: os.environ["AWS_SECRET_ACCESS_KEY"]}
+    httpx.delete(f"{os.environ['AWS_ENDPOINT_URL']}/localcloud/faults", headers=headers).raise_for_status()
+
+
 @pytest.fixture(autouse=True)
-def without_faults(localcloud: LocalCloud) -> None:
-    httpx.delete(f"{localcloud.url}/localcloud/faults")
+def _without_faults(localcloud: LocalCloud) -> None:
+    without_faults()
 
 
 def refusal(code: str, **fields: Any) -> dict[str, Any]:
@@ -141,7 +159,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def say(work: str, prepare: str = "true") -> None:
         texts = {"work": work, "prepare": prepare}
-        monkeypatch.setattr(commands, "script", lambda step, job, store, until: texts[step].replace("JOB", job.job))
+        monkeypatch.setattr(
+            commands, "script", lambda step, job, store, until, region: texts[step].replace("JOB", job.job)
+        )
 
     return say
 
@@ -154,9 +174,75 @@ def test_a_retry_of_the_launch_finds_the_instance_of_before(job: dict[str, Any])
     assert len(terminate(job)) == 1
 
 
+def test_an_instance_that_ec2_does_not_show_yet_is_not_lost(
+    job: dict[str, Any], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults({"kind": "unseen", "seconds": 60, "times": 1})
+    instance_id = launch(job)
+    assert launch(job) == instance_id
+    (one,) = store.launches(Job.model_validate(job).run_key)
+    assert not one.lost
+    with pytest.raises(ClientError, match="NotFound"):  # for the task to be tried again
+        terminate(job)
+    monkeypatch.setattr(launching, "UNSEEN", timedelta(0))
+    assert launch(job) != instance_id  # it has not shown for too long
+    terminate(job)
+
+
+def test_the_wait_does_not_end_while_ec2_does_not_show_the_instance_yet(
+    job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults({"kind": "unseen", "seconds": 60, "times": 1}, {"kind": "agent_offline", "times": 1})
+    launch(job)
+    trigger = AgentOnlineTrigger(noted(job), datetime.now(UTC), "aws_default", None)
+    assert fired(trigger)["status"] == "silent"
+    monkeypatch.setattr(launching, "UNSEEN", timedelta(0))
+    assert fired(trigger)["status"] == "gone"
+
+
+def test_an_instance_that_was_launched_just_now_is_torn_down_though_its_tags_do_not_show_yet(
+    job: dict[str, Any], localcloud: LocalCloud
+) -> None:
+    instance_id = launch(job)
+    assert terminate(job) == [instance_id]
+
+
+def test_a_token_that_a_failed_launch_has_used_up_gives_way_to_the_next(
+    job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {**job, "single_thread_cores": 2}
+    faults(refusal("InsufficientInstanceCapacity"))
+    with pytest.raises(NoCapacity):
+        launch(job)
+    without_faults()
+    monkeypatch.setenv("SPARSEBENCH_ONE_THREAD_PER_CORE", "1")  # somebody configures something meanwhile
+    launch(job)
+    assert len(terminate(job)) == 1
+
+
+def test_a_launch_whose_answer_was_lost_is_repeated_as_it_was(job: dict[str, Any]) -> None:
+    faults({"kind": "lost_answer", "action": "RunInstances", "times": 1})
+    with pytest.raises(ClientError):
+        launch(job)
+    time.sleep(1.1)  # a tag with a moment would differ now
+    launch(job)
+    wait_for_tags(job)
+    assert len(terminate(job)) == 1
+
+
+def wait_for_tags(job: dict[str, Any]) -> None:
+    """Until EC2 finds the job's instance by its tags."""
+    uri, ec2 = os.environ["SPARSEBENCH_STORE"], boto3.client("ec2")
+    deadline = time.monotonic() + 15
+    while not instances.find(ec2, uri, job["job"]):
+        assert time.monotonic() < deadline, "it is not found"
+        time.sleep(0.05)
+
+
 def test_an_instance_whose_note_was_lost_is_found_and_noted(job: dict[str, Any], store: Store, tmp_path: Path) -> None:
     instance_id = launch(job)
     shutil.rmtree(tmp_path / "launches")
+    wait_for_tags(job)
     assert launch(job) == instance_id
     (noted,) = store.launches(Job.model_validate(job).run_key)
     assert (noted.instance_id, noted.job) == (instance_id, job["job"])
@@ -217,6 +303,31 @@ def test_what_no_zone_has_is_said_and_noted(
     assert (noted.step, noted.reason) == ("launch", reason)
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "advice"),
+    [
+        (
+            "UnauthorizedOperation",
+            "User: a is not authorized to perform: ec2:RunInstances on resource: arn:aws:ec2:x because of no policy",
+            "may not ec2:RunInstances on arn:aws:ec2:x",
+        ),
+        ("InvalidAMIID.NotFound", "The image id '[ami-1]' does not exist", "SPARSEBENCH_IMAGE"),
+        ("InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist", "SPARSEBENCH_SUBNETS"),
+        ("InvalidParameterValue", "Value (x) for parameter iamInstanceProfile.name is invalid", "iamInstanceProfile"),
+    ],
+)
+def test_what_no_retry_mends_says_at_once_what_to_change(
+    job: dict[str, Any], store: Store, code: str, message: str, advice: str
+) -> None:
+    faults(refusal(code, message=message))
+    with pytest.raises(Refused, match=advice) as refused:
+        launch(job)
+    noted = store.failure(job["job"])
+    assert noted
+    assert advice in noted.detail
+    assert RETRY_POLICY.evaluate(refused.value, 1, 5).action is RetryAction.FAIL
+
+
 def test_spot_is_bought_where_it_is_wanted_and_on_demand_where_there_is_none(job: dict[str, Any], store: Store) -> None:
     wanted = {**job, "market": "spot"}
     launch(wanted)
@@ -231,16 +342,18 @@ def test_a_full_account_is_waited_for(job: dict[str, Any], monkeypatch: pytest.M
     faults(refusal("VcpuLimitExceeded", times=1))
     with pytest.raises(TaskDeferred) as stopped:
         launch(job)
-    assert stopped.value.method_name == "waited"
+    assert stopped.value.method_name == "execute_complete"
     assert stopped.value.kwargs
-    assert step(job, "launch").waited(context(), None, **stopped.value.kwargs)
+    assert step(job, "launch").execute_complete(context(), None, **stopped.value.kwargs)
     terminate(job)
 
 
 def test_a_full_account_is_not_waited_for_without_end(job: dict[str, Any], store: Store) -> None:
     faults(refusal("VcpuLimitExceeded"))
     with pytest.raises(QuotaReached):
-        step(job, "launch").waited(context(), None, waiting_since=(datetime.now(UTC) - timedelta(hours=7)).isoformat())
+        step(job, "launch").execute_complete(
+            context(), None, waiting_since=(datetime.now(UTC) - timedelta(hours=7)).isoformat()
+        )
     noted = store.failure(job["job"])
     assert noted
     assert noted.reason == "quota"
@@ -298,18 +411,18 @@ def test_waiting_for_the_agent_ends_with_the_instance(job: dict[str, Any]) -> No
     event = fired(trigger)
     assert event["status"] == "gone"
     with pytest.raises(InstanceLost, match=instance_id):
-        step(job, "agent").go_on(context(), event)
+        step(job, "agent").execute_complete(context(), event)
     assert carried_out(step(job, "agent")) != instance_id  # a retry is on another one
     terminate(job)
 
 
 def test_an_instance_whose_agent_is_never_online_is_given_up(job: dict[str, Any]) -> None:
     faults({"kind": "agent_offline", "times": 1})
-    instance_id = launch(job)
-    event = fired(AgentOnlineTrigger(instance_id, datetime.now(UTC), "aws_default", None))
+    launch(job)
+    event = fired(AgentOnlineTrigger(noted(job), datetime.now(UTC), "aws_default", None))
     assert event["status"] == "silent"
     with pytest.raises(InstanceLost, match="that its agent is online"):
-        step(job, "agent").go_on(context(), event)
+        step(job, "agent").execute_complete(context(), event)
     assert terminate(job) == []  # it has been ended
 
 
@@ -342,10 +455,14 @@ def test_a_failed_command_fails_the_task_with_its_last_line(
     assert (noted.step, noted.reason) == ("work", "failed")
 
 
-def test_a_retry_waits_for_the_command_that_still_runs(job: dict[str, Any], instance: str, script: Any) -> None:
-    script("sleep 3; echo once >> runs; cat runs")
+def test_a_retry_waits_for_the_command_that_still_runs(
+    job: dict[str, Any], instance: str, script: Any, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    script(f"until test -e {go}; do sleep 0.1; done; echo once >> runs; cat runs")
     carried_out(step(job, "prepare"))
     first, second = deferred(step(job)), deferred(step(job))
+    go.touch()
     assert first.command_id == second.command_id
     assert fired(second)["stdout"].split() == ["once"]
 
@@ -415,7 +532,7 @@ def test_the_end_of_the_instance_ends_the_wait_and_a_retry_is_on_another(
     event = fired(trigger)
     assert event["status"] == "gone"
     with pytest.raises(InstanceLost):
-        step(job).go_on(context(), event)
+        step(job).execute_complete(context(), event)
     script("true")
     assert carried_out(step(job)) != instance
 
@@ -432,7 +549,40 @@ def test_an_end_that_ssm_does_not_report_is_seen_in_the_store(
     )
     event = fired(trigger)
     assert event["status"] == "finished"
-    assert step(job).go_on(context(), event) == instance
+    assert step(job).execute_complete(context(), event) == instance
+
+
+def test_a_command_that_is_not_delivered_is_sent_again_and_then_the_instance_is_given_up(
+    job: dict[str, Any], instance: str, script: Any
+) -> None:
+    """SSM itself would wait for as long as the command may run."""
+    script("true")
+    faults({"kind": "lost_command", "times": 2})
+
+    def undelivered(event: Any = None) -> Any:
+        trigger = deferred(step(job, "prepare"), event)
+        assert trigger.deliver_by > datetime.now(UTC) + timedelta(minutes=5)
+        trigger.deliver_by = datetime.now(UTC)
+        return fired(trigger)
+
+    first = undelivered()
+    assert first["status"] == "undelivered"
+    second = undelivered(first)
+    assert second["status"] == "undelivered"
+    listed = boto3.client("ssm").list_commands(InstanceId=instance)["Commands"]
+    assert [command["Status"] for command in listed] == ["Cancelled", "Cancelled"]
+    with pytest.raises(InstanceLost, match="takes no commands"):
+        step(job, "prepare").execute_complete(context(), second)
+    assert carried_out(step(job, "agent")) != instance
+
+
+def test_a_job_that_was_killed_for_want_of_memory_is_not_tried_again(
+    job: dict[str, Any], instance: str, script: Any
+) -> None:
+    script("exit 137")
+    with pytest.raises(OutOfMemory):
+        carried_out(step(job))
+    assert RETRY_POLICY.evaluate(OutOfMemory("so it is"), 1, 5).action is RetryAction.FAIL
 
 
 def test_an_aws_that_does_not_answer_is_waited_for(job: dict[str, Any], instance: str, script: Any) -> None:
@@ -454,8 +604,18 @@ def test_killing_the_task_cancels_the_command(job: dict[str, Any], instance: str
 
 def test_a_trigger_survives_serialisation() -> None:
     until = datetime(2026, 1, 1, tzinfo=UTC)
-    path, arguments = CommandTrigger("c-1", "work", "a", "r", "i-1", until, "aws_default", None).serialize()
-    assert path == "fleet.triggers.CommandTrigger"
+    launched = Launch(
+        instance_id="i-1",
+        instance_type="m5.xlarge",
+        job="a",
+        zone="us-east-1a",
+        market="on_demand",
+        usd_per_hour=None,
+        launched_at=until,
+        ends_by=until,
+    ).model_dump(mode="json")
+    path, arguments = CommandTrigger("c-1", until, "work", "a", "r", launched, until, "aws_default", None).serialize()
+    assert path == "sparsebench_airflow.triggers.CommandTrigger"
     assert CommandTrigger(**arguments).serialize() == (path, arguments)
 
 
@@ -466,6 +626,8 @@ def test_the_reaper_ends_what_outlived_its_run_and_nothing_else(job: dict[str, A
     over = {**job, "job": "ended-0123456789", "run_id": "over"}
     ended = launch(over)
     active = launch(job)
+    wait_for_tags(over)
+    wait_for_tags(job)
     ti = MagicMock()
     ti.get_dr_count.side_effect = lambda dag_id, run_ids, states: int((dag_id, run_ids) == ("benchmark_sweep", ["r1"]))
     assert [line.split(":")[0] for line in left_over(ti)] == [ended]
@@ -480,6 +642,7 @@ def test_the_reaper_ends_what_has_expired_though_its_run_goes_on(
     job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expired = launch(job)
+    wait_for_tags(job)
     ti = MagicMock()
     ti.get_dr_count.return_value = 1
     assert reap(ti) == []
@@ -487,9 +650,49 @@ def test_the_reaper_ends_what_has_expired_though_its_run_goes_on(
     assert reap(ti) == [expired]
 
 
+def test_two_installations_in_one_account_leave_each_other_alone(
+    job: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The other one has another store; what it launches has the same name, and its run is unknown here."""
+    here, there = os.environ["SPARSEBENCH_STORE"], (tmp_path / "there").as_uri()
+    monkeypatch.setenv("SPARSEBENCH_STORE", there)
+    other = launch(job)
+    wait_for_tags(job)
+    volume = boto3.client("ec2").create_volume(
+        AvailabilityZone="us-east-1a",
+        Size=1,
+        TagSpecifications=[
+            {
+                "ResourceType": "volume",
+                "Tags": [{"Key": "sparsebench:deployment", "Value": tags.deployment(there)}],
+            }
+        ],
+    )["VolumeId"]
+    ti = MagicMock()
+    ti.get_dr_count.return_value = 0
+    assert len(left_over(ti)) == 2
+
+    monkeypatch.setenv("SPARSEBENCH_STORE", here)
+    assert left_over(ti) == []
+    mine = launch({**job, "max_live": 1})
+    assert mine != other
+    wait_for_tags(job)
+    assert reap(ti) == [mine]
+    assert terminate(job) == []
+    assert (
+        boto3.client("ec2").describe_instances(InstanceIds=[other])["Reservations"][0]["Instances"][0]["State"]["Name"]
+        == "running"
+    )
+
+    monkeypatch.setenv("SPARSEBENCH_STORE", there)
+    assert terminate(job) == [other]
+    boto3.client("ec2").delete_volume(VolumeId=volume)
+
+
 def test_a_volume_that_its_instance_left_behind_is_found(job: dict[str, Any]) -> None:
     ec2 = boto3.client("ec2")
-    tag = [{"ResourceType": "volume", "Tags": [{"Key": "sparsebench", "Value": "benchmark_sweep"}]}]
+    mark = {"Key": tags.DEPLOYMENT, "Value": tags.deployment(os.environ["SPARSEBENCH_STORE"])}
+    tag = [{"ResourceType": "volume", "Tags": [mark]}]
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, TagSpecifications=tag)["VolumeId"]
     assert left_over(MagicMock()) == [f"{volume}: its instance has ended"]
     ec2.delete_volume(VolumeId=volume)

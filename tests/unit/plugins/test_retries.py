@@ -6,7 +6,6 @@ import pytest
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.sdk import RetryAction
 
-from fleet.on_instance import RETRY_POLICY
 from sparsebench.errors import BadInput, StoreError
 from sparsebench.fleet.failures import (
     InstanceLost,
@@ -18,6 +17,7 @@ from sparsebench.fleet.failures import (
     QuotaReached,
     StepFailed,
 )
+from sparsebench_airflow.on_instance import RETRY_POLICY
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,7 @@ def night(
                             instance_type=machine,
                             generation=generation,
                             status=said,
+                            variants=("base",) if variant == "base" else ("base", variant),
                             **changes,
                         )
                     )
@@ -214,7 +215,10 @@ def status(machine: str, engine: str, network: str, variant: str, lane: str) -> 
 
 @pytest.fixture(scope="session")
 def two_nights(
-    tmp_path_factory: pytest.TempPathFactory, make_host: Callable[..., HostFacts], make_trial: Callable[..., Trial]
+    tmp_path_factory: pytest.TempPathFactory,
+    make_host: Callable[..., HostFacts],
+    make_trial: Callable[..., Trial],
+    make_card: Callable[..., ModelCard],
 ) -> Store:
     """Two nights of three processes each that measured the same, and a third that did not."""
     store = Store(tmp_path_factory.mktemp("nights").as_uri())
@@ -223,7 +227,8 @@ def two_nights(
         ("2026-11-25", "standard", "a"),
         ("2026-11-26", "quick", "b"),
     ]:
-        found = manifest(night, [], datetime(2026, 11, 24, tzinfo=UTC), protocol)
+        cards = [make_card(artifact=sha256(artifact.encode()))]
+        found = manifest(night, cards, datetime(2026, 11, 24, tzinfo=UTC), protocol)
         trials = [
             make_trial(speed, engine=engine, generation=index, night=night, artifact=sha256(artifact.encode()))
             for engine, of in {"deepsparse": (20.0, 20.4, 19.8), "openvino": (10.0, 10.0, 10.1)}.items()

@@ -11,7 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sparsebench.cli import app
+from sparsebench.report import SUMMARY
 from sparsebench.store import Store
+
+pytestmark = pytest.mark.slow
 
 
 def sparsebench(*arguments: object) -> Result:
@@ -35,7 +38,10 @@ def test_the_studys_table_gives_the_studys_figures_and_headline(tmp_path: Path) 
     ):
         assert said in html.replace("&#39;", "'")
     figures = sorted(path.name for path in page.parent.glob("*.svg"))
-    assert len(figures) == 7
+    assert len(figures) == 8
+    assert "usd_per_million.svg" in figures
+    assert "because the table of throughputs has no accuracies." in html
+    assert "A million inferences cost least, by the means of what was measured, in USD: VGG-19 " in html
     assert "overview_graph_m7i.xlarge-Intel-Xeon-Platinum-8488C.svg" in figures
 
 
@@ -45,7 +51,9 @@ def test_nights_are_compared_together(tmp_path: Path, two_nights: Store) -> None
     assert result.exit_code == 0
     assert "DeepSparse / OpenVINO" in result.stdout
     assert "2 hosts, 12 processes, 72 blocks" in result.stdout
+    assert "Pooled: 2 nights (2026-11-24, 2026-11-25) taken as one" in " ".join(result.stdout.split())
     found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["pooled"], found["counts"]) == (True, {"planned": 2, "with_number": 2, "without": {}})
     (ratio,) = found["ratios"]
     assert (ratio["hosts"], ratio["processes"], ratio["over"], ratio["verdict"]) == (2, 6, "processes", "faster")
     assert ratio["ratio"] == pytest.approx(2, rel=0.02)
@@ -54,6 +62,49 @@ def test_nights_are_compared_together(tmp_path: Path, two_nights: Store) -> None
     assert (found["nights"], found["protocol"]) == (["2026-11-24", "2026-11-25"], "standard")
     again = sparsebench(*arguments, "--night", "2026-11-24", "--json", tmp_path / "again.json")
     assert again.stdout == result.stdout
+
+
+def test_it_advises_from_nights_together(tmp_path: Path, two_nights: Store) -> None:
+    """Three processes of one night carry no verdict; the six of both do."""
+    one = ["advise", "--night", "2026-11-24", "--store", two_nights.uri]
+    both = [*one, "--night", "2026-11-25"]
+    alone = sparsebench(*one, "--json", tmp_path / "one.json")
+    assert alone.exit_code == 0
+    assert "too few processes" in " ".join(alone.stdout.split())
+    assert json.loads((tmp_path / "one.json").read_text())["networks"][0]["winner"] is None
+    result = sparsebench(*both, "--json", tmp_path / "both.json")
+    assert "Pooled: 2 nights" in result.stdout
+    assert "VGG-19: take m5.xlarge with DeepSparse, base, 2.6" in " ".join(result.stdout.split())
+    content = json.loads((tmp_path / "both.json").read_text())
+    assert (content["nights"], content["lane"]) == (["2026-11-24", "2026-11-25"], "f32")
+    assert content["bounds"]["target"] == "cost"
+    (network,) = content["networks"]
+    winner = {"instance_type": "m5.xlarge", "variant": "base", "engine": "deepsparse", "precision": "f32"}
+    assert network["winner"] == winner
+    assert [of["verdict"] for of in network["candidates"]] == ["best", "loses"]
+    assert network["candidates"][1]["behind"] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--percentile", "75"], "percentile is 75; expected one of 50, 90, 95, 99"),
+        (["--latency-ms", "-5"], "latency_ms is -5; expected milliseconds above 0"),
+        (["--instance-type", "p5.48xlarge"], "instance_types: 'p5.48xlarge' was not measured; m5.xlarge was"),
+        (["--lane", "native"], "lane is 'native'; expected one of f32"),
+        (["--json", "none/file"], "none/file: cannot be written: No such file or directory"),
+    ],
+)
+def test_a_bound_that_is_wrong_is_one_line(arguments: list[str], said: str, two_nights: Store) -> None:
+    result = sparsebench("advise", "--night", "2026-11-24", "--store", two_nights.uri, *arguments)
+    assert (result.exit_code, result.stderr) == (2, f"sparsebench: {said}\n")
+
+
+def test_nothing_to_choose_from_is_said(tmp_path: Path, empty_night: Any) -> None:
+    store = Store(tmp_path.as_uri())
+    empty_night.write(store)
+    result = sparsebench("advise", "--night", empty_night.night, "--store", store.uri)
+    assert (result.exit_code, "nothing to choose from" in result.stdout) == (0, True)
 
 
 def test_one_night_without_a_pair_is_compared_too(tmp_path: Path, empty_night: Any) -> None:
@@ -80,7 +131,7 @@ def test_a_night_is_published_in_its_store_and_drawn_alike_into_a_folder(tmp_pat
     sparsebench("report", "--night", empty_night.night, "--store", store.uri, "--out", tmp_path / "out")
     in_store = tmp_path / "store" / "nights" / empty_night.night / "report"
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
-        path.name: path.read_bytes() for path in in_store.iterdir()
+        path.name: path.read_bytes() for path in in_store.iterdir() if path.name != SUMMARY
     }
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from sparsebench.analysis.compare import line_points
 from sparsebench.analysis.csvfile import read_csv
-from sparsebench.analysis.results import Results
+from sparsebench.analysis.results import OnMachine, Results
 from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import Block, HostFacts, Trial
 from sparsebench.report import figures, words
@@ -34,6 +34,11 @@ def results(night) -> Results:  # type: ignore[no-untyped-def]
     return from_trials(night.trials, night.hosts, night.collections).lane("f32")
 
 
+def measured(results: Results) -> list[OnMachine]:
+    """One instance type was never launched."""
+    return [part for part in results.by_machine() if len(part.cells)]
+
+
 def bars(figure: Figure) -> dict[str, list[float]]:
     """Lengths of the bars of each engine."""
     (axes,) = figure.axes
@@ -46,7 +51,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_the_studys_line_graph_has_the_studys_points(study: Results) -> None:
-    (axes,) = figures.line_graph(line_points(study.cells)).axes
+    (axes,) = figures.line_graph(line_points(study)).axes
     lines = {line.get_label(): line for line in axes.lines}
     assert list(lines) == ["ONNX Runtime", "OpenVINO", "DeepSparse", "DeepSparse (own tool)"]
     drawn = [round(float(y), 2) for y in lines["DeepSparse"].get_ydata()]
@@ -58,7 +63,7 @@ def test_the_studys_line_graph_has_the_studys_points(study: Results) -> None:
 def test_every_throughput_of_the_study_is_a_bar(study: Results) -> None:
     parts = study.by_machine()
     assert len(parts) == 6
-    for cells, missing in parts:
+    for _, cells, missing in parts:
         drawn = bars(figures.bar_graph(cells, missing))
         assert {name: len(lengths) for name, lengths in drawn.items()} == dict.fromkeys(drawn, 14)
         assert sorted(itertools.chain(*drawn.values())) == sorted(cells["mean_img_s"])
@@ -73,7 +78,7 @@ def test_a_cell_that_is_not_valid_has_no_bar_but_its_reason(make_trial: MakeTria
         make_trial(30.0, engine="onnxruntime"),
         make_trial(31.0, engine="onnxruntime", variant="pruned"),
     ]
-    ((cells, missing),) = from_trials(trials, [make_host()]).by_machine()
+    ((_, cells, missing),) = from_trials(trials, [make_host()]).by_machine()
     figure = figures.bar_graph(cells, missing)
     assert bars(figure) == {
         "ONNX Runtime": pytest.approx([30, 31]),
@@ -91,14 +96,14 @@ def test_a_disturbed_cell_has_no_bar_but_its_reason(
         make_trial(40.0, engine="openvino", variant="pruned"),
         make_trial(engine="openvino", blocks=tuple(make_block(5, round, foreign_cores=1.0) for round in range(8))),
     ]
-    ((cells, missing),) = from_trials(trials, [make_host()]).by_machine()
+    ((_, cells, missing),) = from_trials(trials, [make_host()]).by_machine()
     figure = figures.bar_graph(cells, missing)
     assert bars(figure) == {"OpenVINO": pytest.approx([40]), "DeepSparse": pytest.approx([50])}
     assert "disturbed" in texts(figure)
 
 
 def drawn_interval(results: Results) -> tuple[float, float]:
-    ((cells, missing),) = results.by_machine()
+    ((_, cells, missing),) = results.by_machine()
     (axes,) = figures.bar_graph(cells, missing).axes
     (errors,) = [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
     ((start, end),) = errors.lines[2][0].get_segments()
@@ -123,7 +128,7 @@ def test_a_very_wide_interval_is_cut_and_counted(make_trial: MakeTrial, make_hos
 
 def test_the_line_graph_shows_the_interval_even_of_a_single_machine(make_trial: MakeTrial, make_host: MakeHost) -> None:
     trials = [make_trial(speed, generation=index) for index, speed in enumerate((49.0, 50.0, 51.0))]
-    points = line_points(from_trials(trials, [make_host()]).cells)
+    points = line_points(from_trials(trials, [make_host()]))
     (axes,) = figures.line_graph(points).axes
     (intervals,) = [one for one in axes.collections if isinstance(one, LineCollection)]
     ((start, end),) = intervals.get_segments()
@@ -132,19 +137,19 @@ def test_the_line_graph_shows_the_interval_even_of_a_single_machine(make_trial: 
 
 def test_above_the_highest_point_there_is_room_for_its_marker(make_trial: MakeTrial, make_host: MakeHost) -> None:
     trials = [make_trial(50.0), make_trial(50.5, engine="openvino")]
-    points = line_points(from_trials(trials, [make_host()]).cells)
+    points = line_points(from_trials(trials, [make_host()]))
     (axes,) = figures.line_graph(points).axes
     assert axes.get_ylim()[1] >= 1.05 * points["mean_img_s"].max()
 
 
 def test_a_dashed_line_stands_between_networks(study: Results) -> None:
-    cells, missing = study.by_machine()[0]
+    _, cells, missing = study.by_machine()[0]
     (axes,) = figures.bar_graph(cells, missing).axes
     assert sum(line.get_linestyle() == "--" for line in axes.lines) == 7 - 1
 
 
 def test_nothing_is_drawn_outside_its_axes(results: Results) -> None:
-    for cells, missing in results.by_machine():
+    for _, cells, missing in measured(results):
         rows = figures.fake_prune_rows(cells)
         for figure in (figures.bar_graph(cells, missing), figures.fake_prune_graph(rows)):
             for axes in figure.axes:
@@ -157,7 +162,7 @@ def test_nothing_is_drawn_outside_its_axes(results: Results) -> None:
 
 
 def test_the_fake_prune_graph_has_a_panel_an_engine_and_a_line_a_network(results: Results) -> None:
-    cells, _ = results.by_machine()[0]
+    _, cells, _ = measured(results)[0]
     figure = figures.fake_prune_graph(figures.fake_prune_rows(cells))
     assert [axes.get_title() for axes in figure.axes] == list(map(words.engine, dict.fromkeys(cells["engine"])))
     of = cells.set_index(["engine", "network", "variant"])["mean_img_s"]
@@ -176,20 +181,29 @@ def test_a_network_without_a_valid_99_percent_has_no_line(results: Results) -> N
 
 def test_figures_name_the_real_cpu_of_an_emulated_instance(results: Results) -> None:
     claim = "emulated on AMD EPYC 9R14 96-Core Processor, not m7i.xlarge"
-    emulated, missing = results.by_machine()[1]
+    _, emulated, missing = measured(results)[1]
     assert claim in figures.bar_graph(emulated, missing).legends[0].get_title().get_text()
     assert claim in figures.fake_prune_graph(figures.fake_prune_rows(emulated)).legends[0].get_title().get_text()
-    (axes,) = figures.line_graph(line_points(results.cells)).axes
+    (axes,) = figures.line_graph(line_points(results)).axes
     assert claim in axes.get_xticklabels()[1].get_text().replace("\n", " ")
 
 
-def test_localhost_is_emulated_but_claims_no_other_machine() -> None:
+def test_localhost_is_this_machine_and_not_emulated() -> None:
     row = {"instance_type": "localhost", "cpu_model": "AMD EPYC", "emulated": True}
-    assert words.machine(row) == "localhost, emulated on AMD EPYC"
+    assert words.machine(row) == "this machine (AMD EPYC)"
+    assert not words.is_emulated(row)
+
+
+def test_a_network_without_any_number_is_drawn_with_its_reasons(make_trial: MakeTrial, make_host: MakeHost) -> None:
+    lost = [make_trial(network="resnet50", engine=name, status="failed") for name in ("deepsparse", "openvino")]
+    ((_, cells, missing),) = from_trials([make_trial(), *lost], [make_host()]).by_machine()
+    figure = figures.bar_graph(cells, missing)
+    assert texts(figure).count("failed") == 2
+    assert "ResNet-50" in texts(figure)
 
 
 def test_an_engine_keeps_its_colour_when_another_is_missing(study: Results) -> None:
-    points = line_points(study.cells)
+    points = line_points(study)
     without = points[points["engine"] != "onnxruntime"]
 
     def colours(of: pd.DataFrame) -> dict[object, object]:

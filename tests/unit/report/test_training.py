@@ -13,18 +13,24 @@ from matplotlib.colors import to_hex
 
 from sparsebench import report
 from sparsebench.analysis import models, training
-from sparsebench.contracts import DIGITS, Accuracy, HostFacts, ModelCard, Trial, Weights, sha256
-from sparsebench.report import training_figures, words
-from sparsebench.report.drawing import GRID, style
-from sparsebench.sparsify import gmp
-from sparsebench.sparsify.results import (
+from sparsebench.contracts import (
+    DIGITS,
+    Accuracy,
     Epoch,
+    HostFacts,
     LayerSize,
+    ModelCard,
     Score,
     Sensitivity,
     SensitivityPoint,
     TrainingRecord,
+    Trial,
+    Weights,
+    sha256,
 )
+from sparsebench.report import training_figures, words
+from sparsebench.report.drawing import GRID, style
+from sparsebench.sparsify import gmp
 from sparsebench.store import Store
 
 MakeCard = Callable[..., ModelCard]

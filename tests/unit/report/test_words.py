@@ -9,8 +9,11 @@ import pytest
 
 from sparsebench import catalog
 from sparsebench.analysis import models
+from sparsebench.analysis.basis import Basis, Way
 from sparsebench.analysis.compare import Comparison
-from sparsebench.report import words
+from sparsebench.analysis.counts import Counts
+from sparsebench.contracts import Protocol
+from sparsebench.report import sentences
 from sparsebench.report.tables import networks
 from sparsebench.statistics.verdicts import Verdict
 
@@ -18,13 +21,14 @@ from sparsebench.statistics.verdicts import Verdict
 def comparison(*machines: tuple[float, float, float, str], overall: Verdict | None = None) -> Comparison:
     """Of machines with these ratios - 1, intervals and verdicts."""
     rows = [
-        {"instance_type": f"m{index}", "cpu_model": "Xeon", "emulated": False, "cells": 14, "cells_any": 14,
+        {"instance_type": f"m{index}", "cpu_model": "Xeon", "emulated": False, "cells": 14, "cells_planned": 14,
          "entered": 14, "study": change, "low": low, "high": high, "verdict": kind, "over": "processes"}
         for index, (change, low, high, kind) in enumerate(machines)
     ]  # fmt: skip
     change, low, high, kind = machines[0]
     ends = (1 + low, 1 + high) if low == low else (0, inf)
-    return Comparison("deepsparse", "openvino", pd.DataFrame(rows), overall or Verdict(kind, 1 + change, *ends, 0.01))
+    overall = overall or Verdict(kind, 1 + change, *ends, *ends, 0.01)
+    return Comparison("deepsparse", "openvino", pd.DataFrame(rows), overall)
 
 
 @pytest.mark.parametrize(
@@ -37,33 +41,46 @@ def comparison(*machines: tuple[float, float, float, str], overall: Verdict | No
             (0.1, -0.1, 0.3, "undecided"),
             "Whether DeepSparse or OpenVINO is faster is undecided: +10.0 %, 95 % interval",
         ),
-        ((0.1, float("nan"), float("nan"), "undecided"), "There is no interval, so which is faster is not known."),
+        (
+            (0.1, 0.05, 0.15, "too_few"),
+            "geometric mean over 14 of 14 cells. That is of too few processes for a verdict.",
+        ),
+        ((0.1, float("nan"), float("nan"), "too_few"), "There is no interval, so which is faster is not known."),
     ],
 )
 def test_a_headline_says_what_its_verdict_is(machine: tuple[float, float, float, str], said: str) -> None:
-    text = words.geometric(comparison(machine)).replace("\u00a0", " ")
+    text = sentences.geometric(comparison(machine)).replace("\u00a0", " ")
     assert said in text
     assert ("faster than" in text or "slower than" in text) == (machine[3] in ("faster", "slower"))
     assert "geometric mean over 14 of 14 cells" in text
 
 
+def test_undecided_beside_an_interval_without_zero_is_explained() -> None:
+    overall = Verdict("undecided", 1.1, 1.05, 1.15, 0.98, 1.23, 0.2)
+    text = sentences.geometric(comparison((0.1, 0.05, 0.15, "undecided"), overall=overall))
+    assert "95 % interval +5.0 to +15.0 % (−2.0 to +23.0 % when all that is compared here has to hold together)" in text
+
+
 def test_a_machine_with_another_verdict_is_named() -> None:
-    overall = Verdict("faster", 1.1, 1.05, 1.15, 0.01)
+    overall = Verdict("faster", 1.1, 1.05, 1.15, 1.02, 1.18, 0.01)
     found = comparison((0.2, 0.1, 0.3, "faster"), (-0.1, -0.2, -0.05, "slower"), overall=overall)
-    assert "On m1: DeepSparse is slower (−20.0 to −5.0 %)." in words.geometric(found)
-    assert "On m0" not in words.geometric(found)
+    assert "On m1: DeepSparse is slower (−20.0 to −5.0 %)." in sentences.geometric(found)
+    assert "On m0" not in sentences.geometric(found)
 
 
 def test_the_scenario_is_told_with_each_engines_own_way() -> None:
-    cells = pd.DataFrame({"engine": ["openvino", "deepsparse"], "batch": [1, 16], "streams": [4, None]})
-    cells = cells.astype({"batch": "Int64", "streams": "Int64"})
     protocols = catalog.protocols()
-    assert words.scenario(protocols["quick"], cells) == "Batch 1, one inference at a time."
-    assert words.scenario(protocols["throughput"], cells) == (
+
+    def scenario(protocol: Protocol | None) -> str:
+        ways = (Way("openvino", (1,), (4,)), Way("deepsparse", (16,), ()))
+        return sentences.scenario(Basis("f32", protocol, ways, 1, 1, 1, 1, 0, Counts(2, 2), 1, ()))
+
+    assert scenario(protocols["quick"]) == "Batch 1, one inference at a time."
+    assert scenario(protocols["throughput"]) == (
         "Each engine as many images a second as it can, as it recommends: OpenVINO with batch 1, 4 streams; "
         "DeepSparse with batch 16."
     )
-    assert words.scenario(None, cells) == "The table does not state the batch."
+    assert scenario(None) == "The table does not state the batch."
 
 
 def test_a_night_in_which_nothing_was_pruned_says_so_in_place_of_sizes() -> None:

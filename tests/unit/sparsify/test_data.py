@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.sparsify.digits import result, run
+from tests.support.digits import result, run
 
 OPEN = """
 import hashlib
@@ -26,6 +27,14 @@ def tell(uri, classes):
         "label": label, "mean": float(pixels.mean()), "type": str(pixels.dtype),
     }
 
+def look(uri):
+    told = []
+    try:
+        data.check_images(data.split(DatasetRef(name="d", uri=uri), network(2)), told.append)
+    except SparsebenchError as error:
+        return f"{type(error).__name__}: {error}"
+    return told
+
 split = data.split(DIGITS, network(10))
 parts = {name: {part[i][0].numpy().tobytes() for i in range(len(part))}
          for name, part in (("train", split.train), ("validation", split.validation))}
@@ -34,6 +43,7 @@ images, labels = next(iter(data.batches(split.validation, batch=8)))
 sampled = data.sample(list(range(100)), 5)
 print(json.dumps({
     "cases": [tell(uri, classes) for uri, classes in json.loads(sys.argv[1])],
+    "looked": {case: look(uri) for case, uri in json.loads(sys.argv[2]).items()},
     "sizes": {name: len(part) for name, part in parts.items()},
     "in both": len(parts["train"] & parts["validation"]),
     "digest": hashlib.sha256(b"".join(sorted(parts["validation"]))).hexdigest(),
@@ -58,6 +68,41 @@ def folder(root: Path, **parts: dict[str, int]) -> Path:
     return root
 
 
+def cut_short(file: Path) -> None:
+    from PIL import Image
+
+    Image.effect_noise((40, 50), 60).convert("RGB").save(file, "JPEG")
+    file.write_bytes(file.read_bytes()[:-200])
+
+
+def gigantic(file: Path) -> None:
+    from PIL import Image
+
+    Image.new("1", (20_000, 20_000)).save(file, "PNG")
+
+
+def a_bit_flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "no bytes": lambda file: file.write_bytes(b""),
+    "no image": lambda file: file.write_bytes(b"<html>not found</html>"),
+    "cut short": cut_short,
+    "gigantic": gigantic,
+    "flipped": a_bit_flipped,
+}
+
+
+def damaged(root: Path, damage: Callable[[Path], object]) -> Path:
+    """A dataset of which one image is damaged."""
+    two = {"n01": 3, "n02": 1}
+    damage(folder(root, train=two, val=two) / "train/n01/1.png")
+    return root
+
+
 @pytest.fixture(scope="module")
 def opened(python, environment, tmp_path_factory):
     """What each dataset has, or why it is refused; and what digits are."""
@@ -79,7 +124,15 @@ def opened(python, environment, tmp_path_factory):
         "digits": ("builtin:digits", 1000),
         "builtin": ("builtin:letters", 10),
     }
-    found = result(run(python, environment, OPEN, json.dumps(list(cases.values())), cwd=root))
+    linked = folder(root / "linked", train=two, val=two)
+    (linked / "train/n01/again").symlink_to(linked / "train/n01")
+    (linked / "train/n01/above").symlink_to(linked)
+    (linked / "train/n01/elsewhere").symlink_to(folder(root / "more", of={"n01": 2}) / "of/n01")
+    (linked / "train/n01/twice").symlink_to(root / "more/of/n01")
+    cases["linked"] = (str(linked), 2)
+    looked = {"whole": str(good)} | {case: str(damaged(root / case, damage)) for case, damage in DAMAGE.items()}
+    texts = [json.dumps(list(cases.values())), json.dumps(looked)]
+    found = result(run(python, environment, OPEN, *texts, cwd=root))
     return found | dict(zip(cases, found["cases"], strict=True))
 
 
@@ -129,3 +182,29 @@ def test_what_is_no_dataset_of_the_network_is_one_clear_error(opened, case: str,
 def test_a_sample_is_spread_over_all(opened):
     assert opened["sampled"] == [0, 24, 49, 74, 99]
     assert opened["all"] == 3
+
+
+def test_every_image_is_looked_at_before_training(opened):
+    assert opened["looked"]["whole"] == ["looking through the images: 0 of 4"] * 2
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("no bytes", "the file is empty"),
+        ("no image", "it is no image, whatever its name says"),
+        ("cut short", "it cannot be decoded: image file is truncated"),
+        ("gigantic", "it has "),
+        ("flipped", "it cannot be decoded: "),
+    ],
+)
+def test_an_image_that_cannot_be_used_is_named_in_one_line(opened, case: str, said: str):
+    line = opened["looked"][case]
+    assert line.startswith("BadInput: dataset: ")
+    assert f"{case}/train/n01/1.png: {said}" in line
+    assert "\n" not in line
+
+
+def test_links_neither_multiply_images_nor_lead_out_of_their_class(opened):
+    """Three of its own, and two of another folder that two links lead to; one image of the other class."""
+    assert opened["linked"]["images"] == [3 + 2 + 1, 4]

@@ -67,8 +67,8 @@ def test_it_is_fetched_once(store: Store, tmp_path: Path, monkeypatch: pytest.Mo
     fill(store)
     dataset = DatasetRef(name="tiny", uri="store:datasets/tiny")
     first = local(dataset, store, tmp_path / "cache")
-    monkeypatch.delattr(Store, "read")
-    monkeypatch.delattr(Store, "paths")
+    monkeypatch.setattr(Store, "read", None)
+    monkeypatch.setattr(Store, "paths", None)
 
     assert local(dataset, store, tmp_path / "cache") == first
 

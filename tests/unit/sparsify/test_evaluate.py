@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.sparsify.digits import result, run, trained  # noqa: F401
+from tests.support.digits import result, run, trained  # noqa: F401
 
 EVALUATE = """
 import onnx

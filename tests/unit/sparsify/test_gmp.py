@@ -6,12 +6,13 @@ import pytest
 
 from sparsebench.errors import BadInput
 from sparsebench.sparsify import gmp
+from sparsebench.sparsify.modifiers import PRUNING
 
 LAYERS = ("conv1", "conv2", "fc")
 
 
 def test_the_default_phases_are_the_studys():
-    modifiers = dict(gmp.parse(gmp.gradual({"conv1": 0.5, "fc": 0.9})))
+    modifiers = {modifier.name: modifier.fields() for modifier in gmp.parse(gmp.gradual({"conv1": 0.5, "fc": 0.9}))}
 
     pruning = modifiers["GMPruningModifier"]
     assert (pruning["start_epoch"], pruning["end_epoch"]) == (2, 40)
@@ -27,7 +28,7 @@ def test_dense_training_prunes_nothing():
     recipe = gmp.check(gmp.dense(7))
 
     assert gmp.epochs(recipe) == 7
-    assert not {name for name, _ in gmp.parse(recipe)} & set(gmp.PRUNING)
+    assert not [modifier for modifier in gmp.parse(recipe) if isinstance(modifier, PRUNING)]
 
 
 def test_the_phases_shrink_with_the_epochs_and_the_learning_rate_is_the_studys_or_as_wanted():
@@ -70,7 +71,10 @@ FIELDS = "init_sparsity: 0.05, start_epoch: 0, end_epoch: 2, update_frequency: 1
         ("modifiers:\n  - !GMPruningModifier", "recipe: not YAML: !GMPruningModifier has no fields"),
         ("modifiers:\n  - !OBSPruningModifier {start_epoch: 0}", "!OBSPruningModifier is not supported; known are"),
         ("modifiers:\n  - !EpochRangeModifier {end_epoch: eval(3)}", "end_epoch of !EpochRangeModifier is 'eval(3)'"),
-        ("modifiers:\n  - !SetLearningRateModifier {start_epoch: 0}", "no modifier has an end_epoch"),
+        (
+            "modifiers:\n  - !SetLearningRateModifier {start_epoch: 0, learning_rate: 0.1}",
+            "no modifier has an end_epoch",
+        ),
         (PRUNE % f"{FIELDS}, params: [], final_sparsity: {{1.0: [fc.weight]}}", "final_sparsity of !GMPruningModifier"),
         (PRUNE % f"{FIELDS}, params: [fc.weight], final_sparsity: 0", "is 0: expected a number within (0, 1)"),
         (PRUNE % f"{FIELDS}, params: [], final_sparsity: {{0.5: [fc.bias]}}", "names 'fc.bias', which is no weight"),
@@ -87,7 +91,8 @@ FIELDS = "init_sparsity: 0.05, start_epoch: 0, end_epoch: 2, update_frequency: 1
             "leave_enabled of !GMPruningModifier is False: expected true",
         ),
         (
-            PRUNE % "start_epoch: 0, end_epoch: 9, params: [fc.weight], final_sparsity: 0.5",
+            PRUNE % "init_sparsity: 0, update_frequency: 1, start_epoch: 0, end_epoch: 9, "
+            "params: [fc.weight], final_sparsity: 0.5",
             "end_epoch of !GMPruningModifier is 9: expected less than 9",
         ),
     ],
@@ -98,6 +103,71 @@ def test_what_cannot_be_carried_out_is_one_clear_error(recipe: str, said: str):
 
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+RATE = "modifiers:\n  - !EpochRangeModifier {end_epoch: 9}\n  - !LearningRateModifier {%s}"
+RATES = "start_epoch: 0, init_lr: 0.1, lr_class: StepLR, lr_kwargs"
+LAUGHS = "\n".join(f"    b{n + 1}: &b{n + 1} [{', '.join([f'*b{n}'] * 9)}]" for n in range(9))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (
+            PRUNE % f'{FIELDS}, params: ["x\\n---\\nmodifiers: []\\n---\\n"], final_sparsity: 0.5',
+            "params of !GMPruningModifier is",
+        ),
+        (PRUNE % f"{FIELDS}, params: [fc.weight], final_sparsity: 0.5" + "\n---\nmodifiers: []", "a second document"),
+        (
+            PRUNE % "init_sparsity: eval(9**9**9**9), start_epoch: 0, end_epoch: 2, update_frequency: 1, "
+            "params: [fc.weight], final_sparsity: 0.5",
+            "init_sparsity of !GMPruningModifier is 'eval(9**9**9**9)'",
+        ),
+        (
+            PRUNE % f"{FIELDS}, params: [fc.weight], final_sparsity: {10**400}",
+            "final_sparsity of !GMPruningModifier is",
+        ),
+        (PRUNE % f"{FIELDS}, params: [fc.weight], final_sparsity: {'9' * 5000}", "(5002 characters): expected a valid"),
+        (f"modifiers:\n  - !EpochRangeModifier {{end_epoch: {'9' * 39}}}", "expected less than or equal to 10000"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: 1e999}", "is '1e999': expected a valid number"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: .inf}", "end_epoch of !EpochRangeModifier is inf"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: .nan}", "end_epoch of !EpochRangeModifier is nan"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: true}", "end_epoch of !EpochRangeModifier is True"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: 2001-01-01}", "is '2001-01-01': expected a valid number"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: !!bool x}", "the tag 'tag:yaml.org,2002:bool'"),
+        (
+            "modifiers:\n  - !EpochRangeModifier {end_epoch: !!python/name:os.system }",
+            "the tag 'tag:yaml.org,2002:python",
+        ),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: 9, ? [a] : 1}", "a key that is no name"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: 9, end_epoch: 2}", "'end_epoch' twice"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: 9, params: x}", "params is no field of !EpochRangeModifier"),
+        ("modifiers:\n  - !EpochRangeModifier {}", "!EpochRangeModifier has no end_epoch"),
+        (RATE % f"{RATES}: {{gamma: eval((1).__class__)}}", "lr_kwargs (gamma) of !LearningRateModifier is 'eval("),
+        (RATE % f"{RATES}: {{optimizer: x}}", "lr_kwargs (optimizer) of !LearningRateModifier is 'x': "),
+        ("modifiers: " + "[" * 100_000, "lists in lists; expected 8 levels at most"),
+        ("modifiers:\n  - !A\n" + "".join(f"{' ' * (2 * n + 4)}- \n" for n in range(3000)), "recipe: "),
+        (f"modifiers:\n  - !A\n    b0: &b0 [x]\n{LAUGHS}", "an anchor or an alias"),
+        ("a" * 600_000, "it has 600000 characters; expected 500000 at most"),
+        (
+            "modifiers:\n" + "  - !EpochRangeModifier {end_epoch: 9}\n" * 101,
+            "it has 101 modifiers; expected 100 at most",
+        ),
+        ('modifiers: ["\\U99999999"]', "recipe: not YAML"),
+        ("modifiers:\n  - !EpochRangeModifier {end_epoch: \x00}", "recipe: not YAML"),
+        (PRUNE % f"{FIELDS}, params: ['re:(([a-z0-9.]+)+)!'], final_sparsity: 0.5", "is no simple regular expression"),
+        (PRUNE % f"{FIELDS}, params: ['re:.*.*.*.*.*!'], final_sparsity: 0.5", "is no simple regular expression"),
+        ("", "expected one key, modifiers"),
+    ],
+)
+def test_what_would_run_hang_or_break_a_reader_is_one_clear_line(recipe: str, said: str):
+    with pytest.raises(BadInput) as error:
+        gmp.check(recipe, LAYERS)
+
+    assert str(error.value).startswith("recipe: ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
 
 
 def test_without_the_layers_names_are_not_checked():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.sparsify.digits import result, run
+from tests.support.digits import result, run
 
 BENCH = Path(__file__).parents[3] / ".envs" / "bench" / "bin" / "python"
 
@@ -74,7 +74,7 @@ automatic = copy.deepcopy(model).train()  # it refuses a network in eval mode
 for module in automatic.modules():
     if isinstance(module, torch.nn.BatchNorm2d):
         module.momentum = 0.1
-manager = quietly.manager(quantise.RECIPE.replace(quantise.FUSION, "conv_bn_relus"))
+manager = quietly.manager_of_own(quantise.RECIPE.replace(quantise.FUSION, "conv_bn_relus"))
 manager.apply(automatic, loggers=quietly.loggers(), calibration_dataloader=calibration, finalize=False)
 automatic.apply(torch.ao.quantization.disable_observer)
 found["top1"]["automatic"] = top1(automatic)
@@ -111,6 +111,8 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.inputs import inputs_of
+from sparsebench.bench.onnx_header import read_header
 
 folder, images = Path(sys.argv[1]), np.load(Path(sys.argv[1]) / "images.npy")
 found = {}
@@ -118,9 +120,10 @@ pairs = ("onnxruntime", "parent"), ("onnxruntime", "qdq"), ("openvino", "qdq"), 
 for name, encoding in pairs:
     engine, file = ENGINES[name], folder / f"{encoding}.onnx"
     engine.import_library()
-    session = engine.load(file, (3, 32, 32), 1, "f32", "latency")
-    top = np.concatenate([session.run(image[None]) for image in images]).argmax(1)
-    execution = engine.execution(file, (3, 32, 32), 1, "f32")
+    inputs = inputs_of(read_header(file.read_bytes(), file.name), file.name)
+    session = engine.load(file, inputs, 1, "f32", "latency")
+    top = np.concatenate([session.run((image[None],))[0] for image in images]).argmax(1)
+    execution = engine.execution(file, inputs, 1, "f32")
     found[f"{name} {encoding}"] = {"top": top.tolist(), "facts": session.facts, "precisions": execution.precisions,
                                    "kernels": {kernel.name: kernel.count for kernel in execution.kernels}}
 print(json.dumps(found))

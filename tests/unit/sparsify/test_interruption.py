@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.instance.doubles import TERMINATE, Shutdown, metadata_service
+from tests.support.instance import TERMINATE, Shutdown, metadata_service
 
 from sparsebench.instance.exits import INTERRUPTED, Interrupted
 from sparsebench.instance.progress import ProgressReport

@@ -80,7 +80,7 @@ def test_killed_three_times_at_random_it_ends_with_the_same_files(
     tool, chance = sparsify(), random.Random()  # noqa: S311
     moments = []
     for _ in range(3):
-        after = chance.uniform(12, 40)
+        after = chance.uniform(8, 30)
         command = tool.command(NETWORK, "base", "pruned", **HOW)
         with subprocess.Popen(command, env=tool.environment | ONE_THREAD, stdout=subprocess.DEVNULL) as killed:
             try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.sparsify.digits import result, run, trained  # noqa: F401
+from tests.support.digits import result, run, trained  # noqa: F401
 
+from sparsebench.contracts import LayerSize, Score, Sensitivity, SensitivityPoint
 from sparsebench.errors import BadInput
 from sparsebench.sparsify import gmp
-from sparsebench.sparsify.results import LayerSize, Score, Sensitivity, SensitivityPoint
 
 ANALYSE = """
 model = network(Path(sys.argv[1]) / "dense.pt")

@@ -46,17 +46,19 @@ from pathlib import Path
 import numpy as np
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.host import host_facts
+from sparsebench.bench.inputs import inputs_of
 from sparsebench.bench.onnx_header import read_header
 
 folder, (name, *_) = Path(sys.argv[1]), sys.argv[2:]
 engine, file = ENGINES[name], folder / "model.onnx"
-absence = engine.absence(frozenset(host_facts().cpu_flags), read_header(file.read_bytes(), "model"))
+header = read_header(file.read_bytes(), "model")
+absence = engine.absence(frozenset(host_facts().cpu_flags), header)
 if absence:
     print(json.dumps({"absent": absence.reason}))
     sys.exit()
 engine.import_library()
-session = engine.load(file, (3, 224, 224), 1, "f32", "latency")
-logits = np.concatenate([session.run(image[None]) for image in np.load(folder / "images.npy")])
+session = engine.load(file, inputs_of(header, "model"), 1, "f32", "latency")
+logits = np.concatenate([session.run((image[None],))[0] for image in np.load(folder / "images.npy")])
 odds = np.exp(logits - logits.max(1, keepdims=True))
 print(json.dumps({"best": logits.argmax(1).tolist(), "sure": (1 / odds.sum(1)).tolist(),
                   "supported": session.facts.get("fraction_of_supported_ops")}))

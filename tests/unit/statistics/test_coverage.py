@@ -10,12 +10,14 @@ import math
 
 import numpy as np
 import pytest
-from benchmarks.synthetic import HARD, NOISE, measure, pairs_of, student
+from tests.support.synthetic import HARD, NOISE, measure, pairs_of, student
 
 from sparsebench.catalog import protocols
 from sparsebench.statistics.design import Cost
 from sparsebench.statistics.intervals import Estimate, estimate
 from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, Compared, verdicts
+
+pytestmark = pytest.mark.slow
 
 RUNS = 4000
 PROCESSES, ROUNDS = 6, 8
@@ -46,7 +48,7 @@ def test_equals_are_called_different_in_one_family_of_twenty_at_most(case):
     false = {0.0: 0, EQUIVALENT_WITHIN: 0}
     for run in np.flatnonzero((abs(mean) > half).any(-1)):  # where no interval excludes 1, no verdict can
         family = {
-            pair: Compared(Estimate(mean[run, pair], error[run, pair], PROCESSES - 1), PROCESSES * ROUNDS)
+            pair: Compared(Estimate(mean[run, pair], error[run, pair], PROCESSES - 1), PROCESSES * ROUNDS, PROCESSES)
             for pair in range(mean.shape[-1])
         }
         for margin in false:

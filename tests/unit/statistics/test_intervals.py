@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from benchmarks.synthetic import student
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from tests.support.synthetic import student
 
 from sparsebench.statistics.intervals import Estimate, combined, estimate, half_width
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from sparsebench.statistics.pairs import Lane, Unit, by_lane, log_ratios, logs, pairs
+from sparsebench.statistics.pairs import Treatment, Unit, by_treatment, log_ratios, logs, pairs
 
-A, B = Lane("a", "f32"), Lane("b", "f32")
+A, B = Treatment("base", "a", "f32"), Treatment("base", "b", "f32")
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def make(make_block, make_trial):
 
 def ratios(trials) -> dict[Unit, list[float]]:
     """Ratios of A to B, as they are and not their logs."""
-    blocks = by_lane(trials)
+    blocks = by_treatment(trials)
     return {
         unit: [pytest.approx(math.exp(log)) for log in found]
         for unit, found in log_ratios(blocks.get(A, {}), blocks.get(B, {})).items()
@@ -54,9 +54,9 @@ def test_processes_that_took_turns_are_a_unit_and_others_are_not_compared(make):
     trials += [make("b", {0: 10}, **place) for place in where[1:]]
 
     assert ratios(trials) == {
-        Unit("i-m5.xlarge", "job-a", 1): [1.1],
-        Unit("i-m5.xlarge", "job-b", 0): [1.2],
-        Unit("i-2", "job-a", 0): [1.3],
+        Unit("i-m5.xlarge", "job-a", 1, "base"): [1.1],
+        Unit("i-m5.xlarge", "job-b", 0, "base"): [1.2],
+        Unit("i-2", "job-a", 0, "base"): [1.3],
     }
 
 
@@ -71,11 +71,11 @@ def test_a_unit_of_which_no_round_is_left_is_no_unit(make):
 def test_trials_that_were_not_measured_have_no_blocks(make_trial):
     trials = [make_trial(engine="a", status=status) for status in ("failed", "absent", "invalid")]
 
-    assert by_lane(trials) == {}
+    assert by_treatment(trials) == {}
 
 
 def test_the_ratio_of_b_to_a_is_the_inverse(make):
-    blocks = by_lane([make("a", {0: 10, 1: 12}), make("b", {0: 7, 1: 5})])
+    blocks = by_treatment([make("a", {0: 10, 1: 12}), make("b", {0: 7, 1: 5})])
 
     there, back = log_ratios(blocks[A], blocks[B]), log_ratios(blocks[B], blocks[A])
 
@@ -83,18 +83,60 @@ def test_the_ratio_of_b_to_a_is_the_inverse(make):
 
 
 def test_the_log_of_an_engines_own_throughput(make):
-    blocks = by_lane([make("a", {1: 10, 0: 20})])
+    blocks = by_treatment([make("a", {1: 10, 0: 20})])
 
     assert list(logs(blocks[A]).values()) == [pytest.approx([math.log(20), math.log(10)])]
 
 
-def test_engines_are_compared_in_the_same_precision_and_with_themselves_in_the_other():
-    lanes = [Lane(engine, precision) for engine in ("a", "b") for precision in ("f32", "native")]
+def test_files_are_compared_where_a_generation_held_both(make):
+    """Before format 2 a generation's number said nothing of the generations of another file."""
+    trials = [make("a", {0: 10, 1: 12}, variant="base"), make("a", {0: 20, 1: 18}, variant="pruned")]
+    together = [trial.model_copy(update={"variants": ("base", "pruned")}) for trial in trials]
+    base, pruned = A, Treatment("pruned", "a", "f32")
 
-    assert pairs(lanes) == [
+    apart, turns = by_treatment(trials), by_treatment(together)
+
+    assert log_ratios(apart[pruned], apart[base]) == {}
+    (logs,) = log_ratios(turns[pruned], turns[base]).values()
+    assert [math.exp(log) for log in logs] == [pytest.approx(2), pytest.approx(1.5)]
+
+
+def test_engines_are_compared_in_the_same_precision_and_with_themselves_in_the_other():
+    treatments = [Treatment("base", engine, precision) for engine in ("a", "b") for precision in ("f32", "native")]
+
+    assert [(a[1:], b[1:]) for a, b in pairs(treatments)] == [
         (("a", "f32"), ("a", "native")),
         (("a", "f32"), ("b", "f32")),
         (("a", "native"), ("b", "native")),
         (("b", "f32"), ("b", "native")),
     ]
-    assert pairs(lanes[:1]) == []
+    assert pairs(treatments[:1]) == []
+
+
+def test_a_file_is_compared_with_the_base_in_the_same_engine_and_precision():
+    treatments = [
+        Treatment("base", "a", "f32"),
+        Treatment("pruned", "a", "f32"),
+        Treatment("fake99", "a", "f32"),
+        Treatment("pruned", "b", "f32"),
+        Treatment("base", "a", "native"),
+    ]
+
+    assert pairs(treatments) == [
+        (treatments[1], treatments[0]),
+        (treatments[2], treatments[0]),
+        (treatments[0], treatments[4]),
+        (treatments[1], treatments[3]),
+    ]
+
+
+def test_tolerated_blocks_enter_until_there_are_generations_enough_without(make):
+    def generation(number: int, tolerated: bool):
+        trial = make("a", {0: 10}, disturbed=(0,) if tolerated else (), generation=number, variants=("base",))
+        blocks = tuple(block.model_copy(update={"tolerated": tolerated}) for block in trial.blocks)
+        return trial.model_copy(update={"blocks": blocks})
+
+    noisy, quiet = generation(0, True), [generation(number, False) for number in range(1, 7)]
+
+    assert len(by_treatment([noisy, *quiet[:5]])[A]) == 6
+    assert [unit.generation for unit in by_treatment([noisy, *quiet])[A]] == [1, 2, 3, 4, 5, 6]

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebench.statistics.intervals import Estimate
-from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, MIN_PROCESSES, Compared, holm, verdicts
+from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, MIN_PROCESSES, Compared, holm, holm_levels, verdicts
 
 
 def compared(ratio: float, half_width: float = 0.01, processes: int = MIN_PROCESSES) -> Compared:
     """A ratio whose log is known to ± half_width by this many processes of four rounds."""
     factor = {2: 12.7062, 5: 2.77645, 6: 2.57058, 12: 2.20099}[processes]
-    return Compared(Estimate(math.log(ratio), half_width / factor, processes - 1), 4 * processes)
+    return Compared(Estimate(math.log(ratio), half_width / factor, processes - 1), 4 * processes, processes)
 
 
 def kind(one: Compared, **options: float) -> str:
@@ -75,27 +75,39 @@ def test_without_a_margin_nothing_is_equivalent():
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5])
 def test_fewer_processes_than_the_minimum_decide_nothing(ratio):
-    assert kind(compared(ratio, 0.001, MIN_PROCESSES - 1)) == "undecided"
-    assert kind(compared(ratio, 0.001, MIN_PROCESSES)) != "undecided"
+    assert kind(compared(ratio, 0.001, MIN_PROCESSES - 1)) == "too_few"
+    assert kind(compared(ratio, 0.001, MIN_PROCESSES)) != "too_few"
 
 
-def test_processes_of_several_networks_together_make_the_minimum():
-    seven_networks = Compared(Estimate(math.log(1.5), 0.001, freedom=7 * (3 - 1)), rounds=84)
+def test_it_is_processes_that_make_the_minimum_and_not_degrees_of_freedom():
+    """Welch and Satterthwaite's may be few where one of many networks varies most, and many where each has few."""
+    headline = Compared(Estimate(math.log(0.9), 0.005, freedom=3.2), rounds=84, processes=6)
+    of_few_each = Compared(Estimate(math.log(1.5), 0.001, freedom=7 * (3 - 1)), rounds=84, processes=3)
 
-    assert kind(seven_networks) == "faster"
+    assert kind(headline) == "slower"
+    assert kind(of_few_each) == "too_few"
 
 
-def test_nothing_that_was_measured_is_undecided():
-    found = verdicts({"one": Compared(Estimate(math.nan, math.inf, 0), 0)})["one"]
+def test_who_has_too_few_processes_takes_no_part_in_the_family():
+    alone = {"a": compared(1.10, 0.09)}
+    family = alone | {name: compared(1.5, 0.09, MIN_PROCESSES - 1) for name in "bcdef"}
 
-    assert (found.kind, found.low, found.high, found.p) == ("undecided", 0, math.inf, 1)
+    assert verdicts(family)["a"] == verdicts(alone)["a"]
+    assert math.isnan(verdicts(family)["b"].p)
+
+
+def test_of_nothing_that_was_measured_there_is_too_little():
+    verdict = verdicts({"one": Compared(Estimate(math.nan, math.inf, 0), 0, 0)})["one"]
+
+    assert (verdict.kind, verdict.low, verdict.high) == ("too_few", 0, math.inf)
+    assert math.isnan(verdict.p)
 
 
 def test_a_single_process_has_an_interval_without_ends():
-    found = verdicts({"one": Compared(Estimate(math.log(1.2), math.inf, 0), 10)})["one"]
+    verdict = verdicts({"one": Compared(Estimate(math.log(1.2), math.inf, 0), 10, 1)})["one"]
 
-    assert (found.kind, found.low, found.high, found.half_width) == ("undecided", 0, math.inf, math.inf)
-    assert found.ratio == pytest.approx(1.2)
+    assert (verdict.kind, verdict.low, verdict.high, verdict.half_width) == ("too_few", 0, math.inf, math.inf)
+    assert verdict.ratio == pytest.approx(1.2)
 
 
 def test_the_ends_are_those_of_the_ratio():
@@ -118,4 +130,35 @@ def test_who_is_not_sure_enough_is_undecided_though_its_own_interval_excludes_1(
     found = verdicts({name: compared(1.10, 0.09) for name in "abc"})
 
     assert {verdict.kind for verdict in found.values()} == {"undecided"}
-    assert all(verdict.low > 1 for verdict in found.values())
+    assert all(verdict.low > 1 > verdict.family_low for verdict in found.values())
+
+
+def test_the_levels_of_the_family_by_hand():
+    # 0.05 / 3 rejects the first; 0.05 / 2 not the second, nor, with the same, the third
+    levels = holm_levels({"c": 0.04, "a": 0.001, "b": 0.03})
+
+    assert levels == pytest.approx({"a": 1 - 0.05 / 3, "b": 1 - 0.05 / 2, "c": 1 - 0.05 / 2})
+
+
+logs = st.builds(Estimate, mean=st.floats(-0.2, 0.2), error=st.floats(1e-4, 0.1), freedom=st.floats(1, 50))
+pairs = st.builds(Compared, log=logs, rounds=st.just(30), processes=st.integers(4, 9))
+
+
+@given(st.lists(pairs, min_size=1, max_size=12))
+def test_no_verdict_contradicts_the_interval_that_it_rests_on(family):
+    for verdict in verdicts(dict(enumerate(family))).values():
+        match verdict.kind:
+            case "faster":
+                assert verdict.p <= 0.05 * (1 + 1e-9)
+                assert verdict.family_low > 1
+            case "slower":
+                assert verdict.p <= 0.05 * (1 + 1e-9)
+                assert verdict.family_high < 1
+            case "equivalent":
+                assert verdict.low * (1 + 1e-9) >= 1 / 1.03
+                assert verdict.high <= 1.03 * (1 + 1e-9)
+            case "undecided":
+                assert verdict.p >= 0.05 * (1 - 1e-9)
+                assert verdict.family_low <= 1 <= verdict.family_high
+            case "too_few":
+                assert math.isnan(verdict.family_low)

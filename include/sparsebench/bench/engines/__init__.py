@@ -1,7 +1,9 @@
-"""The engines under test: one file each, found by being here.
+"""The engines under test: one folder each, found by being here.
 
-A file of this folder defines a subclass of ``Engine``. Importing it must not import the engine's own
-library (the control environment reads the names without having one): that happens in ``import_library``.
+A folder's ``__init__.py`` defines a subclass of ``Engine``: how it is configured, loaded and run. Importing it must not
+import the engine's own library (the control environment reads the names without having one): that happens in
+``import_library``. Its ``profile.py`` reads from the engine how it really computes a network: it loads the network
+afresh, by the same configuration, with the engine's profiler on. Since a profiler costs time, it gives shares only.
 """
 
 from __future__ import annotations

@@ -8,18 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sparsebench.bench.inputs import Feeds, Inputs, Outputs
 from sparsebench.bench.onnx_header import OnnxHeader
 from sparsebench.bench.timing import Timed, time_inferences
 from sparsebench.contracts import Absence, Execution, Precision, Scenario
-
-Array = NDArray[np.float32]
-
-THROUGHPUT_BATCH = 16
-"""Images an inference in the throughput scenario, of engines that recommend a batch but no size of it: enough to
-share the reading of the weights, and small enough for the memory of an xlarge."""
 
 
 class UnsupportedNetwork(Exception):
@@ -36,12 +28,16 @@ class Session(ABC):
     """Images an inference."""
 
     @abstractmethod
-    def run(self, images: Array) -> Array:
-        """Logits, float32 [batch, classes], of images, float32 [batch, channels, height, width]."""
+    def run(self, feeds: Feeds) -> Outputs:
+        """What the network says of these inputs.
 
-    def time(self, images: Array, seconds: float) -> Timed:
-        """Time inferences of these images for so long. An engine with streams, or with a tool of its own, uses them."""
-        return time_inferences(lambda: self.run(images), self.batch, seconds)
+        Raises:
+            UnsupportedNetwork: the engine refuses what it is fed, and says so only now.
+        """
+
+    def time(self, feeds: Feeds, seconds: float) -> Timed:
+        """Time inferences of these inputs for so long. An engine with streams, or with a tool of its own, uses them."""
+        return time_inferences(lambda: self.run(feeds), self.batch, seconds)
 
 
 class Engine(ABC):
@@ -53,6 +49,10 @@ class Engine(ABC):
     """Position in figures and tables."""
     library: ClassVar[str]
     """The package that is imported."""
+    times: ClassVar[str | None] = None
+    """Of a Tool: see there."""
+    profiled_as: ClassVar[str | None] = None
+    """The engine that computes the same for it; None: itself."""
     integer_operators: ClassVar[bool] = False
     """Whether it is fast with an INT8 network's integer operators (ConvInteger), and slow with QDQ; or the reverse."""
 
@@ -67,17 +67,24 @@ class Engine(ABC):
         import_module(self.library)
 
     @abstractmethod
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
-        """Load and compile an ONNX file for images of (channels, height, width), on so many threads.
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
+        """Load and compile an ONNX file that takes these inputs, on so many threads.
 
         Raises:
             UnsupportedNetwork: the engine refuses the network.
         """
 
-    def execution(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision
-    ) -> Execution | None:
-        """How it really computes the network, at batch 1; None where it does not tell."""
+    def execution(self, model: Path, inputs: Inputs, threads: int, precision: Precision) -> Execution | None:
+        """How it really computes the network, at the least batch; None where it does not tell."""
         return None
+
+
+class Tool(Engine):
+    """An engine's own benchmark tool: it times, in a way of its own, what that engine has loaded."""
+
+    times: ClassVar[str]
+    """The name of that engine. Where both are measured, one process holds both."""
+
+    @abstractmethod
+    def over(self, session: Session) -> Session:
+        """What that engine has loaded, timed in the tool's way."""

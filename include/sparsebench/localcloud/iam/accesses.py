@@ -104,12 +104,12 @@ def _launch(asked: Fields, region: str) -> Iterator[Access]:
     for device in asked.get("BlockDeviceMapping") or data.get("BlockDeviceMappings") or [{}]:
         encrypted = str(device.get("Ebs", {}).get("Encrypted", False)).lower()
         yield on("volume", context={"ec2:encrypted": encrypted})
-    yield on("network-interface")
     image = asked.get("ImageId") or data.get("ImageId") or ""
     yield on("image", image, _owner(image, region))
     subnet = _subnet(asked, region)
     vpc = {"ec2:vpc": _arn(region, "vpc", subnet.vpc_id)} if subnet else {}
     yield on("subnet", subnet.id if subnet else "*", vpc)
+    yield on("network-interface", context=vpc)
     for group in asked.get("SecurityGroupId") or data.get("SecurityGroupIds") or [_default_group(subnet, region)]:
         yield on("security-group", group, vpc)
     if template:
@@ -193,13 +193,12 @@ def of_ssm(action: str, body: Fields, region: str) -> Iterator[Access]:
 def _targets(body: Fields, region: str) -> Iterator[str]:
     """Ids of the instances that a command is sent to."""
     yield from body.get("InstanceIds", [])
-    for target in body.get("Targets", []):
-        if target["Key"] == "InstanceIds":
-            yield from target["Values"]
-        for instance in list(_backend(region).all_instances()):
-            tags = _tags(region, instance.id, "tag:")
-            if tags.get(target["Key"].lower()) in target["Values"]:
-                yield instance.id
+    tagged = {target["Key"].lower(): target["Values"] for target in body.get("Targets", [])}
+    yield from tagged.pop("instanceids", [])
+    for instance in list(_backend(region).all_instances()) if tagged else []:
+        tags = _tags(region, instance.id, "tag:")
+        if all(tags.get(key) in values for key, values in tagged.items()):
+            yield instance.id
 
 
 # ------------------------------------------------------------------------------------------------- S3

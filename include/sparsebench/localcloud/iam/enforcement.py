@@ -11,14 +11,23 @@ from dataclasses import replace
 from werkzeug import Request, Response
 
 from sparsebench.localcloud import ec2, ssm
+from sparsebench.localcloud.credentials import ACCESS_KEY_ID
 from sparsebench.localcloud.faults import s3_error
 from sparsebench.localcloud.iam import accesses, buckets  # noqa: F401 - the latter changes moto
 from sparsebench.localcloud.iam.policy import Access, PolicyError, Statement, parse, refusal
-from sparsebench.localcloud.iam.principals import OldSignature, Principal, Unknown, caller
+from sparsebench.localcloud.iam.principals import OldSignature, Principal, Unknown, caller, secret_of
+from sparsebench.localcloud.signature import is_valid, key_of
 
 _SCOPE = re.compile(r"/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
-_ENFORCED = {"ec2": "ec2", "monitoring": "cloudwatch", "s3": "s3", "servicequotas": "servicequotas", "ssm": "ssm"}
+_ENFORCED = {
+    "ec2": "ec2",
+    "monitoring": "cloudwatch",
+    "pricing": "pricing",
+    "s3": "s3",
+    "servicequotas": "servicequotas",
+    "ssm": "ssm",
+}
 """IAM's name of a service, by the one in signatures. Calls of others (IAM, STS, CloudFormation) are not checked: they
 are for whoever sets the account up."""
 
@@ -47,6 +56,35 @@ def refused(request: Request) -> Response | None:
     return None
 
 
+def unsigned(request: Request, secret: str, enforced: bool) -> Response | None:
+    """The answer to a request that nobody signed who may; None to one that is signed.
+
+    Args:
+        secret: of the key of the cloud.
+        enforced: whether policies are; then what S3 is asked without any name is a matter of the bucket's policy.
+    """
+    scope = _SCOPE.search(request.headers.get("Authorization", "") or request.args.get("X-Amz-Credential", ""))
+    service = _ENFORCED.get(scope["service"], scope["service"]) if scope else "s3"
+    key = key_of(request)
+    if key is None and enforced and service == "s3":
+        return None  # without a name, or by the old signature: ``refused`` says what comes of it
+    known = secret if key == ACCESS_KEY_ID else secret_of(key) if key else None
+    if known is not None and is_valid(request, lambda: _body(request), known):
+        return None
+    _drain(request)
+    message = "The signature is none of this localcloud: its key is in the file secret-access-key of its folder."
+    if known is None and service in ("ec2", "s3"):
+        return _unknown(service)
+    if service == "s3":
+        return s3_error("SignatureDoesNotMatch", message, 403)
+    if service == "ec2":
+        return ec2.error_response("AuthFailure", message, 401)
+    if request.mimetype == "application/x-www-form-urlencoded":
+        error = f"<Error><Code>InvalidClientTokenId</Code><Message>{message}</Message></Error>"
+        return Response(f"<ErrorResponse>{error}</ErrorResponse>", 403, content_type="text/xml")
+    return _unknown(service) if known is None else ssm.error_response("InvalidSignatureException", message, 400)
+
+
 def _wanted(service: str, request: Request, action: str, region: str) -> Iterator[Access]:
     match service:
         case "s3":
@@ -67,6 +105,12 @@ def _body(request: Request) -> bytes:
     body = request.get_data()
     request.environ["wsgi.input"] = io.BytesIO(body)
     return body
+
+
+def _drain(request: Request) -> None:
+    """Read what is refused: a client that is still sending would take the closed connection for a fault, and repeat."""
+    while request.stream.read(1 << 20):
+        pass
 
 
 def _refusal(principal: Principal, access: Access, request: Request) -> str | None:

@@ -47,7 +47,7 @@ ANONYMOUS = Principal("anonymous", frozenset(), ())
 
 
 def caller(request: Request) -> Principal:
-    """By the access key and the token in the header, or in the query of a signed URL. Signatures are not checked.
+    """By the access key and the token in the header, or in the query of a signed URL, whose signature was checked.
 
     Raises:
         Unknown, OldSignature, PolicyError
@@ -62,11 +62,9 @@ def caller(request: Request) -> Principal:
 
 
 def _principal(key: str, token: str | None) -> Principal:
-    iam = _iam()
-    for user in list(iam.users.values()):
+    for user in list(_iam().users.values()):
         if any(one.access_key_id == key for one in user.access_keys):
-            owners = [user, *iam.get_groups_for_user(user.name)]
-            return Principal(user.arn, _names(user.arn), tuple(one for owner in owners for one in _of(owner)))
+            return Principal(user.arn, _names(user.arn), tuple(statements_of(user.arn) or ()))
     session = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key)
     if session is None or session.session_token != token:
         raise Unknown
@@ -74,6 +72,25 @@ def _principal(key: str, token: str | None) -> Principal:
         raise PolicyError("session policies are not known here")
     role = _role(session.role_arn)
     return Principal(session.arn, _names(session.arn, session.role_arn), tuple(_of(role)) if role else ())
+
+
+def secret_of(key: str) -> str | None:
+    """The secret of a user's or a session's access key; None where it is nobody's."""
+    for user in list(_iam().users.values()):
+        for own in user.access_keys:
+            if own.access_key_id == key:
+                return str(own.secret_access_key)
+    session = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key)
+    return str(session.secret_access_key) if session else None
+
+
+def statements_of(arn: str) -> list[Statement] | None:
+    """Of a user or a role; None: there is none of that ARN."""
+    for user in list(_iam().users.values()):
+        if user.arn == arn:
+            return [each for owner in (user, *_iam().get_groups_for_user(user.name)) for each in _of(owner)]
+    role = _role(arn)
+    return list(_of(role)) if role else None
 
 
 def _iam() -> Any:

@@ -1,7 +1,12 @@
 """The tables of a report: each a CSV with the exact values, and rows of text for the page and the terminal.
 
 form.py         what a table is, and how values become text
+speedups.py     each variant against its base, as a map and as a table; USD per million inferences
+worth.py        what each variant changes all in all: cost, latency, size, accuracy
+choices.py      which machine, engine and variant to take
+pareto.py       which choices are not beaten in both of two things
 headline.py     engine against engine, over all networks
+latency.py      percentiles of each cell
 throughput.py   networks down, engines across
 ratios.py       every pair of engines, with interval and verdict; native against f32
 execution.py    how each engine computes; load time and memory

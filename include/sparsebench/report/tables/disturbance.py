@@ -17,15 +17,15 @@ def disturbance(frame: pd.DataFrame) -> Table:
         note="Of all blocks in all lanes. A block is disturbed, and enters nothing, when other processes took more "
         f"than {MAX_FOREIGN_CORES} of a core, the hypervisor took more than {MAX_STOLEN_CORES}, the CPU was throttled, "
         "or pages came from a disk. Each number: the mean, and what 95 % of the blocks stay below (of the frequency: "
-        "above). Pressure: the fraction of the time in which some task waited for a CPU. Blank where a host does not "
-        "tell.",
+        "above). Because: the median of the blocks that were so disturbed, and the most. Pressure: the fraction of the "
+        "time in which some task waited for a CPU. Blank where a host does not tell.",
         columns=("machine", "blocks", "disturbed", "because", "foreign cores", "stolen cores", "pressure", "MHz"),
         rows=[
             [
                 text(words.machine(row)),
                 (f"{row['blocks']:,}", "number"),
                 (f"{row['disturbed_blocks']:,}", "number"),
-                text("; ".join(f"{reason}: {count}" for reason, count in row["reasons"].most_common()) or "none"),
+                text("; ".join(map(words.disturbed, row["disturbances"])) or "none"),
                 _both(row, "foreign_cores", "p95", "{:.2f}"),
                 _both(row, "stolen_cores", "p95", "{:.2f}"),
                 _both(row, "pressure", "p95", "{:.3f}"),

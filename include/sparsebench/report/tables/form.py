@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from sparsebench.analysis.csvfile import quoted
 from sparsebench.report import words
 
 Cell = tuple[str, str]
@@ -25,8 +26,10 @@ class Table:
 
 
 def csv(frame: pd.DataFrame, **options: Any) -> bytes:
-    """The frame as CSV in UTF-8; floats with every digit that they have, so that they read back the same."""
-    return frame.to_csv(index=False, lineterminator="\n", **options).encode()
+    """The frame as CSV in UTF-8; floats with every digit that they have, so that they read back the same; a text never
+    as something that a spreadsheet would run."""
+    texts = {name: frame[name].map(quoted) for name in frame.columns if frame[name].dtype in ("object", "str")}
+    return frame.assign(**texts).to_csv(index=False, lineterminator="\n", **options).encode()
 
 
 def text(value: Any) -> Cell:

@@ -74,8 +74,8 @@ def hosts(found: Sequence[HostFacts]) -> Table:
         rows=[
             [
                 text(row["instance_type"]),
-                text(words.emulated(row) if row["emulated"] else row["cpu_model"]),
-                text("yes" if row["emulated"] else "no"),
+                text(words.emulated(row) if words.is_emulated(row) else row["cpu_model"]),
+                text("yes" if words.is_emulated(row) else "no"),
                 (f"{row['physical_cores']} ({row['logical_cores']})", "number"),
                 (f"{row['memory_bytes'] / 2**30:.1f} GiB", "number"),
                 text(f"{row['os']}, {row['kernel']}, Python {row['python']}"),

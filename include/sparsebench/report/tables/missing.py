@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from sparsebench.analysis.results import FILE, REASONS, Results
+import pandas as pd
+
+from sparsebench.analysis.findings import Findings
 from sparsebench.report import words
 from sparsebench.report.tables.form import Table, engine, network, number, rows_of, text, variant
 
 
-def missing(results: Results) -> Table:
+def missing(found: Findings) -> Table:
     """Every cell and reason; the note counts the cells that have no throughput at all."""
-    frame = results.missing
-    lost = frame[frame["valid_trials"] == 0]
-    cell = ["instance_type", *FILE, "engine", "precision"]
-    counts = lost.drop_duplicates([*cell, "reason"])["reason"].value_counts()
-    said = "; ".join(
-        f"{counts[reason]} {reason} ({words_for})" for reason, words_for in REASONS.items() if reason in counts
-    )
-    total = len(lost.drop_duplicates(cell))
-    if total:
-        note = f"{total} cells have no valid throughput: {said}."
-    elif results.repeats.empty:
-        note = "No run has measured anything."
-    else:
-        note = "Every cell has a valid throughput."
-    partly = len(frame) - len(lost)
+    frame = found.results.missing
+    partly = len(frame[frame["valid_trials"] > 0])
+    note = words.counts(found.counts)
     if partly:
         note += f" {partly} more lost some of their trials; their throughput is of the others."
     machines = [words.machine(row) if row["cpu_model"] else row["instance_type"] for row in frame.to_dict("records")]
@@ -43,7 +33,7 @@ def missing(results: Results) -> Table:
             "detail",
         ),
         rows=rows_of(
-            frame.assign(machine=machines),
+            frame.assign(machine=machines, detail=[words.lost(row) for row in frame.to_dict("records")]),
             machine=text,
             network=network,
             variant=variant,
@@ -55,3 +45,18 @@ def missing(results: Results) -> Table:
             detail=text,
         ),
     )
+
+
+def unreadable(found: Findings) -> Table:
+    """Every object of the store that was left out, and why."""
+    return Table(
+        title="Left out",
+        csv="unreadable.csv",
+        note=words.unreadable(found.results.unreadable),
+        columns=("object", "reason"),
+        rows=rows_of(unreadable_frame(found), path=text, reason=text),
+    )
+
+
+def unreadable_frame(found: Findings) -> pd.DataFrame:
+    return pd.DataFrame(list(found.results.unreadable), columns=["path", "reason"], dtype="str")

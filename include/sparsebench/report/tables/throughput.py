@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from sparsebench.analysis import csvfile
+from sparsebench.analysis.findings import OfMachine
 from sparsebench.analysis.order import UNSTATED, ordered
 from sparsebench.analysis.ratios import slower
 from sparsebench.analysis.results import FILE, Results
@@ -24,29 +25,28 @@ def repeats_csv(results: Results) -> bytes:
     return csv(frame[given])
 
 
-def throughput(cells: pd.DataFrame, missing: pd.DataFrame, ratios: pd.DataFrame, csv_name: str, basis: str) -> Table:
-    """The fastest of each row is marked, and so is what is not shown to be slower than it.
-
-    cells, missing, ratios: of one machine and lane.
-    """
-    both = ordered(pd.concat([cells, missing[missing["valid_trials"] == 0]]))
+def throughput(of: OfMachine, csv_name: str, basis: str) -> Table:
+    """The fastest of each row is marked, and so is what is not shown to be slower than it."""
+    cells, missing, ratios = of.cells, of.missing, of.ratios
+    both = ordered(pd.concat([frame[[*FILE, "engine"]] for frame in (cells, missing)]))
     engines = list(dict.fromkeys(ordered(both[["engine"]].drop_duplicates())["engine"]))
-    found = {(row["network"], row["variant"], row["engine"]): row for row in cells.to_dict("records")}
+    known_cells = {(row["network"], row["variant"], row["engine"]): row for row in cells.to_dict("records")}
     reasons = missing.set_index([*FILE, "engine"])["reason"].to_dict()
     known = ratios["low"].notna().any()
     rows = []
-    for of, as_ in both[FILE].drop_duplicates().itertuples(index=False, name=None):
-        mine = {engine: found[of, as_, engine] for engine in engines if (of, as_, engine) in found}
-        best = max(mine, key=lambda engine: mine[engine]["mean_img_s"], default="")
-        beaten = slower(ratios, of, as_, best)
-        row: list[Cell] = [network(of), variant(as_)]
+    for name, as_ in both[FILE].drop_duplicates().itertuples(index=False, name=None):
+        rates = {engine: known_cells[name, as_, engine] for engine in engines if (name, as_, engine) in known_cells}
+        best = max(rates, key=lambda engine: rates[engine]["mean_img_s"], default="")
+        beaten = slower(ratios, name, as_, best)
+        row: list[Cell] = [network(name), variant(as_)]
         for engine in engines:
-            if engine not in mine:
-                row.append((reasons.get((of, as_, engine), "not measured"), "absent"))
+            if engine not in rates:
+                reason = reasons.get((name, as_, engine), "not planned")
+                row.append((words.reason(reason), "absent"))
             elif engine == best:
-                row.append(_cell(mine[engine], " best"))
+                row.append(_cell(rates[engine], " best"))
             else:
-                row.append(_cell(mine[engine], mark=TIED if known and engine not in beaten else ""))
+                row.append(_cell(rates[engine], mark=TIED if known and engine not in beaten else ""))
         rows.append(row)
     marks = (
         f"Bold: the fastest of the row by its mean. “{TIED.strip()}”: not shown to be slower than that."
@@ -54,7 +54,7 @@ def throughput(cells: pd.DataFrame, missing: pd.DataFrame, ratios: pd.DataFrame,
         else "Bold: the largest number of the row. There are no intervals, so that it is the fastest is not shown."
     )
     return Table(
-        title=words.machine(cells.iloc[0]),
+        title=words.machine(of.machine),
         csv=csv_name,
         note=f"img/s: the geometric mean over the processes (its 95 % interval). {marks} “% ops”: so much of the "
         f"network the engine ran itself; it handed the rest to another engine. {basis}",

@@ -15,7 +15,8 @@ import numpy as np
 import psutil
 
 from sparsebench.bench.engines import ENGINES
-from sparsebench.bench.engines.base import Array, Engine, Session, UnsupportedNetwork
+from sparsebench.bench.engines.base import Engine, Session, UnsupportedNetwork
+from sparsebench.bench.inputs import Feeds, Inputs, Outputs
 from sparsebench.bench.timing import Timed
 from sparsebench.contracts import Execution, Precision, Scenario
 
@@ -29,28 +30,24 @@ class EngineForTests(Engine):
 class WrongSession(Session):
     facts = {}
 
-    def run(self, images: Array) -> Array:
-        return np.full((1, 10), 1000, dtype=np.float32)
+    def run(self, feeds: Feeds) -> Outputs:
+        return [np.full((1, 10), 1000, dtype=np.float32)]
 
-    def time(self, images: Array, seconds: float) -> Timed:
+    def time(self, feeds: Feeds, seconds: float) -> Timed:
         raise AssertionError("a wrong output was timed")
 
 
 class Wrong(EngineForTests):
     name = "wrong"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         return WrongSession()
 
 
 class Crashing(EngineForTests):
     name = "crashing"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         print("out of registers", flush=True)
         os.abort()
 
@@ -60,9 +57,7 @@ class Hanging(EngineForTests):
 
     name = "hanging"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         Path(os.environ["HANGING_PID"]).write_text(str(os.getpid()))
         time.sleep(600)
         raise AssertionError("unreachable")
@@ -72,30 +67,26 @@ class NotInstalled(EngineForTests):
     name = "not-installed"
     library = "no_such_library"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         raise AssertionError("an absent engine was loaded")
 
 
 class Refusing(EngineForTests):
     name = "refusing"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         raise UnsupportedNetwork("no kernel for Relu")
 
 
 class RightSession(Session):
     """ONNX Runtime's answers, so that it may be timed."""
 
-    def __init__(self, model: Path, input_shape: tuple[int, int, int]):
-        self.session = ENGINES["onnxruntime"].load(model, input_shape, 1, "f32", "latency")
+    def __init__(self, model: Path, inputs: Inputs):
+        self.session = ENGINES["onnxruntime"].load(model, inputs, 1, "f32", "latency")
         self.facts = {}
 
-    def run(self, images: Array) -> Array:
-        return self.session.run(images)
+    def run(self, feeds: Feeds) -> Outputs:
+        return self.session.run(feeds)
 
 
 class Dying(EngineForTests):
@@ -103,19 +94,17 @@ class Dying(EngineForTests):
 
     name = "dying"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         class DyingSession(RightSession):
             blocks = 0
 
-            def time(self, images: Array, seconds: float) -> Timed:
+            def time(self, feeds: Feeds, seconds: float) -> Timed:
                 self.blocks += 1
                 if self.blocks == 3:
                     os.kill(os.getpid(), signal.SIGKILL)
-                return super().time(images, seconds)
+                return super().time(feeds, seconds)
 
-        return DyingSession(model, input_shape)
+        return DyingSession(model, inputs)
 
 
 class Quitting(EngineForTests):
@@ -123,9 +112,7 @@ class Quitting(EngineForTests):
 
     name = "quitting"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         os._exit(0)
 
 
@@ -134,10 +121,8 @@ class Secretive(EngineForTests):
 
     name = "secretive"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
-        return RightSession(model, input_shape)
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
+        return RightSession(model, inputs)
 
     def execution(self, *_: object) -> Execution:
         os.abort()
@@ -148,19 +133,17 @@ class Telling(EngineForTests):
 
     name = "telling"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         class TellingSession(RightSession):
             blocks = 0
 
-            def time(self, images: Array, seconds: float) -> Timed:
+            def time(self, feeds: Feeds, seconds: float) -> Timed:
                 self.blocks += 1
                 if self.blocks == 2:
                     Path(os.environ["MARKER"]).touch()
-                return super().time(images, seconds)
+                return super().time(feeds, seconds)
 
-        return TellingSession(model, input_shape)
+        return TellingSession(model, inputs)
 
 
 class Slow(EngineForTests):
@@ -168,12 +151,10 @@ class Slow(EngineForTests):
 
     name = "slow"
 
-    def load(
-        self, model: Path, input_shape: tuple[int, int, int], threads: int, precision: Precision, scenario: Scenario
-    ) -> Session:
+    def load(self, model: Path, inputs: Inputs, threads: int, precision: Precision, scenario: Scenario) -> Session:
         Path(os.environ["MARKER"]).touch()
         time.sleep(6)
-        return RightSession(model, input_shape)
+        return RightSession(model, inputs)
 
 
 FOR_TESTS = (Wrong, Crashing, Hanging, NotInstalled, Refusing, Dying, Quitting, Secretive, Telling, Slow)

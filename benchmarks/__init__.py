@@ -1,0 +1,1 @@
+"""Measurements of the measurement itself: `python -m benchmarks.<name>`."""

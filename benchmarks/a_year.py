@@ -1,0 +1,117 @@
+"""What finding the changes of a year costs: time, and memory at its peak.
+
+    .venv/bin/python -m benchmarks.a_year --help
+
+A store of made-up nights whose ratios are there, as a report leaves them; in the middle one engine gets slower on one
+instance type.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from datetime import UTC, date, datetime, timedelta
+from itertools import combinations
+from tempfile import TemporaryDirectory
+from typing import Annotated, get_args
+
+import numpy as np
+import typer
+
+from sparsebench import catalog
+from sparsebench.contracts import HostFacts, Manifest, NightRatio, NightRatios, Variant, sha256
+from sparsebench.report import changes
+from sparsebench.store import Store, Unreadable
+
+ENGINES = ("deepsparse", "deepsparse.benchmark", "onnxruntime", "openvino")
+VARIANTS: tuple[Variant, ...] = get_args(Variant)[:2]
+SPREAD, ERROR = 0.015, 0.01
+"""Of a ratio's log: standard deviation between nights, and standard error of one."""
+
+
+def host(instance_type: str) -> HostFacts:
+    return HostFacts(
+        instance_id="i-1",
+        instance_type=instance_type,
+        emulated=False,
+        cpu_model="CPU",
+        cpu_flags=(),
+        caches={},
+        physical_cores=2,
+        logical_cores=4,
+        frequency_mhz=None,
+        memory_bytes=1,
+        kernel="6.1",
+        os="Linux",
+        python="3.11",
+        versions={},
+    )
+
+
+def fill(store: Store, nights: int, types: int) -> int:
+    """Put the nights into a store; how many ratios each has."""
+    rng = np.random.default_rng(1)
+    instance_types = [f"x{number}.xlarge" for number in range(types)]
+    networks = list(catalog.networks())
+    files = [(network, variant) for network in networks for variant in VARIANTS]
+    pairs = [(network, (v, a), (v, b)) for network, v in files for a, b in combinations(ENGINES, 2)]
+    pairs += [(network, (VARIANTS[1], engine), (VARIANTS[0], engine)) for network in networks for engine in ENGINES]
+    for index in range(nights):
+        night = (date(2026, 1, 1) + timedelta(days=index)).isoformat()
+        digest = sha256(b"")
+        store.freeze(
+            Manifest.freeze(
+                night=night,
+                frozen_at=datetime(2026, 1, 1, tzinfo=UTC),
+                protocol=catalog.protocols()["quick"],
+                models=(),
+                image="ami",
+                payload=digest,
+                bench_lock=digest,
+            )
+        )
+        ratios = []
+        for instance_type in instance_types:
+            store.put_host(night, host(instance_type))
+            is_slow = index >= nights // 2 and instance_type == instance_types[0]
+            for network, a, b in pairs:
+                size = 0.08 * ((b[1] == "openvino") - (a[1] == "openvino")) if is_slow else 0.0
+                ratios.append(
+                    NightRatio(
+                        instance_type=instance_type,
+                        network=network,
+                        precision="f32",
+                        variant_a=a[0],
+                        engine_a=a[1],
+                        variant_b=b[0],
+                        engine_b=b[1],
+                        log_ratio=size + rng.normal(0, SPREAD),
+                        error=ERROR,
+                    )
+                )
+        store.put_night_ratios(NightRatios(night=night, scenario="latency", ratios=tuple(ratios)))
+    return len(ratios)
+
+
+def main(
+    nights: Annotated[int, typer.Option(help="That are in the store.")] = 365,
+    types: Annotated[int, typer.Option(help="Instance types, each of them in every night.")] = 6,
+) -> None:
+    """Make the nights, and find what changed in them."""
+    with TemporaryDirectory() as folder:
+        store, unreadable = Store(f"file://{folder}"), list[Unreadable]()
+        ratios = fill(store, nights, types)
+        wall, cpu = time.perf_counter(), time.process_time()
+        found = changes.find(store, unreadable)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for event in found.events:
+        print(changes.sentence(event))
+    print(
+        f"{nights} nights of {ratios} ratios: {len(found.events)} found in {cpu:.1f} s of CPU time ({wall:.1f} s), "
+        f"{peak_mib:.0f} MiB at the peak"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

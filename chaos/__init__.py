@@ -1,0 +1,1 @@
+"""Faults injected into whole sweeps of the real system, and what becomes of these: `python -m chaos`."""

@@ -1,0 +1,103 @@
+"""What numbers of a lane stand on: hosts, processes, blocks, what is left out, and what is not known well enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+import pandas as pd
+
+from sparsebench.analysis.counts import Counts, of_frames
+from sparsebench.analysis.order import VARIANTS
+from sparsebench.analysis.results import FILE, MACHINE, Machine, Results
+from sparsebench.contracts import Protocol
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an engine was given images in the throughput scenario: those an inference, and streams side by side."""
+
+    engine: str
+    batches: tuple[int, ...]
+    streams: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Unconverged:
+    """A file of which some ratio of two engines is not known to the target. half_width: of the worst; inf: unknown."""
+
+    instance_type: str
+    network: str
+    variant: str
+    half_width: float
+
+
+@dataclass(frozen=True)
+class Basis:
+    """protocol: None of a CSV, which does not tell. blocks: None of a CSV. compared: ratios of two engines."""
+
+    precision: str
+    protocol: Protocol | None
+    ways: tuple[Way, ...]
+    machines: int
+    hosts: int
+    processes: int
+    blocks: int | None
+    disturbed: int
+    counts: Counts
+    compared: int
+    unconverged: tuple[Unconverged, ...]
+
+
+def basis(
+    lane: Results,
+    ratios: pd.DataFrame,
+    protocol: Protocol | None,
+    machine: Machine | None = None,
+    variants: Sequence[str] = VARIANTS,
+) -> Basis:
+    """What the numbers of these variants stand on. ratios: of the lane. machine: None for all."""
+    repeats, cells, missing, compared = (
+        _only(frame, machine, variants) for frame in (lane.repeats, lane.cells, lane.missing, ratios)
+    )
+    from_csv = repeats["blocks"].isna().all()
+    return Basis(
+        precision=lane.precision,
+        protocol=protocol,
+        ways=tuple(
+            Way(str(engine), _distinct(of_engine["batch"]), _distinct(of_engine["streams"]))
+            for engine, of_engine in cells.groupby("engine", sort=False)
+        ),
+        machines=len(cells[MACHINE].drop_duplicates()),
+        hosts=len(repeats[[*MACHINE, "host"]].drop_duplicates()),
+        processes=len(repeats),
+        blocks=None if from_csv else int(repeats["blocks"].sum()),
+        disturbed=0 if from_csv else int(repeats["disturbed_blocks"].sum()),
+        counts=of_frames(cells, missing),
+        compared=len(compared),
+        unconverged=_unconverged(compared),
+    )
+
+
+def _only(frame: pd.DataFrame, machine: Machine | None, variants: Sequence[str]) -> pd.DataFrame:
+    shown = frame["variant"].isin(variants)
+    if machine is not None:
+        shown &= frame["instance_type"] == machine.instance_type
+        shown &= frame["cpu_model"].isin([machine.cpu_model, ""])  # "": never begun, so missing on all its machines
+        shown &= frame["emulated"].isna() | (frame["emulated"] == machine.emulated)
+    return frame[shown]
+
+
+def _distinct(values: pd.Series) -> tuple[int, ...]:
+    return tuple(int(value) for value in sorted(set(values.dropna())))
+
+
+def _unconverged(ratios: pd.DataFrame) -> tuple[Unconverged, ...]:
+    """The worst first."""
+    wide = ratios[~ratios["converged"].fillna(True).astype(bool)]
+    worst = wide.assign(half_width=wide["half_width"].fillna(inf))
+    worst = worst.sort_values("half_width", ascending=False, kind="stable").drop_duplicates([*MACHINE, *FILE])
+    return tuple(
+        Unconverged(*row) for row in worst[["instance_type", *FILE, "half_width"]].itertuples(index=False, name=None)
+    )

@@ -1,0 +1,157 @@
+"""What one can choose between: an engine with a variant of a network on a machine; and which of two is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp, hypot, inf, isfinite, log, nan
+from typing import Literal, NamedTuple, get_args
+
+from sparsebench.analysis import order
+from sparsebench.analysis.cost import HOUR_S, MILLION
+from sparsebench.analysis.prices import Market, Offer, Types, offer
+from sparsebench.analysis.results import CELL, Machine, Results, is_tool
+from sparsebench.analysis.worth import FAKES, interval
+from sparsebench.contracts import Accuracy, ModelCard, Trial
+from sparsebench.statistics.hosts import OverHosts, over_units
+from sparsebench.statistics.intervals import Estimate, combined
+from sparsebench.statistics.pairs import Blocks, Treatment, by_treatment, log_ratios, logs
+from sparsebench.statistics.percentiles import Percentile, latencies, paired, percentiles, process_percentiles
+from sparsebench.statistics.verdicts import MIN_PROCESSES
+
+Target = Literal["cost", "latency", "throughput"]
+TARGETS: tuple[str, ...] = get_args(Target)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """blocks: undisturbed. size_bytes: after gzip -9; None, as is accuracy, where no model card tells."""
+
+    machine: Machine
+    network: str
+    treatment: Treatment
+    blocks: Blocks
+    threads: int
+    offer: Offer
+    size_bytes: int | None
+    accuracy: Accuracy | None
+
+    @cached_property
+    def speed(self) -> OverHosts:
+        """Of the log of img/s."""
+        return over_units(logs(self.blocks))
+
+    @cached_property
+    def latencies(self) -> Mapping[int, Percentile]:
+        """ms, by percentile."""
+        return {of.percentile: of for of in percentiles(latencies(self.blocks))}
+
+    @cached_property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Of the top-1, at 95 %; NaN where it is not known."""
+        return interval(self.accuracy) if self.accuracy else (nan, nan)
+
+    @property
+    def usd_per_million(self) -> float:
+        """Of one img/s."""
+        return self.offer.usd_per_hour / HOUR_S * MILLION
+
+
+class Difference(NamedTuple):
+    """By how much a candidate is better than another. log: of the ratio; because: why it cannot be told, or empty."""
+
+    log: Estimate
+    because: str
+
+    def interval(self, level: float) -> tuple[float, float]:
+        return (-inf, inf) if self.because else self.log.interval(level)
+
+
+def candidates(
+    lane: Results, cards: Sequence[ModelCard], types: Types, market: Market, region: str | None
+) -> list[Candidate]:
+    """All that have a number in a lane, but the engines' own tools, and variants that were pruned without regard to
+    accuracy: nobody would serve with either."""
+    with_number = set(lane.repeats[CELL].itertuples(index=False, name=None))
+    networks: dict[tuple[Machine, str], list[Trial]] = {}
+    for machine, trial in lane.trials:
+        cell = trial.cell
+        named = (*machine, cell.network, cell.variant, cell.engine, cell.precision)
+        if named in with_number and not is_tool(cell.engine) and cell.variant not in FAKES:
+            networks.setdefault((machine, cell.network), []).append(trial)
+    of_card: dict[tuple[str, str], ModelCard] = {(card.network, card.variant): card for card in cards}
+    listed = []
+    for (machine, network), trials in networks.items():
+        threads = {Treatment(t.cell.variant, t.cell.engine, t.cell.precision): t.threads for t in trials}
+        blocks = by_treatment(trials)
+        for treatment in reversed(order.treatments(blocks)):
+            card = of_card.get((network, treatment.variant))
+            listed.append(
+                Candidate(
+                    machine=machine,
+                    network=network,
+                    treatment=treatment,
+                    blocks=blocks[treatment],
+                    threads=threads[treatment],
+                    offer=offer(machine.instance_type, types, market, region),
+                    size_bytes=card.gzip_bytes if card else None,
+                    accuracy=card.accuracy if card else None,
+                )
+            )
+    return listed
+
+
+def value(of: Candidate, target: Target, percentile: int) -> tuple[float, float, float]:
+    """USD per million inferences, ms or img/s, with its 95 % interval; NaN where it is not known."""
+    if target == "latency":
+        known = of.latencies[percentile]
+        if known.too_few or known.low is None or known.high is None:
+            return nan, nan, nan
+        return known.value, known.low, known.high
+    speed = of.speed.mean
+    low, high = speed.interval() if isfinite(speed.error) else (nan, nan)
+    if target == "throughput":
+        return exp(speed.mean), exp(low), exp(high)
+    return tuple(of.usd_per_million / exp(end) for end in (speed.mean, high, low))  # type: ignore[return-value]
+
+
+def difference(a: Candidate, b: Candidate, target: Target, percentile: int) -> Difference:
+    """By how much a is better than b: its log is above 0 where a costs less, answers sooner, or does more.
+
+    On one machine it is taken from the rounds that they shared, since a drift of the host is common to both. Those
+    that were timed at other times are not compared. On two machines the two are independent: the interval is of just
+    these hosts where each machine has few.
+    """
+    if target == "latency":
+        return _sooner(a, b, percentile)
+    price = log(b.offer.usd_per_hour / a.offer.usd_per_hour) if target == "cost" else 0.0
+    if a.machine == b.machine:
+        shared = log_ratios(a.blocks, b.blocks)
+        ratio = over_units(shared)
+        return _difference(ratio.mean, ratio.processes, "" if shared else "unpaired", price)
+    return _difference(_independent(a.speed, b.speed), min(a.speed.processes, b.speed.processes), "", price)
+
+
+def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
+    together = a.machine == b.machine
+    of_a, of_b = paired(a.blocks, b.blocks) if together else (latencies(a.blocks), latencies(b.blocks))
+    if not of_a or not of_b:
+        return Difference(Estimate(nan, inf, 0), "unpaired")
+    (logs_a, few_a), (logs_b, few_b) = (process_percentiles(of, percentile) for of in (of_a, of_b))
+    because = "too_few" if few_a or few_b else ""
+    if together:
+        ratio = over_units({unit: [logs_b[unit] - logs_a[unit]] for unit in logs_a})
+        return _difference(ratio.mean, ratio.processes, because)
+    pooled_a, pooled_b = (over_units({unit: [-log] for unit, log in of.items()}) for of in (logs_a, logs_b))
+    return _difference(_independent(pooled_a, pooled_b), min(pooled_a.processes, pooled_b.processes), because)
+
+
+def _independent(a: OverHosts, b: OverHosts) -> Estimate:
+    """Of the difference of two means; degrees of freedom: Welch and Satterthwaite's."""
+    return Estimate(a.mean.mean - b.mean.mean, hypot(a.mean.error, b.mean.error), combined([a.mean, b.mean]).freedom)
+
+
+def _difference(log: Estimate, processes: int, because: str, price: float = 0.0) -> Difference:
+    because = because or ("too_few" if processes < MIN_PROCESSES or not isfinite(log.error) else "")
+    return Difference(Estimate(log.mean + price, log.error, log.freedom), because)

@@ -1,0 +1,91 @@
+"""What nights say together: the ratios that are watched, and where they changed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from sparsebench.contracts.base import Contract, Name, Night, Stored, Variant
+from sparsebench.contracts.protocol import Precision, Scenario
+
+
+class WatchedRatio(Contract):
+    """A's throughput over B's, of two treatments that take turns: two engines on one file, or a file and its base in
+    one engine."""
+
+    network: Name
+    precision: Precision
+    variant_a: Variant
+    engine_a: Name
+    variant_b: Variant
+    engine_b: Name
+
+
+class NightRatio(WatchedRatio):
+    """As it was on the hosts of a night."""
+
+    instance_type: Name
+    log_ratio: float
+    error: float = Field(ge=0, description="standard error of the log")
+
+
+class NightRatios(Stored):
+    """nights/<night>/ratios.json: what the history needs of a night. It is drawn from the trials, as the report is, and
+    again whenever that is."""
+
+    night: Night
+    scenario: Scenario
+    ratios: tuple[NightRatio, ...]
+
+
+class ChangedInput(Contract):
+    """What differs between two nights that follow each other on an instance type. Empty: that night had none."""
+
+    night: Night = Field(description="the later of the two")
+    what: str
+    before: str
+    after: str
+
+
+class ChangedSeries(WatchedRatio):
+    """That changed."""
+
+    first: Night = Field(description="that is different")
+    times: float = Field(gt=0, description="the ratio since then, over what it was")
+    low: float = Field(gt=0, description="of its 95 % interval")
+    high: float = Field(gt=0)
+    p: float = Field(ge=0, le=1, description="of Student's test, of this series alone")
+
+
+class Event(Contract):
+    """Series of an instance type that changed on the same night, and have an engine, or a file, in common."""
+
+    instance_type: Name
+    scenario: Scenario
+    engine: Name | None = Field(description="whose series changed; None: a file's did")
+    network: Name | None = Field(description="of the file; None: an engine's series changed")
+    variant: Variant | None
+    direction: Literal["faster", "slower"]
+    times: float = Field(gt=0, description="its speed over what it was, in the first of the series")
+    low: float = Field(gt=0, description="of its 95 % interval")
+    high: float = Field(gt=0)
+    first: Night = Field(description="that is different")
+    earliest: Night = Field(description="that may be the first")
+    latest: Night = Field(description="that may be the first")
+    told: Night = Field(description="by which it had held long enough")
+    chance: float = Field(
+        ge=0, description="how many such changes Student's test expects among all series and nights if there were none"
+    )
+    series: tuple[ChangedSeries, ...] = Field(min_length=1, description="the surest first")
+    differs: tuple[ChangedInput, ...] = Field(description="in inputs and hosts, around the first night")
+    told_at: AwareDatetime | None = Field(default=None, description="when people were told; None: they were not yet")
+    stands: bool = Field(default=True, description="False: since nights were measured again, it is no change any more")
+
+
+class Changes(Stored):
+    """history/changes.json: every change that the nights show, the first first. It is replaced as nights come."""
+
+    nights: int = Field(ge=0, description="that were looked at")
+    series: int = Field(ge=0)
+    events: tuple[Event, ...]

@@ -1,0 +1,134 @@
+"""The instance types of the nightly sweep, and what their instances are launched with."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sparsebench.contracts import InstanceFacts, Job
+from sparsebench.doctor.findings import Finding, Found, Patient, ask, dry
+from sparsebench.errors import BadInput
+from sparsebench.fleet import instances
+from sparsebench.fleet.instance_types import PRICING_REGION, Account, choose, in_words
+from sparsebench.store import Store
+
+
+def types(patient: Patient) -> tuple[dict[str, InstanceFacts], list[Finding]]:
+    """What AWS says of each instance type that is asked for every night, by name, and what is found of them. Those of
+    this machine are not among them."""
+    account = Account(patient.region, lambda: patient.client("ec2"), lambda: patient.client("pricing", PRICING_REGION))
+    known: dict[str, InstanceFacts] = {}
+    found: list[Finding] = []
+    with tempfile.TemporaryDirectory() as folder:  # what AWS says is not to be kept: an examination reads only
+        for word in patient.settings.nightly_instance_types:
+            try:
+                known |= choose(Store(Path(folder).as_uri()), account, [word], patient.now).types
+            except BadInput as error:
+                todo = "correct SPARSEBENCH_NIGHTLY_INSTANCE_TYPES"
+                found.append(Finding("instance type", "wrong", str(error), todo))
+    of_ec2 = {name: facts for name, facts in known.items() if facts.vcpus is not None}
+    found = [*map(_type, of_ec2.values()), *found]
+    none = "this machine only: nothing is launched on EC2 by itself"
+    return of_ec2, found or [Finding("instance type", "right", none)]
+
+
+def _type(facts: InstanceFacts) -> Finding:
+    told = f"{facts.name}: {in_words(facts)}"
+    if facts.usd_per_hour is None:
+        todo = "let Airflow ask for prices (pricing:GetProducts), or add it to the catalog"
+        return Finding("instance type", "wrong", told, todo)
+    return Finding("instance type", "right", told)
+
+
+def findings(patient: Patient) -> Found:
+    settings, image = patient.settings, ""
+
+    def image_is_there() -> Finding:
+        nonlocal image
+        image = settings.image
+        if not image.startswith("ami-"):
+            image = patient.client("ssm").get_parameter(Name=settings.image)["Parameter"]["Value"]
+        described = patient.client("ec2").describe_images(ImageIds=[image])["Images"]
+        if not described:
+            return Finding("image", "wrong", f"{image} is gone", "set SPARSEBENCH_IMAGE to one that is there")
+        (found,) = described
+        if found.get("State") != "available" or found.get("Architecture") != "x86_64":
+            told = f"{image} is {found.get('State')}, for {found.get('Architecture')}"
+            return Finding("image", "wrong", told, "set SPARSEBENCH_IMAGE to one for x86_64")
+        return Finding("image", "right", f"{image} ({found.get('Name', 'without a name')})")
+
+    yield ask("image", image_is_there, "set SPARSEBENCH_IMAGE to an AMI of this region, or to a public parameter")
+    yield from _launched_with(patient)
+    if image:
+        yield _may_launch(patient, image)
+
+
+def _launched_with(patient: Patient) -> Found:
+    settings = patient.settings
+    ec2 = patient.client("ec2")
+
+    def profile() -> Finding:
+        found = patient.client("iam").get_instance_profile(InstanceProfileName=settings.instance_profile)
+        roles = [role["RoleName"] for role in found["InstanceProfile"]["Roles"]]
+        if not roles:
+            return Finding("instance profile", "wrong", f"{settings.instance_profile} has no role", "add the stack's")
+        return Finding("instance profile", "right", f"{settings.instance_profile}, with the role {roles[0]}")
+
+    def template() -> Finding:
+        found = ec2.describe_launch_templates(LaunchTemplateIds=[settings.launch_template])["LaunchTemplates"]
+        if not found:
+            todo = "set SPARSEBENCH_LAUNCH_TEMPLATE to what the stack puts out"
+            return Finding("launch template", "wrong", f"{settings.launch_template} is not there", todo)
+        return Finding("launch template", "right", f"{settings.launch_template} ({found[0]['LaunchTemplateName']})")
+
+    def group() -> Finding:
+        (found,) = ec2.describe_security_groups(GroupIds=[settings.security_group])["SecurityGroups"]
+        if found["IpPermissions"]:
+            todo = "remove its ingress: nobody has to get in"
+            return Finding("security group", "wrong", f"{settings.security_group} lets others in", todo)
+        return Finding("security group", "right", f"{settings.security_group}, in {found.get('VpcId')}")
+
+    if settings.instance_profile:
+        yield ask("instance profile", profile, "set SPARSEBENCH_INSTANCE_PROFILE to what the stack puts out")
+    elif not settings.launch_template:
+        todo = "set SPARSEBENCH_INSTANCE_PROFILE to what the stack puts out"
+        yield Finding("instance profile", "wrong", "none: no instance takes commands, or reaches the store", todo)
+    if settings.launch_template:
+        yield ask("launch template", template, "set SPARSEBENCH_LAUNCH_TEMPLATE to what the stack puts out")
+    if settings.security_group:
+        yield ask("security group", group, "set SPARSEBENCH_SECURITY_GROUP to what the stack puts out")
+
+
+def _may_launch(patient: Patient, image: str) -> Finding:
+    """A dry run of the launch that a sweep makes, of the smallest job."""
+    todo = "the message says what is refused; docs/aws.md has the statement that it takes"
+    settings = patient.settings
+    name = next((word for word in settings.nightly_instance_types if "." in word and "*" not in word), "m5.large")
+    job = Job(
+        job="doctor",
+        dag_id="doctor",
+        run_id="doctor",
+        label="doctor",
+        instance_type=name,
+        image=image,
+        module="bench",
+        lock="0" * 64,
+        payload="0" * 64,
+        request="none",
+        max_minutes=1,
+    )
+    ec2 = patient.client("ec2")
+    try:
+        subnet = settings.subnets[0] if settings.subnets else None
+        zone = "" if subnet else ec2.describe_subnets()["Subnets"][0]["AvailabilityZone"]
+        config = instances.launch_config(job, settings, "on_demand", zone, subnet, "doctor")
+        with dry():
+            ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, DryRun=True, **config)
+    except ClientError as error:
+        refusal = error.response["Error"]
+        return Finding("may: launch", "wrong", f"{refusal['Code']}: {refusal['Message']}", todo)
+    except (BotoCoreError, LookupError) as error:
+        return Finding("may: launch", "wrong", str(error), todo)
+    return Finding("may: launch", "right", f"a dry run of a {name} would have succeeded")

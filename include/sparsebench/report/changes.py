@@ -1,0 +1,133 @@
+"""What changed over the nights, in words and as a table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from sparsebench.analysis import events
+from sparsebench.analysis.history import history, read
+from sparsebench.contracts import ChangedSeries, Changes, Event
+from sparsebench.report import words
+from sparsebench.report.tables.form import Table
+from sparsebench.report.terminal import shown
+from sparsebench.store import Store, Unreadable
+
+MOST_CAUSES = 6
+"""That a sentence names; history/changes.json has them all."""
+
+
+def find(store: Store, unreadable: list[Unreadable]) -> Changes:
+    """Every change that the nights of a store show. Writes nothing.
+
+    Args:
+        unreadable: to which nights are added that cannot be read, with the reason.
+    """
+    return events.find(store, history(read(store, unreadable)))
+
+
+def look(store: Store) -> list[Event]:
+    """Find every change and keep it in the store; returns those that people were not told of yet."""
+    changes = events.find(store, history(read(store, [], keep=True)))
+    changes = events.known(changes, store.changes())
+    store.put_changes(changes)
+    return events.untold(changes)
+
+
+def remember(store: Store, at: datetime) -> None:
+    """That people have been told of all that is in the store."""
+    if changes := store.changes():
+        store.put_changes(events.all_told(changes, at))
+
+
+def sentence(event: Event) -> str:
+    """Who is how much faster or slower, since when, in what, and what differs."""
+    others = len(event.series) - 1
+    also = f"; so say {words.count(others, 'other ratio')}" if others else ""
+    low, high = sorted((_by(event.low), _by(event.high)))
+    said = (
+        f"{_subject(event)} on {event.instance_type} is {_by(event.times):.1f} % {event.direction} since {event.first} "
+        f"(95 %: {low:.1f} to {high:.1f} %), {_compared(event)}{also}. {cause(event)}"
+    )
+    return said if event.stands else f"{said} It is none any more, since nights were measured again."
+
+
+def cause(event: Event) -> str:
+    """What differs around the first night, as far as that is known."""
+    known = [of for of in event.differs if of.what != events.INSTANCE]
+    if not known:
+        but = " but the instance" if event.differs else ""
+        return f"Nothing that we know of differs{but}."
+    texts = [f"{of.what} ({of.before or 'none'}, from {of.night} on {of.after or 'none'})" for of in known]
+    more = len(texts) - MOST_CAUSES
+    named = [*texts[:MOST_CAUSES], *([f"{more} more"] if more > 0 else [])]
+    return f"What differs: {words.listed(named)}."
+
+
+def _by(times: float) -> float:
+    """0.9 is 10 % slower, 1.2 is 20 % faster."""
+    return abs(times - 1) * 100
+
+
+def _subject(event: Event) -> str:
+    if event.engine is not None:
+        return words.engine(event.engine)
+    return f"{words.network(event.network or '')} {words.VARIANT_LABELS[event.variant or '']}"
+
+
+def _compared(event: Event) -> str:
+    """What the surest of its series is of."""
+    of = event.series[0]
+    file = f"{words.network(of.network)} {words.VARIANT_LABELS[of.variant_a]}"
+    if of.variant_a != of.variant_b:
+        base = f"against {words.VARIANT_LABELS[of.variant_b]}"
+        return f"{file} {base}" if event.engine is not None else f"{base} in {words.engine(of.engine_a)}"
+    if event.engine is None:
+        return f"{words.engine(of.engine_a)} against {words.engine(of.engine_b)}"
+    is_a = of.engine_a.partition(".")[0] == event.engine
+    return f"{file} against {words.engine(of.engine_b if is_a else of.engine_a)}"
+
+
+def table(changes: Changes) -> Table:
+    """Every series of every event."""
+    rows = [
+        [
+            (text, kind)
+            for text, kind in (
+                (event.first, ""),
+                (event.instance_type, ""),
+                (_subject(event), ""),
+                (f"{words.network(of.network)}, {_side_a(of)} : {_side_b(of)}", ""),
+                (of.precision, ""),
+                (words.percent(of.times - 1, 1), "number"),
+                (words.changes(of.low - 1, of.high - 1), "number"),
+                (f"{of.p:.0e}", "number"),
+            )
+        ]
+        for event in changes.events
+        for of in event.series
+    ]
+    columns = ("since", "instance type", "event", "ratio of", "lane", "change", "95 %", "p")
+    return Table("Ratios that changed", "", "", columns, rows)
+
+
+def _side_a(of: ChangedSeries) -> str:
+    return f"{of.variant_a} {words.engine(of.engine_a)}"
+
+
+def _side_b(of: ChangedSeries) -> str:
+    return f"{of.variant_b} {words.engine(of.engine_b)}"
+
+
+def rendered(changes: Changes, unreadable: list[Unreadable]) -> RenderableType:
+    """For a terminal."""
+    looked = f"{words.count(changes.series, 'ratio')} over {words.count(changes.nights, 'night')}"
+    parts: list[RenderableType] = [Text(f"• {sentence(event)}") for event in changes.events]
+    if changes.events:
+        content = table(changes)
+        parts += [Text(), shown(content, content.title), Text()]
+    parts.append(Text(f"{words.count(len(changes.events), 'change')} in {looked}."))
+    parts += [Text(f"left out: {night.path}: {night.reason}") for night in unreadable]
+    return Group(*parts)

@@ -1,0 +1,276 @@
+"""What findings say, in sentences that claim no more than their intervals do. Page and terminal show the same."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from sparsebench.analysis.basis import Basis
+from sparsebench.analysis.compare import Comparison
+from sparsebench.analysis.findings import Findings, Lane, OfMachine
+from sparsebench.analysis.order import ordered
+from sparsebench.analysis.ratios import UNPAIRED
+from sparsebench.analysis.results import is_tool
+from sparsebench.analysis.speedups import NOT_MEASURED
+from sparsebench.report import words
+from sparsebench.statistics.pairs import BASE
+from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, Verdict
+
+MOST_NAMED = 6
+"""Unconverged networks that are named in a caption; ratios.csv has them all."""
+
+
+def basis(of: Basis) -> str:
+    """Lane, scenario, hosts, processes, blocks, what is without a number and why, and what has not converged."""
+    said = [words.LANES[of.precision], scenario(of), _stands_on(of), _counts(of), _unconverged(of)]
+    return " ".join(filter(None, said))
+
+
+def scenario(of: Basis) -> str:
+    """What was timed: one inference at a time, or each engine's own way to many images a second."""
+    if of.protocol is None:
+        return "The table does not state the batch."
+    if of.protocol.scenario == "latency":
+        return "Batch 1, one inference at a time."
+    ways = [
+        ", ".join(
+            [
+                f"{words.engine(way.engine)} with batch {' or '.join(map(str, way.batches))}",
+                *(f"{streams} streams" for streams in way.streams),
+            ]
+        )
+        for way in of.ways
+    ]
+    return f"Each engine as many images a second as it can, as it recommends: {'; '.join(ways)}."
+
+
+def _stands_on(of: Basis) -> str:
+    if of.blocks is None:
+        return f"{words.count(of.processes, 'throughput')}."
+    said = ", ".join(
+        [words.count(of.hosts, "host"), words.count(of.processes, "process"), words.count(of.blocks, "block")]
+    )
+    left_out = f"of which {of.disturbed:,} disturbed ones are left out" if of.disturbed else "none disturbed"
+    return f"{said}, {left_out}."
+
+
+def _counts(of: Basis) -> str:
+    counts = of.counts
+    said = f"{words.count(counts.planned, 'cell')} planned, {counts.with_number:,} with a number"
+    if not counts.without:
+        return f"{said}."
+    reasons = ", ".join(f"{number} {words.reason(reason)}" for reason, number in counts.without.items())
+    return f"{said}, {counts.planned - counts.with_number:,} without: {reasons}."
+
+
+def _unconverged(of: Basis) -> str:
+    if of.protocol is None or of.protocol.target is None or not of.compared:
+        return ""
+    target = words.within(of.protocol.target)
+    if not of.unconverged:
+        return f"Every ratio of two engines is known to {target}."
+    named = []
+    for file in of.unconverged[:MOST_NAMED]:
+        where = f" on {file.instance_type}" if of.machines > 1 else ""
+        width = words.within(file.half_width) if math.isfinite(file.half_width) else "no interval"
+        named.append(f"{words.network(file.network)} {words.VARIANT_LABELS[file.variant]}{where} {width}")
+    more = f" and {len(of.unconverged) - MOST_NAMED} more" if len(of.unconverged) > MOST_NAMED else ""
+    return f"Unconverged (the target is {target}; the worst ratio is given): {', '.join(named)}{more}."
+
+
+PAYS = {
+    "faster": "{what} are faster than their base, so that pruning pays, with {engines}.",
+    "slower": "{what} are slower than their base, so that pruning does not pay, with {engines}.",
+    "equivalent": "{what} are as fast as their base (within {margin}), so that pruning does not pay, with {engines}.",
+    "undecided": "Whether {what} are faster than their base is undecided with {engines}.",
+    "too_few": "Whether {what} are faster than their base cannot be said yet, of too few processes, with {engines}.",
+    UNPAIRED: "Whether {what} are faster than their base cannot be said, because the two were timed at other times, "
+    "with {engines}.",
+    "no_interval": "Whether {what} are faster than their base cannot be said, because there is no interval, with "
+    "{engines}.",
+    NOT_MEASURED: "Whether {what} are faster than their base cannot be said, because no network has both numbers, with "
+    "{engines}.",
+}
+"""By the verdict of the mean over networks; in this order."""
+
+
+def pays(of: OfMachine) -> list[str]:
+    """Whether each variant pays on a machine, one sentence a verdict; then what its cheapest inferences cost."""
+    means = {(row["variant"], row["engine"]): row for row in of.means.to_dict("records")}
+    said = []
+    for variant, rows in of.speedups.groupby("variant", sort=False):
+        engines: dict[str, list[str]] = {}
+        for engine in dict.fromkeys(rows["engine"]):
+            verdict, numbers = _pays(means.get((variant, engine)), rows[rows["engine"] == engine].to_dict("records"))
+            engines.setdefault(verdict, []).append(f"{words.engine(engine)} ({numbers})")
+        label = f"{words.VARIANT_LABELS[str(variant)]} networks"
+        for verdict in filter(engines.get, PAYS):
+            what = label if PAYS[verdict].startswith("Whether") else words.sentence(label)
+            margin = words.within(EQUIVALENT_WITHIN, 0)
+            said.append(PAYS[verdict].format(what=what, margin=margin, engines="; ".join(engines[verdict])))
+    return [*said, *_cheapest(of)]
+
+
+def _pays(mean: Any, rows: list[Any]) -> tuple[str, str]:
+    """A key of PAYS, and the numbers behind it, or the reasons."""
+    if mean is None or math.isnan(mean["ratio"]):
+        reasons = Counter(words.because(row) if row["because"] else "no common round" for row in rows)
+        return NOT_MEASURED, ", ".join(f"{reason}: {number}" for reason, number in reasons.items())
+    networks = f"{mean['entered']} of {words.count(mean['planned'], 'network')}"
+    times = f"{mean['ratio']:.2f} times as fast"
+    if math.isnan(mean["low"]):
+        return "no_interval", f"{times}, {networks}"
+    together = words.together(mean) if mean["verdict"] == "undecided" else ""
+    interval = f"95 % interval {mean['low']:.2f} to {mean['high']:.2f}"
+    return mean["verdict"], ", ".join(filter(None, [times, interval, together, networks]))
+
+
+def _cheapest(of: OfMachine) -> list[str]:
+    """Of the networks that have both files with a price: what a million inferences cost, base and pruned."""
+    rows = {(row["network"], row["variant"]): row for row in _lowest(of.costs, ["network", "variant"])}
+    named = [
+        f"{words.network(name)} {words.usd(row)} instead of {words.usd(rows[name, BASE])}"
+        for (name, variant), row in rows.items()
+        if variant == "pruned" and (name, BASE) in rows
+    ]
+    if not named:
+        return []
+    return [
+        "A million inferences cost, pruned instead of base, each in the engine in which it costs least, in USD: "
+        f"{'; '.join(named)}."
+    ]
+
+
+def over_machines(lane: Lane) -> list[str]:
+    """Of several machines: on how many each variant pays, a sentence a variant. What to take is in choices.py."""
+    if len(lane.machines) < 2:
+        return []
+    means = ordered(pd.concat([of.means for of in lane.machines]))
+    said = []
+    for variant, of_variant in means[~means["engine"].map(is_tool).astype(bool)].groupby("variant", sort=False):
+        engines = []
+        for engine, rows in of_variant.groupby("engine", sort=False):
+            counted = Counter(VERDICT_OVER_MACHINES[verdict] for verdict in rows["verdict"])
+            named = ", ".join(f"{what} on {number}" for what, number in counted.items())
+            low, high = (f"{end:.2f}" for end in (rows["ratio"].min(), rows["ratio"].max()))
+            times = low if low == high else f"{low} to {high}"
+            engines.append(f"with {words.engine(str(engine))} {named} ({times} times as fast)")
+        what = words.sentence(words.VARIANT_LABELS[str(variant)])
+        said.append(f"{what} against base, of {len(lane.machines)} machines: {'; '.join(engines)}.")
+    return said
+
+
+def lowest_costs(lane: Lane) -> list[str]:
+    """Of a table of throughputs, which carries no choice: where a million inferences cost least by its means."""
+    lowest = _lowest(pd.concat([of.costs for of in lane.machines]), ["network"])
+    if not lowest or len(lane.machines) < 2:
+        return []
+    places = "; ".join(
+        f"{words.network(row['network'])} {words.usd(row)} ({words.machine(row)}, {words.engine(row['engine'])}, "
+        f"{words.VARIANT_LABELS[row['variant']]})"
+        for row in lowest
+    )
+    return [f"A million inferences cost least, by the means of what was measured, in USD: {places}."]
+
+
+VERDICT_OVER_MACHINES = {
+    "faster": "it pays",
+    "slower": "it does not pay",
+    "equivalent": "it does not pay",
+    "undecided": "undecided",
+    "too_few": "not known",
+    UNPAIRED: "not known",
+}
+
+
+def _lowest(costs: pd.DataFrame, by: list[str]) -> list[Any]:
+    """The rows with the lowest cost of each group, as they are ordered."""
+    priced = costs.dropna(subset=["usd_per_million"]).reset_index(drop=True)
+    if priced.empty:
+        return []
+    return ordered(priced.loc[priced.groupby(by, sort=False)["usd_per_million"].idxmin()]).to_dict("records")
+
+
+def pooled(found: Findings) -> str:
+    names = ", ".join(night.name for night in found.nights)
+    nights = words.count(len(found.nights), "night")
+    return f"Pooled: {nights} ({names}) taken as one; each host of each is a further sample."
+
+
+def faster(a: str, ratio: float, b: str, digits: int = 2) -> str:
+    """0.12 is "a is 12.00 % faster than b"."""
+    size = f"{abs(ratio) * 100:.{digits}f}"
+    if not float(size):
+        return f"{a} is as fast as {b}"
+    return f"{a} is {size} % {'faster' if ratio > 0 else 'slower'} than {b}"
+
+
+def headline(found: Comparison) -> str:
+    """A comparison in plain words: the geometric mean and what may be said of it, then the study's rule."""
+    return " ".join([geometric(found), f"By the study's rule, {study(found)}", *emulated_machines(found)])
+
+
+def geometric(found: Comparison) -> str:
+    """What the geometric mean says, on how much it stands, and on which machines it is otherwise."""
+    a, b, overall = words.engine(found.a), words.engine(found.b), found.overall
+    machines = found.machines.to_dict("records")
+    entered, cells_planned = found.machines["entered"].sum(), found.machines["cells_planned"].sum()
+    basis = f"{_where(found)}, geometric mean over {entered} of {cells_planned} cells"
+    if not entered:
+        return f"{a} and {b} were never timed in the same round {_where(found)}, so their ratio is not known."
+    said = [f"{_verdict(a, b, overall, basis)}."]
+    for row in machines:
+        if len(machines) > 1 and row["verdict"] != overall.kind and not math.isnan(row["low"]):
+            there = {"faster": f"{a} is faster", "slower": f"{a} is slower"}.get(row["verdict"], words.verdict(row))
+            said.append(f"On {row['instance_type']}: {there} ({words.changes(row['low'], row['high'])}).")
+    return " ".join(said)
+
+
+def _verdict(a: str, b: str, verdict: Verdict, basis: str) -> str:
+    change = words.percent(verdict.ratio - 1, 1)
+    if not math.isfinite(verdict.high):
+        return f"{a} against {b}: {change} {basis}. There is no interval, so which is faster is not known"
+    interval = f"95 % interval {words.changes(verdict.low - 1, verdict.high - 1)}"
+    match verdict.kind:
+        case "equivalent":
+            margin = words.within(EQUIVALENT_WITHIN, 0)
+            return f"{a} and {b} are equally fast within {margin}: {change}, {interval}, {basis}"
+        case "undecided":
+            if not verdict.low <= 1 <= verdict.high:
+                together = words.changes(verdict.family_low - 1, verdict.family_high - 1)
+                interval = f"{interval} ({together} when all that is compared here has to hold together)"
+            return f"Whether {a} or {b} is faster is undecided: {change}, {interval}, {basis}"
+        case "too_few":
+            return f"{a} against {b}: {change}, {interval}, {basis}. That is of too few processes for a verdict"
+    return f"{faster(a, verdict.ratio - 1, b, 1)}, {interval}, {basis}"
+
+
+def study(found: Comparison) -> str:
+    """A comparison by the study's rule, the exceptions included. It has no interval."""
+    a, b = words.engine(found.a), words.engine(found.b)
+    cells, cells_planned = found.machines["cells"].sum(), found.machines["cells_planned"].sum()
+    said = [f"{faster(a, found.study, b)} {_where(found)}, over {cells} of {cells_planned} cells."]
+    for row in found.machines.to_dict("records"):
+        if row["study"] * found.study < 0:
+            other = faster(b, 1 / (1 + row["study"]) - 1, a)
+            said.append(f"Not so on {row['instance_type']}: {faster(a, row['study'], b)} there, which is: {other}.")
+    return " ".join(said)
+
+
+def emulated_machines(found: Comparison) -> list[str]:
+    machines = found.machines.to_dict("records")
+    if len(machines) == 1:
+        return []
+    return [f"Note: {row['instance_type']} is {words.emulated(row)}." for row in machines if words.is_emulated(row)]
+
+
+def _where(found: Comparison) -> str:
+    machines = found.machines.to_dict("records")
+    if len(machines) == 1:
+        return f"on {words.machine(machines[0])}"
+    types = len(set(found.machines["instance_type"]))
+    what = "instance types" if types == len(machines) else f"machines of {types} instance types"
+    return f"on average over {len(machines)} {what}"

@@ -1,0 +1,137 @@
+"""Which machine, engine and variant to take: the ranking, and what was left out of it and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite, nan
+
+import pandas as pd
+
+from sparsebench.analysis.candidates import Candidate
+from sparsebench.analysis.choice import Bounds, Choice, Ranked, Refused
+from sparsebench.analysis.results import Row
+from sparsebench.report import choices, words
+from sparsebench.report.tables.form import Cell, Table
+
+CSV = "choices.csv"
+
+TITLES = {"cost": "USD per million", "latency": "p{}, ms", "throughput": "img/s"}
+
+
+def ranking(of: Choice) -> Table:
+    """Of one network; the best first."""
+    bounds = of.bounds
+    column = TITLES[bounds.target].format(bounds.percentile)
+    within = choices.asked(bounds)
+    return Table(
+        title=f"{words.network(of.network)} by {bounds.target}{f', {within}' if within else ''}",
+        csv=CSV,
+        note=f"{_price(of)}With its 95 % interval. Behind: by how much the best is better; its interval holds for all "
+        "comparisons with the best together (Bonferroni), and what it leaves no doubt of loses. Engines of one machine "
+        "are compared by the rounds that they shared; of two machines, as these hosts were.",
+        columns=("instance type", "engine", "variant", "threads", column, "verdict", "behind"),
+        rows=[
+            *(_row(ranked, bounds) for ranked in of.ranked),
+            *(
+                [*_names(refused.candidate), ("", "number"), ("left out", "absent"), (reasons(refused, bounds), "")]
+                for refused in of.refused
+            ),
+        ],
+    )
+
+
+def reasons(refused: Refused, bounds: Bounds) -> str:
+    return "; ".join(choices.missed(miss, bounds) for miss in refused.missed)
+
+
+def _price(of: Choice) -> str:
+    offers = dict.fromkeys(ranked.candidate.offer for ranked in of.ranked)
+    known = [offer for offer in offers if isfinite(offer.usd_per_hour)]
+    if of.bounds.target != "cost" or not known:
+        return ""
+    where = words.listed(list(dict.fromkeys(f"{offer.region} of {offer.as_of}" for offer in known)))
+    return f"At prices {known[0].market.replace('_', ' ')} in {where}. "
+
+
+def _row(ranked: Ranked, bounds: Bounds) -> list[Cell]:
+    best = " best" if ranked.verdict == "best" else ""
+    return [
+        *_names(ranked.candidate),
+        (_value(ranked, bounds), "number" + best),
+        (VERDICTS[ranked.verdict] + (f": {choices.BECAUSE[ranked.because]}" if ranked.because else ""), "short"),
+        ("" if best else _behind(ranked), "number"),
+    ]
+
+
+VERDICTS = {"best": "best by its mean", "tied": "cannot be told", "loses": "loses"}
+
+
+def _names(of: Candidate) -> list[Cell]:
+    return [
+        (words.machine(of.machine), ""),
+        (words.engine(of.treatment.engine), "short"),
+        (words.VARIANT_LABELS[of.treatment.variant], "short"),
+        (str(of.threads), "number"),
+    ]
+
+
+def _value(ranked: Ranked, bounds: Bounds) -> str:
+    if bounds.target == "cost":
+        value, low, high = (words.dollars(end, ranked.value) for end in (ranked.value, ranked.low, ranked.high))
+    elif bounds.target == "latency":
+        value, low, high = (f"{end:.2f}" for end in (ranked.value, ranked.low, ranked.high))
+    else:
+        value, low, high = (words.rate(end) for end in (ranked.value, ranked.low, ranked.high))
+    return f"{value} ({low}–{high})" if isfinite(ranked.low) else value
+
+
+def _behind(ranked: Ranked) -> str:
+    if not isfinite(ranked.behind_high):
+        return words.percent(ranked.behind, 1)
+    return f"{words.percent(ranked.behind, 1)} ({words.changes(ranked.behind_low, ranked.behind_high)})"
+
+
+def frame(of: Sequence[Choice]) -> pd.DataFrame:
+    """Every candidate of every network, as CSV and JSON have them: a row each."""
+    rows: list[Row] = []
+    for choice in of:
+        for ranked in choice.ranked:
+            rows.append(
+                {
+                    **_fields(choice, ranked.candidate),
+                    "value": ranked.value,
+                    "low": ranked.low,
+                    "high": ranked.high,
+                    "verdict": ranked.verdict,
+                    "because": ranked.because,
+                    "behind": ranked.behind,
+                    "behind_low": ranked.behind_low if isfinite(ranked.behind_high) else nan,
+                    "behind_high": ranked.behind_high if isfinite(ranked.behind_high) else nan,
+                }
+            )
+        for refused in choice.refused:
+            verdict = "open" if refused.open else "left_out"
+            fields = _fields(choice, refused.candidate)
+            rows.append({**fields, "verdict": verdict, "because": reasons(refused, choice.bounds)})
+    columns = [*_FIELDS, "value", "low", "high", "verdict", "because", "behind", "behind_low", "behind_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+_FIELDS = (
+    *("network", "instance_type", "cpu_model", "emulated", "engine", "variant", "precision", "threads"),
+    *("target", "percentile", "usd_per_hour", "market", "region", "as_of", "top1", "bytes"),
+)
+
+
+def _fields(choice: Choice, of: Candidate) -> Row:
+    return {
+        "network": of.network,
+        **of.machine._asdict(),
+        **of.treatment._asdict(),
+        "threads": of.threads,
+        "target": choice.bounds.target,
+        "percentile": choice.bounds.percentile,
+        **of.offer._asdict(),
+        "top1": of.accuracy.top1 if of.accuracy else None,
+        "bytes": of.size_bytes,
+    }

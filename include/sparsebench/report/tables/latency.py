@@ -1,0 +1,38 @@
+"""Latency percentiles of every cell of a machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparsebench.analysis.findings import OfMachine
+from sparsebench.report import words
+from sparsebench.report.tables.form import Cell, Table, engine, network, variant, without_repetition
+from sparsebench.statistics.percentiles import PERCENTILES
+
+
+def latency(of: OfMachine) -> Table:
+    cells = {
+        key: dict(zip(rows["percentile"], map(_cell, rows.to_dict("records")), strict=True))
+        for key, rows in of.latencies.groupby(["network", "variant", "engine"], sort=False)
+    }
+    return Table(
+        title=f"Latency on {words.machine(of.machine)}",
+        csv="latency.csv",
+        note="ms of one inference (of a whole batch, where it has several images), of all undisturbed blocks (its 95 % "
+        "interval, which knows that the inferences of one process are alike). Too few: a percentile that so few "
+        "inferences or processes cannot carry is not given. Ratios of two cells are in latency_ratios.csv.",
+        columns=("network", "variant", "engine", *(f"p{percentile}" for percentile in PERCENTILES)),
+        rows=without_repetition(
+            [
+                [network(name), variant(as_), engine(by), *(found.get(p, ("", "number")) for p in PERCENTILES)]
+                for (name, as_, by), found in cells.items()
+            ],
+            leading=2,
+        ),
+    )
+
+
+def _cell(row: Any) -> Cell:
+    if row["too_few"]:
+        return f"too few: {row['too_few']}", "absent"
+    return f"{row['value']:.2f} ({row['low']:.2f}–{row['high']:.2f})", "number"

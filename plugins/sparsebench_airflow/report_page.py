@@ -1,0 +1,152 @@
+"""The report as a page of Airflow's UI, behind Airflow's own login."""
+
+from __future__ import annotations
+
+import html
+import importlib
+import json
+import mimetypes
+import re
+from typing import Any
+
+from airflow.api_fastapi.core_api.security import get_user
+from airflow.configuration import conf
+from airflow.plugins_manager import AirflowPlugin
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sparsebench.contracts import is_night
+from sparsebench.settings import Settings
+from sparsebench.store import Store
+from sparsebench_airflow import notes
+from sparsebench_airflow.links import PREFIX
+from sparsebench_airflow.timetable import NightlyTimetable
+
+RECENT = 60
+"""Nights in which a run is looked for, and nights of one page."""
+
+FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(html|csv|svg|png)", re.ASCII)
+
+# What is in the store was written by others than Airflow, and is shown in Airflow's origin. In a sandbox no script of
+# it runs and no form is sent, so that nothing in it acts as the person who looks at it. It keeps its origin, without
+# which the browser would not send the login along when a link of it is followed inside Airflow.
+HEADERS = {
+    "Content-Security-Policy": (
+        "sandbox allow-same-origin allow-downloads allow-popups allow-top-navigation-by-user-activation; "
+        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+# A plugin's app has no authentication of its own: every route asks Airflow's.
+app = FastAPI(title="sparsebench", dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
+
+
+STYLE = """:root { color-scheme: light dark; font-family: system-ui, sans-serif }
+body { margin: 1rem; max-width: 70rem; overflow-wrap: anywhere }
+li { margin: 0 0 1rem } p { margin: .2rem 0 } img { max-width: 100%; height: auto; background: #fff }
+small { opacity: .8 }"""
+
+OWN = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'",
+    **{name: value for name, value in HEADERS.items() if name != "Content-Security-Policy"},
+}
+"""Of the pages that this module writes. They follow Airflow's dark mode: a frame has the colours of its element."""
+
+
+def _page(title: str, body: str) -> Response:
+    head = f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    head += '<meta name="viewport" content="width=device-width">'
+    return Response(f"{head}<h1>{html.escape(title)}</h1>{body}", media_type="text/html", headers=OWN)
+
+
+@app.get("/")
+def nights(before: str = "") -> Response:
+    """The nights that have a report, newest first, each with what it says, on which machines, of how many cells.
+
+    before: a night; those of the page are older ones.
+    """
+    store = Store(Settings().store)
+    opened = store.nights()
+    older = opened[: opened.index(before)] if before in opened else opened
+    shown = list(reversed(older[-RECENT:]))
+    summaries = store.files([store.report_path(night, "summary.json") for night in shown])
+    items = "".join(
+        f'<li><a href="nights/{html.escape(night)}/index.html">{html.escape(night)}</a>{_says(summary)}</li>'
+        for night, summary in zip(shown, summaries, strict=True)
+        if summary is not None or store.exists(store.report_path(night))  # of before reports had a summary
+    )
+    more = f'<p><a href="?before={html.escape(shown[-1])}">Older nights</a></p>' if len(older) > RECENT else ""
+    none = "<p>No report yet: trigger <code>benchmark_sweep</code>.</p>"
+    return _page("Reports by night", (f"<ul>{items}</ul>" if items else none) + more)
+
+
+def _says(content: bytes | None) -> str:
+    """Of a report's summary; empty where there is none, or where it cannot be read."""
+    try:
+        summary = json.loads(content or b"")
+        lines = [*summary["says"], ", ".join(summary["machines"]), summary["counts"]]
+        return "".join(f"<p><small>{html.escape(line)}</small></p>" for line in lines if line)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+@app.get("/runs/{dag_id}/{run_id:path}")
+def report_of_run(dag_id: str, run_id: str) -> Response:
+    """On to the report of the night that a run has measured."""
+    store = Store(Settings().store)
+    for night in reversed(store.nights()[-RECENT:]):
+        ran = any(collection.run_id == run_id for collection in store.collections(night))
+        if ran and store.exists(store.report_path(night)):
+            return RedirectResponse(f"{PREFIX}/nights/{night}/index.html")
+    return _page(
+        "No report", f"<p>No report of the last {RECENT} nights has results of this run of {html.escape(dag_id)}."
+    )
+
+
+@app.get("/nights/{night}/{name}")
+def report_file(night: str, name: str, request: Request) -> Response:
+    """One file of a night's report, and nothing else of the store. A figure that is opened by itself has a way back."""
+    store = Store(Settings().store)
+    if not is_night(night) or not FILE.fullmatch(name):
+        raise HTTPException(404, "no such report")
+    content = store.file(store.report_path(night, name))
+    if content is None:
+        raise HTTPException(404, "no such report")
+    if name.endswith((".svg", ".png")) and request.headers.get("Sec-Fetch-Dest") in ("document", "iframe"):
+        return _page(f"{night}: {name}", f'<p><a href="index.html">Back to the report</a></p><img src="{name}" alt="">')
+    return Response(content, media_type=mimetypes.guess_type(name)[0], headers=HEADERS)
+
+
+TASKS = (
+    "sparsebench_airflow.on_instance",
+    "sparsebench.report",
+    "sparsebench.report.changes",
+    "sparsebench.report.outcome",
+)
+"""Modules that the DAGs' tasks need, with all that they import."""
+
+
+class SparsebenchPlugin(AirflowPlugin):
+    name = "sparsebench"
+    timetables = [NightlyTimetable]
+    listeners = [notes]
+    fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "sparsebench reports"}]
+    external_views = [
+        {"name": "Reports", "href": f"{PREFIX}/", "destination": "nav", "url_route": "sparsebench"},
+        {
+            "name": "Report",
+            "href": f"{PREFIX}/runs/{{DAG_ID}}/{{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "sparsebench_report",
+        },
+    ]
+
+    @classmethod
+    def on_load(cls, *_: Any, **__: Any) -> None:
+        """Import what tasks need, where plugins are loaded as Airflow starts: the process of a task is forked from one
+        that started so, and would spend seconds of CPU on it, beside what is measured."""
+        if not conf.getboolean("core", "lazy_load_plugins", fallback=True):
+            for module in TASKS:
+                importlib.import_module(module)

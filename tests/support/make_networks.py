@@ -1,0 +1,182 @@
+"""Writes small networks that are no classifiers of one float32 image, or come in an unusual file. It runs in the bench
+environment, which has onnx.
+
+python make_networks.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+FOLDER = Path(sys.argv[1])
+random = np.random.default_rng(1)
+node = helper.make_node
+
+
+def save(name, inputs, nodes, outputs, tensors, opset=13, ir=8):
+    """inputs, outputs: (name, ONNX's type, shape)."""
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info(*each) for each in inputs],
+        [helper.make_tensor_value_info(*each) for each in outputs],
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
+    onnx.save(model, FOLDER / f"{name}.onnx")
+    return model
+
+
+def weight(*shape, kind=np.float32):
+    return (random.standard_normal(shape) / 5).astype(kind)
+
+
+FLOAT, HALF, DOUBLE, BYTE, INT64, INT32 = (
+    getattr(TensorProto, name) for name in ("FLOAT", "FLOAT16", "DOUBLE", "UINT8", "INT64", "INT32")
+)
+
+
+def classifier(name, shape, kind=FLOAT, before=(), images="images", numbers=np.float32, batch="batch", **more):
+    """A convolution, a pool, a product: [batch, 10]."""
+    nodes = [
+        *before,
+        node("Conv", [images, "conv.weight"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Relu", ["a"], ["b"]),
+        node("GlobalAveragePool", ["b"], ["c"]),
+        node("Flatten", ["c"], ["d"]),
+        node("Gemm", ["d", "fc.weight"], ["logits"], transB=1),
+    ]
+    tensors = {"conv.weight": weight(16, 3, 3, 3, kind=numbers), "fc.weight": weight(10, 16, kind=numbers)}
+    out = HALF if numbers == np.float16 else FLOAT
+    return save(name, [("images", kind, shape)], nodes, [("logits", out, [batch, 10])], tensors, **more)
+
+
+classifier("batch-of-four", [4, 3, 32, 32], batch=4)
+classifier("free-size", ["batch", 3, "height", "width"])
+classifier("free-unnamed", [None, 3, None, None], batch=None)
+to_float = node("Cast", ["images"], ["floats"], to=FLOAT)
+classifier("bytes", ["batch", 3, 32, 32], BYTE, [to_float], "floats")
+classifier("half", ["batch", 3, 32, 32], HALF, numbers=np.float16)
+classifier(
+    "channels-last",
+    ["batch", 32, 48, 3],
+    before=[node("Transpose", ["images"], ["turned"], perm=[0, 3, 1, 2])],
+    images="turned",
+)
+classifier("ir-99", ["batch", 3, 32, 32], ir=99)
+classifier("opset-21", ["batch", 3, 32, 32], opset=21)
+
+save(
+    "double",
+    [("features", DOUBLE, ["batch", 20])],
+    [node("MatMul", ["features", "w"], ["embedding"])],
+    [("embedding", DOUBLE, ["batch", 8])],
+    {"w": weight(20, 8, kind=np.float64)},
+)
+
+# What language models take: indices into tables, a mask, numbers of two types.
+tokens = [
+    node("Gather", ["words", "input_ids"], ["w"]),
+    node("Gather", ["types", "token_type_ids"], ["t"]),
+    node("Add", ["w", "t"], ["sum"]),
+    node("Cast", ["attention_mask"], ["m"], to=FLOAT),
+    node("Unsqueeze", ["m", "last"], ["mm"]),
+    node("Mul", ["sum", "mm"], ["masked"]),
+    node("MatMul", ["masked", "head"], ["states"]),
+]
+tables = {"words": weight(50, 8), "types": weight(2, 8), "head": weight(8, 8), "last": np.array([-1])}
+text = [("input_ids", INT64), ("attention_mask", INT64), ("token_type_ids", INT32)]
+save(
+    "tokens",
+    [(*each, ["batch", "sequence"]) for each in text],
+    tokens,
+    [("states", FLOAT, ["batch", "sequence", 8])],
+    tables,
+)
+save("tokens-of-16", [(*each, ["batch", 16]) for each in text], tokens, [("states", FLOAT, ["batch", 16, 8])], tables)
+
+# A state that is handed on, whose batch is its second axis, and a rate that has no axes at all.
+rate = node("Equal", ["rate", "sixteen"], ["is"])
+save(
+    "voice",
+    [("sound", FLOAT, ["batch", 64]), ("state", FLOAT, [2, "batch", 8]), ("rate", INT64, [])],
+    [
+        rate,
+        node("MatMul", ["sound", "w"], ["heard"]),
+        node("ReduceSum", ["state", "first"], ["was"], keepdims=0),
+        node("Add", ["heard", "was"], ["both"]),
+        node("Where", ["is", "both", "nothing"], ["voice"]),
+    ],
+    [("voice", FLOAT, ["batch", 8])],
+    {"sixteen": np.int64(16000), "w": weight(64, 8), "first": np.array([0]), "nothing": np.float32(np.nan)},
+)
+
+# A label comes first, then scores with two axes of 1; and one more tensor of another shape.
+conv = node("Conv", ["images", "conv.weight"], ["map"], strides=[4, 4])
+pool = node("GlobalAveragePool", ["map"], ["scores"])
+label = node("ArgMax", ["scores"], ["label"], axis=1, keepdims=0)
+save(
+    "several-outputs",
+    [("images", FLOAT, ["batch", 3, 32, 32])],
+    [conv, pool, label],
+    [
+        ("label", INT64, ["batch", 1, 1]),
+        ("scores", FLOAT, ["batch", 10, 1, 1]),
+        ("map", FLOAT, ["batch", 10, 8, 8]),
+    ],
+    {"conv.weight": weight(10, 3, 4, 4)},
+)
+
+mask = np.zeros(10, np.float32)
+mask[3:5] = -np.inf
+save(
+    "masked",
+    [("images", FLOAT, ["batch", 3, 32, 32])],
+    [conv, pool, node("Flatten", ["scores"], ["flat"]), node("Add", ["flat", "mask"], ["logits"])],
+    [("logits", FLOAT, ["batch", 10])],
+    {"conv.weight": weight(10, 3, 4, 4), "mask": mask},
+)
+
+# 1.011 in bf16 is 1.0078125, and 100 × that is not 101: what follows would not fit.
+save(
+    "resized",
+    [("images", FLOAT, [1, 3, 100, 100])],
+    [
+        node("Resize", ["images", "", "scales"], ["larger"], mode="nearest"),
+        node("Add", ["larger", "offset"], ["moved"]),
+        node("Conv", ["moved", "conv.weight"], ["features"], strides=[4, 4]),
+    ],
+    [("features", FLOAT, [1, 8, 25, 25])],
+    {
+        "scales": np.array([1, 1, 1.011, 1.011], np.float32),
+        "offset": weight(1, 3, 101, 101),
+        "conv.weight": weight(8, 3, 4, 4),
+    },
+)
+
+sparse = weight(64, 10)
+sparse[:51] = 0
+save(
+    "pruned",
+    [("features", FLOAT, ["batch", 64])],
+    [node("MatMul", ["features", "w"], ["embedding"])],
+    [("embedding", FLOAT, ["batch", 10])],
+    {"w": sparse},
+)
+
+# An index that is beyond its table: no engine can run it, whatever it is fed.
+save(
+    "broken",
+    [("features", FLOAT, ["batch", 4])],
+    [node("Gather", ["features", "far"], ["picked"], axis=1), node("MatMul", ["picked", "w"], ["out"])],
+    [("out", FLOAT, ["batch", 2])],
+    {"far": np.array([0, 9]), "w": weight(2, 2)},
+)
+
+model = onnx.load(FOLDER / "free-size.onnx")
+onnx.save(model, str(FOLDER / "outside.onnx"), save_as_external_data=True, location="outside.data", size_threshold=0)
+whole = (FOLDER / "batch-of-four.onnx").read_bytes()
+(FOLDER / "cut.onnx").write_bytes(whole[: len(whole) // 2])

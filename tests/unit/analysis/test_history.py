@@ -1,0 +1,125 @@
+"""Ratios over nights: each night is read once, and from its ratios where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, log
+from pathlib import Path
+
+import pytest
+
+from sparsebench import report
+from sparsebench.analysis.history import History, history, read
+from sparsebench.contracts import HostFacts, Manifest, ModelCard, Trial
+from sparsebench.store import Store, Unreadable
+
+SPEEDS = {"openvino": (10.0, 10.1, 10.0, 9.9, 10.0, 10.1), "deepsparse": (20.0, 20.1, 19.9, 20.0, 20.1, 20.0)}
+
+AddNight = Callable[..., Store]
+
+
+@pytest.fixture
+def add_night(
+    tmp_path: Path,
+    make_host: Callable[..., HostFacts],
+    make_trial: Callable[..., Trial],
+    make_card: Callable[..., ModelCard],
+    make_manifest: Callable[..., Manifest],
+) -> AddNight:
+    """Put a night of one network, two variants and two engines into the store."""
+    store = Store(tmp_path.as_uri())
+    cards = [make_card(variant=variant) for variant in ("base", "pruned")]
+
+    def add(night: str, protocol: str = "quick", cpu: str = "Xeon", processes: int = 6, together: bool = True) -> Store:
+        store.freeze(make_manifest(protocol, night=night, models=tuple(cards)))
+        store.put_host(night, make_host(cpu_model=cpu))
+        for card in cards:
+            for engine, speeds in SPEEDS.items():
+                for index, speed in enumerate(speeds[:processes]):
+                    store.put_trial(
+                        make_trial(
+                            speed * (1.5 if card.variant == "pruned" else 1),
+                            engine=engine,
+                            variant=card.variant,
+                            generation=index,
+                            night=night,
+                            artifact=card.artifact,
+                            variants=("base", "pruned") if together else (),
+                        )
+                    )
+        return store
+
+    return add
+
+
+def of_store(store: Store) -> History:
+    unreadable: list[Unreadable] = []
+    found = history(read(store, unreadable))
+    assert not unreadable
+    return found
+
+
+def test_engines_on_a_file_and_files_in_an_engine_are_watched_over_nights(add_night: AddNight) -> None:
+    add_night("2026-11-23")
+    found = of_store(add_night("2026-11-24"))
+    assert found.nights == ("2026-11-23", "2026-11-24")
+    watched = {(of.a.variant, of.a.engine, of.b.variant, of.b.engine): series for of, series in found.series.items()}
+    assert set(watched) == {
+        ("base", "deepsparse", "base", "openvino"),
+        ("pruned", "deepsparse", "pruned", "openvino"),
+        ("pruned", "deepsparse", "base", "deepsparse"),
+        ("pruned", "openvino", "base", "openvino"),
+    }
+    engines = watched["base", "deepsparse", "base", "openvino"]
+    assert list(engines.nights) == [0, 1]
+    assert engines.logs[0] == engines.logs[1] == pytest.approx(log(2), abs=0.01)
+    assert 0 < engines.errors[0] < 0.01
+    assert exp(watched["pruned", "openvino", "base", "openvino"].logs[0]) == pytest.approx(1.5)
+
+
+def test_another_cpu_goes_on_with_the_series_and_another_scenario_does_not(add_night: AddNight) -> None:
+    add_night("2026-11-23")
+    add_night("2026-11-24", cpu="EPYC")
+    found = of_store(add_night("2026-11-24.2", protocol="throughput"))
+    assert {(of.scenario, tuple(series.nights)) for of, series in found.series.items()} == {
+        ("latency", (0, 1)),
+        ("throughput", (2,)),
+    }
+
+
+def test_what_has_no_interval_or_was_timed_at_another_time_is_not_watched(add_night: AddNight) -> None:
+    assert not of_store(add_night("2026-11-23", processes=1)).series
+    apart = of_store(add_night("2026-11-24", together=False)).series
+    assert apart
+    assert all(of.a.variant == of.b.variant for of in apart)
+
+
+def test_a_night_that_has_a_report_is_not_read_trial_by_trial(
+    add_night: AddNight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_night("2026-11-23")
+    store = add_night("2026-11-24")
+    before = of_store(store)
+    report.publish(store, "2026-11-23")
+    monkeypatch.setattr(store, "trials", lambda night, **_: pytest.fail(f"the trials of {night} are read"))
+    with pytest.raises(pytest.fail.Exception, match="the trials of 2026-11-24 are read"):
+        of_store(store)
+    monkeypatch.undo()
+    assert of_store(store) == before
+
+
+def test_what_was_computed_is_kept_only_where_that_is_wanted(add_night: AddNight) -> None:
+    store = add_night("2026-11-23")
+    of_store(store)
+    assert store.night_ratios("2026-11-23") is None
+    (ratios,) = read(store, [], keep=True)
+    assert store.night_ratios("2026-11-23") == ratios
+
+
+def test_a_night_that_cannot_be_read_is_left_out_and_named(add_night: AddNight) -> None:
+    add_night("2026-11-23")
+    store = add_night("2026-11-24")
+    store.write("nights/2026-11-23/manifest.json", b"{")
+    unreadable: list[Unreadable] = []
+    assert history(read(store, unreadable)).nights == ("2026-11-24",)
+    assert [left_out.path for left_out in unreadable] == ["nights/2026-11-23"]

@@ -1,0 +1,145 @@
+"""What the page serves of the store, and what a browser lets it do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi.testclient import TestClient
+from playwright.sync_api import Route, sync_playwright
+
+from sparsebench.contracts import Collection
+from sparsebench.store import Store
+from sparsebench_airflow import report_page
+
+NIGHT = "2026-11-24"
+PAGE = f"/nights/{NIGHT}/index.html"
+EVIL = """<!doctype html><p id=said>quiet</p><script>document.getElementById("said").textContent = "ran"</script>
+<img src=x onerror="document.getElementById('said').textContent = 'ran'"><form action=/api/v2/dags method=post>
+<button>go</button></form><a href="javascript:document.getElementById('said').textContent='ran'">here</a>"""
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("SPARSEBENCH_STORE", (tmp_path / "store").as_uri())
+    return Store((tmp_path / "store").as_uri())
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    report_page.app.dependency_overrides[get_user] = lambda: None
+    yield TestClient(report_page.app)
+    report_page.app.dependency_overrides.clear()
+
+
+def test_a_report_is_served_in_a_sandbox_without_scripts(store: Store, client: TestClient) -> None:
+    store.put_report(NIGHT, "index.html", b"<p>hello")
+
+    answer = client.get(PAGE)
+
+    assert answer.text == "<p>hello"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("sandbox ")
+    assert "allow-scripts" not in policy
+    assert "default-src 'none'" in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_browser_runs_nothing_of_a_report_and_draws_its_figures(store: Store, client: TestClient) -> None:
+    image = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>'
+    store.put_report(NIGHT, "index.html", f'{EVIL}<img id=figure src=figure.svg style="width:7px">'.encode())
+    store.put_report(NIGHT, "figure.svg", image.encode())
+    sent = []
+
+    def answer(route: Route) -> None:
+        sent.append(f"{route.request.method} {route.request.url}")
+        found = client.get(route.request.url.removeprefix("http://airflow"))
+        route.fulfill(status=found.status_code, headers=dict(found.headers), body=found.content)
+
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=shutil.which("chromium")) as browser,
+    ):
+        page = browser.new_page()
+        page.route("**/*", answer)
+        page.goto(f"http://airflow{PAGE}")
+        page.get_by_role("button").click()
+        page.get_by_role("link").click()
+        assert page.locator("#said").text_content() == "quiet"
+        assert page.evaluate("document.getElementById('figure').naturalWidth") == 7
+    assert not [request for request in sent if request.startswith("POST")]
+
+
+@pytest.mark.parametrize("name", ["folder.html", "link.html", "up.html", "missing.html", "index.htm", ".index.html"])
+def test_what_is_no_file_of_the_report_is_not_found(
+    store: Store, client: TestClient, tmp_path: Path, name: str
+) -> None:
+    store.put_report(NIGHT, "index.html", b"x")
+    folder = tmp_path / "store" / "nights" / NIGHT / "report"
+    secret = tmp_path / "secret.html"
+    secret.write_text("secret")
+    (folder / "folder.html").mkdir()
+    (folder / "link.html").symlink_to(secret)
+    (folder / "up.html").symlink_to("../../../../secret.html")
+
+    assert client.get(f"/nights/{NIGHT}/{name}").status_code == 404
+
+
+def test_a_night_that_is_a_link_is_not_followed(store: Store, client: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "report").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "report" / "index.html").write_text("secret")
+    (tmp_path / "store" / "nights").mkdir(parents=True)
+    (tmp_path / "store" / "nights" / NIGHT).symlink_to(tmp_path / "elsewhere")
+
+    assert client.get(PAGE).status_code == 404
+
+
+def test_the_list_says_of_each_night_what_it_found_where_and_of_how_many_cells(
+    store: Store, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = {"says": ["Pruning pays."], "machines": ["m5.xlarge (Xeon)"], "counts": "2 cells planned, <2> with a number"}
+    for night, summary in ((NIGHT, json.dumps(says)), ("2026-11-23", "{not JSON"), ("2026-11-22", '["a list"]')):
+        store.put_report(night, "index.html", b"<p>hello")
+        store.put_report(night, "summary.json", summary.encode())
+    monkeypatch.setattr(Store, "nights", lambda self: ["2026-11-22", "2026-11-23", NIGHT])
+    page = client.get("/").text
+    assert page.index(NIGHT) < page.index("2026-11-23") < page.index("2026-11-22")
+    for said in ("Pruning pays.", "m5.xlarge (Xeon)", "2 cells planned, &lt;2&gt; with a number"):
+        assert said in page
+
+
+def test_older_nights_are_on_pages_of_their_own(store: Store, client: TestClient) -> None:
+    nights = [f"2026-{month:02}-{day:02}" for month in (3, 4, 5) for day in range(1, 31)]
+    for night in nights:
+        store.put_report(night, "index.html", b"<p>hello")
+
+    newest, oldest = client.get("/").text, client.get("/?before=2026-04-01").text
+
+    assert [night for night in nights if f"nights/{night}/" in newest] == nights[30:]
+    assert 'href="?before=2026-04-01"' in newest
+    assert [night for night in nights if f"nights/{night}/" in oldest] == nights[:30]
+    assert "Older nights" not in oldest
+
+
+def test_a_figure_that_is_opened_by_itself_has_a_way_back(store: Store, client: TestClient) -> None:
+    store.put_report(NIGHT, "bars.svg", b"<svg/>")
+    path = f"/nights/{NIGHT}/bars.svg"
+    assert 'href="index.html"' in client.get(path, headers={"Sec-Fetch-Dest": "iframe"}).text
+    assert client.get(path, headers={"Sec-Fetch-Dest": "image"}).text == "<svg/>"
+
+
+def test_a_run_leads_to_the_report_of_its_night(
+    store: Store, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = "scheduled__2026-11-24T02:00:00+00:00__2026-11-24__abc"
+    store.put_report(NIGHT, "index.html", b"<p>hello")
+    store.put_collection("job", Collection(run_id=run, night=NIGHT, planned=1, measured=1, missing=()))
+    monkeypatch.setattr(Store, "nights", lambda self: [NIGHT])
+    answer = client.get(f"/runs/benchmark_sweep/{quote(run, safe='')}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (307, f"/sparsebench{PAGE}")
+    assert "No report" in client.get("/runs/sparsify/manual__1").text
