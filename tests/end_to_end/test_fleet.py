@@ -122,6 +122,10 @@ def test_nothing_is_left_over_and_if_it_is_that_is_said(system: System) -> None:
         ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.xlarge", TagSpecifications=named
     )
     leaked = launched["Instances"][0]["InstanceId"]
+    by_tag = [{"Name": f"tag:{key}", "Values": [value]} for key, value in marks.items()]
+    # EC2 finds an instance by its tags only seconds after its launch, and the DAG is quicker than that.
+    waiting = {"Delay": 1, "MaxAttempts": 60}
+    ec2.get_waiter("instance_exists").wait(InstanceIds=[leaked], Filters=by_tag, WaiterConfig=waiting)
     run = system.api.trigger("nothing_left_over", {})
     assert system.finished("nothing_left_over", run) == "failed"
     system.api.unpause("reap_instances")
