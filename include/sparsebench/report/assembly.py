@@ -99,11 +99,7 @@ class Report:
             self.files["latency.csv"] = csv(found.latencies)
             self.files["latency_ratios.csv"] = csv(found.latency_ratios)
         main, *others = found.lanes
-        self.page.warnings += [
-            f"{of.machine.instance_type} is {words.emulated(of.machine._asdict())}."
-            for of in main.machines
-            if words.is_emulated(of.machine._asdict())
-        ]
+        self.page.warnings += sentences.emulated([of.machine._asdict() for of in main.machines])
         self.page.over_machines = sentences.over_machines(main)
         self.page.takes = takes(found.worth)
         self.page.answers = [
@@ -138,7 +134,7 @@ class Report:
             return
         self.files[choice_tables.CSV] = csv(choice_tables.frame(found.advice))
         self.files[pareto_tables.CSV] = csv(found.pareto)
-        self.page.choices = [sentence for choice in found.advice for sentence in choices.advice(choice)]
+        self.page.choices = choices.first(found.advice, choice_tables.CSV)
         self.page.rankings = [choice_tables.ranking(choice) for choice in found.advice]
         self.page.no_fronts = pareto_tables.missing(found.pareto)
         for front, rows in found.pareto.groupby("front", sort=False):

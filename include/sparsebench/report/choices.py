@@ -43,6 +43,13 @@ def advice(of: Choice) -> list[str]:
     return [said, *_open(of)]
 
 
+def first(choices: Sequence[Choice], csv: str) -> list[str]:
+    """The answers for the first networks. csv: the table that has them all."""
+    said = [sentence for choice in choices[: words.MOST_NAMED] for sentence in advice(choice)]
+    more = len(choices) - words.MOST_NAMED
+    return [*said, f"{words.count(more, 'network')} more: {csv}."] if more > 0 else said
+
+
 def asked(bounds: Bounds) -> str:
     """The bounds in words."""
     licence = "licensed for production" if bounds.production else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from math import isfinite, nan
+from typing import ClassVar
 
 from jinja2 import Environment, StrictUndefined
 
@@ -103,6 +104,11 @@ class Analysed:
 @dataclass
 class Page:
     """What the template shows, top to bottom; what is empty is left out."""
+
+    MOST_OPEN: ClassVar = 12
+    """Machines whose answer stands there; the others' are folded."""
+    MOST_ROWS: ClassVar = 24
+    """Of a table that stands there; a longer one is folded."""
 
     title: str
     subtitle: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,7 @@ from sparsebench.statistics.pairs import BASE
 from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, Verdict
 
 MOST_NAMED = 6
-"""Unconverged networks that are named in a caption; ratios.csv has them all."""
+"""Unconverged networks, or exceptional machines, that are named; ratios.csv and headline.csv have them all."""
 
 
 def basis(of: Basis) -> str:
@@ -140,7 +141,7 @@ def _cheapest(of: OfMachine) -> list[str]:
         return []
     return [
         "A million inferences cost, pruned instead of base, each in the engine in which it costs least, in USD: "
-        f"{'; '.join(named)}."
+        f"{words.some(named, 'usd.csv')}."
     ]
 
 
@@ -168,12 +169,13 @@ def lowest_costs(lane: Lane) -> list[str]:
     lowest = _lowest(pd.concat([of.costs for of in lane.machines]), ["network"])
     if not lowest or len(lane.machines) < 2:
         return []
-    places = "; ".join(
+    places = [
         f"{words.network(row['network'])} {words.usd(row)} ({words.machine(row)}, {words.engine(row['engine'])}, "
         f"{words.VARIANT_LABELS[row['variant']]})"
         for row in lowest
-    )
-    return [f"A million inferences cost least, by the means of what was measured, in USD: {places}."]
+    ]
+    named = words.some(places, "usd.csv")
+    return [f"A million inferences cost least, by the means of what was measured, in USD: {named}."]
 
 
 VERDICT_OVER_MACHINES = {
@@ -221,12 +223,12 @@ def geometric(found: Comparison) -> str:
     basis = f"{_where(found)}, geometric mean over {entered} of {cells_planned} cells"
     if not entered:
         return f"{a} and {b} were never timed in the same round {_where(found)}, so their ratio is not known."
-    said = [f"{_verdict(a, b, overall, basis)}."]
+    others = []
     for row in machines:
         if len(machines) > 1 and row["verdict"] != overall.kind and not math.isnan(row["low"]):
             there = {"faster": f"{a} is faster", "slower": f"{a} is slower"}.get(row["verdict"], words.verdict(row))
-            said.append(f"On {row['instance_type']}: {there} ({words.changes(row['low'], row['high'])}).")
-    return " ".join(said)
+            others.append(f"On {row['instance_type']}: {there} ({words.changes(row['low'], row['high'])}).")
+    return " ".join([f"{_verdict(a, b, overall, basis)}.", *_first(others, "Another verdict, too, on {}.")])
 
 
 def _verdict(a: str, b: str, verdict: Verdict, basis: str) -> str:
@@ -252,19 +254,32 @@ def study(found: Comparison) -> str:
     """A comparison by the study's rule, the exceptions included. It has no interval."""
     a, b = words.engine(found.a), words.engine(found.b)
     cells, cells_planned = found.machines["cells"].sum(), found.machines["cells_planned"].sum()
-    said = [f"{faster(a, found.study, b)} {_where(found)}, over {cells} of {cells_planned} cells."]
+    said = f"{faster(a, found.study, b)} {_where(found)}, over {cells} of {cells_planned} cells."
+    others = []
     for row in found.machines.to_dict("records"):
         if row["study"] * found.study < 0:
             other = faster(b, 1 / (1 + row["study"]) - 1, a)
-            said.append(f"Not so on {row['instance_type']}: {faster(a, row['study'], b)} there, which is: {other}.")
-    return " ".join(said)
+            others.append(f"Not so on {row['instance_type']}: {faster(a, row['study'], b)} there, which is: {other}.")
+    return " ".join([said, *_first(others, "Nor on {}.")])
 
 
 def emulated_machines(found: Comparison) -> list[str]:
     machines = found.machines.to_dict("records")
     if len(machines) == 1:
         return []
-    return [f"Note: {row['instance_type']} is {words.emulated(row)}." for row in machines if words.is_emulated(row)]
+    return [f"Note: {sentence}" for sentence in emulated(machines)]
+
+
+def emulated(machines: Sequence[Any]) -> list[str]:
+    """Of machines, with the fields of a Machine: which are emulated, and on what."""
+    notes = [f"{row['instance_type']} is {words.emulated(row)}." for row in machines if words.is_emulated(row)]
+    return _first(notes, "emulated, too: {}.")
+
+
+def _first(said: list[str], rest: str) -> list[str]:
+    """The first of these sentences, and one on the others. rest: says it of so many machines."""
+    more = len(said) - MOST_NAMED
+    return [*said[:MOST_NAMED], rest.format(f"{words.count(more, 'machine')} more")] if more > 0 else said
 
 
 def _where(found: Comparison) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from sparsebench.analysis.models import MB
 from sparsebench.analysis.worth import FAKES, UNKNOWN
 from sparsebench.report import words
+from sparsebench.report.tables.worth import CSV
 
 
 def takes(worth: pd.DataFrame) -> list[str]:
@@ -30,7 +31,7 @@ def _accuracies(of_variants: dict[str, list[Any]]) -> list[str]:
         known = [row for row in rows if not row["accuracy_because"]]
         reasons = _by_reason(rows)
         if known:
-            said = f"Accuracy (top-1), {_label(variant)} instead of base: {'; '.join(map(_accuracy, known))}."
+            said = f"Accuracy (top-1), {_label(variant)} instead of base: {words.some([*map(_accuracy, known)], CSV)}."
             others = "; ".join(f"of {_networks(names)}, because {UNKNOWN[name]}" for name, names in reasons.items())
             sentences.append(f"{said} Not known {others}." if others else said)
         else:
@@ -66,12 +67,12 @@ def _sizes(variant: str, rows: Sequence[Any]) -> str:
     known = [row for row in rows if not pd.isna(row["bytes"]) and not pd.isna(row["bytes_base"])]
     if not known:
         return ""
-    sizes = "; ".join(
+    sizes = [
         f"{words.network(row['network'])} {row['bytes'] / MB:.1f} instead of {row['bytes_base'] / MB:.1f} MB "
         f"({row['bytes_base'] / row['bytes']:.1f} times smaller)"
         for row in known
-    )
-    return f"Size after gzip −9, {_label(variant)} instead of base: {sizes}."
+    ]
+    return f"Size after gzip −9, {_label(variant)} instead of base: {words.some(sizes, CSV)}."
 
 
 def _label(variant: str) -> str:
@@ -79,4 +80,6 @@ def _label(variant: str) -> str:
 
 
 def _networks(names: Sequence[str]) -> str:
-    return words.listed([words.network(name) for name in names])
+    most = words.MOST_NAMED
+    more = [f"{len(names) - most:,} more"] if len(names) > most else []
+    return words.listed([*map(words.network, names[:most]), *more])

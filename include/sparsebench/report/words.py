@@ -163,6 +163,16 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+MOST_NAMED = 12
+"""Of a list in a sentence; the table has them all."""
+
+
+def some(named: Sequence[str], where: str, most: int = MOST_NAMED) -> str:
+    """A; B; and 3 more in that table."""
+    more = [f"and {len(named) - most:,} more in {where}"] if len(named) > most else []
+    return "; ".join([*named[:most], *more])
+
+
 def points(change: float) -> str:
     """−0.0952 is −9.5 points of accuracy."""
     return "" if pd.isna(change) else f"{change * 100:+.1f}".replace("-", "−")
