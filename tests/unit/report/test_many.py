@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -9,15 +10,20 @@ import pytest
 
 from sparsebench.report import from_csv
 from sparsebench.report.figures import MOST_DRAWN, MOST_MACHINES, MOST_NETWORKS
+from sparsebench.report.page import Page
+from sparsebench.report.words import MOST_NAMED
 
 pytestmark = pytest.mark.slow
 
 
-def drawn(folder: Path, networks: int, machines: int) -> Path:
+def drawn(folder: Path, networks: int, machines: int, variants: tuple[str, ...] = ("base",)) -> Path:
+    """Of one machine it is m5.xlarge, which has a price."""
     rows = [
-        f"x{machine:03}.xlarge,CPU {machine},net{network:03},base,{engine},{10 + network + machine}"
+        f"{f'x{machine:03}' if machines > 1 else 'm5'}.xlarge,CPU {machine},net{network:03},{variant},{engine},"
+        f"{10 + network + machine}"
         for machine in range(machines)
         for network in range(networks)
+        for variant in variants
         for engine in ("onnxruntime", "deepsparse")
     ]
     table = folder / "table.csv"
@@ -51,3 +57,27 @@ def test_of_many_machines_each_has_a_row_and_the_first_have_figures_of_their_own
         f"Of {machines} machines the first {MOST_DRAWN} have figures of their own here; all have their tables." in text
     )
     assert f"x{machines - 1:03}.xlarge" in text
+
+
+def test_a_sentence_names_the_first_of_many_networks_and_says_where_the_others_are(tmp_path: Path) -> None:
+    networks = MOST_NAMED + 17
+    text = drawn(tmp_path, networks, machines=1, variants=("base", "pruned")).read_text("utf-8")
+
+    (sentence,) = re.findall(r"<li>(A million inferences cost, .*?)</li>", text)
+    assert sentence.count(" instead of ") == MOST_NAMED + 1  # "pruned instead of base" is one
+    assert sentence.endswith(f"; and {networks - MOST_NAMED} more in usd.csv.")
+
+
+def test_a_map_of_many_networks_is_folded_and_so_are_the_answers_of_many_machines(tmp_path: Path) -> None:
+    few, many = Page.MOST_ROWS - 1, Page.MOST_ROWS
+    for networks, folded in ((few, False), (many, True)):
+        folder = tmp_path / str(networks)
+        folder.mkdir()
+        text = drawn(folder, networks, machines=1, variants=("base", "pruned")).read_text("utf-8")
+        assert (f"<summary>pruned against base: {networks} networks</summary>" in text) == folded
+        assert ("<h4>pruned against base</h4>" in text) != folded
+
+    machines = Page.MOST_OPEN + 2
+    text = drawn(tmp_path, 1, machines, variants=("base", "pruned")).read_text("utf-8")
+    headings = re.findall(r"<(h3|summary)>On (x\d+)\.xlarge", text)
+    assert headings == [("h3" if of < Page.MOST_OPEN else "summary", f"x{of:03}") for of in range(machines)]
