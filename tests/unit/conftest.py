@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -29,6 +30,7 @@ from sparsebench.contracts import (
     Weights,
     sha256,
 )
+from sparsebench.store import Store
 
 NIGHT = "2026-11-24"
 START = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -220,3 +222,44 @@ def moto_bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="nights")
     yield "s3://nights/prefix"
     urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
+
+
+ENGINE_SPEEDS = {"openvino": (10.0, 10.1, 10.0, 9.9, 10.0, 10.1), "deepsparse": (20.0, 20.1, 19.9, 20.0, 20.1, 20.0)}
+"""img/s of the base network, a process each."""
+
+AddNight = Callable[..., Store]
+
+
+@pytest.fixture
+def add_night(tmp_path: Path) -> AddNight:
+    """Put a night of one network, two variants and two engines into the store."""
+    store = Store(tmp_path.as_uri())
+    cards = [make_card(variant=variant) for variant in ("base", "pruned")]
+
+    def add(
+        night: str,
+        protocol: str = "quick",
+        cpu: str = "Xeon",
+        processes: int = 6,
+        together: bool = True,
+        engines: Mapping[str, Sequence[float]] = ENGINE_SPEEDS,
+    ) -> Store:
+        store.freeze(make_manifest(protocol, night=night, models=tuple(cards)))
+        store.put_host(night, make_host(cpu_model=cpu))
+        for card in cards:
+            for engine, speeds in engines.items():
+                for index, speed in enumerate(speeds[:processes]):
+                    store.put_trial(
+                        make_trial(
+                            speed * (1.5 if card.variant == "pruned" else 1),
+                            engine=engine,
+                            variant=card.variant,
+                            generation=index,
+                            night=night,
+                            artifact=card.artifact,
+                            variants=("base", "pruned") if together else (),
+                        )
+                    )
+        return store
+
+    return add

@@ -20,7 +20,8 @@ from sparsebench.analysis.findings import Findings
 from sparsebench.analysis.history import night_ratios
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.pooling import Night
-from sparsebench.contracts import ModelCard, Sensitivity, TrainingRecord, is_night
+from sparsebench.analysis.since import since
+from sparsebench.contracts import ModelCard, NightRatios, Sensitivity, TrainingRecord, is_night
 from sparsebench.errors import BadInput, StoreError
 from sparsebench.report import choices, sentences, terminal, words
 from sparsebench.report.assembly import Report
@@ -54,8 +55,13 @@ def _built(store: Store, night: str, found: Findings) -> dict[str, bytes]:
     report.add_results()
     report.add_evidence()
     report.add_night(found.nights[0])
+    report.add_since(since(store, found.nights[0], _ratios(found)))
     report.add_training(*_studied(store, manifest.models))
     return report.finished()
+
+
+def _ratios(found: Findings) -> NightRatios:
+    return night_ratios(found.nights[0].manifest, found.measured)
 
 
 def publish(store: Store, night: str) -> str:
@@ -68,7 +74,7 @@ def publish(store: Store, night: str) -> str:
         BadInput, StoreError: as of build, or the store cannot be written.
     """
     found = _findings(store, [night])
-    store.put_night_ratios(night_ratios(found.nights[0].manifest, found.measured))
+    store.put_night_ratios(_ratios(found))
     store.put_report(night, SUMMARY, _summary(found))
     for name, data in _built(store, night, found).items():
         store.put_report(night, name, data)

@@ -18,15 +18,28 @@ from sparsebench.analysis import models, training
 from sparsebench.analysis.findings import BAR_VARIANTS, Findings, Lane, OfMachine
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.results import MACHINE, grouped
+from sparsebench.analysis.since import Since
 from sparsebench.contracts import Sensitivity, TrainingRecord
 from sparsebench.report import choices, drawing, figures, sentences, training_figures, words
 from sparsebench.report.cost_figures import cost_graph, cost_rows
-from sparsebench.report.page import Analysed, Answer, Fronts, LanePart, MachinePart, Page, Picture, Tile, render
+from sparsebench.report.page import (
+    Analysed,
+    Answer,
+    Fronts,
+    LanePart,
+    MachinePart,
+    Page,
+    Picture,
+    SincePart,
+    Tile,
+    render,
+)
 from sparsebench.report.pareto_figures import pareto_graph
 from sparsebench.report.tables import choices as choice_tables
 from sparsebench.report.tables import execution, inputs, networks
 from sparsebench.report.tables import pareto as pareto_tables
 from sparsebench.report.tables import ratios as ratio_tables
+from sparsebench.report.tables import since as since_tables
 from sparsebench.report.tables import speedups as speedup_tables
 from sparsebench.report.tables.disturbance import disturbance
 from sparsebench.report.tables.form import csv
@@ -270,6 +283,17 @@ class Report:
             "sparsity.csv": csv(sparsities),
             "inputs.csv": csv(inputs.inputs_frame(manifest)),
         }
+
+    def add_since(self, since: Since | None) -> None:
+        """What is otherwise than on the night before, where there is one."""
+        if since is None:
+            return
+        night = self.findings.nights[0].name
+        tables = filter(None, [since_tables.inputs(since, night), since_tables.moved(since, night)])
+        self.page.since = SincePart(since.before, since_tables.sentences(since), list(tables))
+        self.files[since_tables.CSV] = csv(since_tables.frame(since))
+        if since.inputs:
+            self.files[since_tables.INPUTS_CSV] = csv(since_tables.inputs_frame(since))
 
     def add_training(self, trainings: Sequence[TrainingRecord], sensitivities: Sequence[Sensitivity]) -> None:
         """How the networks came to be: learning curves, and how sensitive their layers are."""

@@ -101,6 +101,15 @@ class Analysed:
     ranking: Table
 
 
+@dataclass(frozen=True)
+class SincePart:
+    """before: the night before."""
+
+    before: str
+    sentences: Sequence[str]
+    tables: Sequence[Table]
+
+
 @dataclass
 class Page:
     """What the template shows, top to bottom; what is empty is left out."""
@@ -124,6 +133,7 @@ class Page:
     fronts: list[Fronts] = field(default_factory=list)
     no_fronts: str = ""
     headlines: list[Tile] = field(default_factory=list)
+    since: SincePart | None = None
     overview: Picture | None = None
     machines: list[MachinePart] = field(default_factory=list)
     fakes: list[Picture] = field(default_factory=list)
@@ -145,6 +155,7 @@ class Page:
             ("answer", "Does pruning pay", self.answers),
             ("choice", "Which to take", self.rankings),
             ("headline", "Which engine", True),
+            ("since", "Since the night before", self.since),
             ("overview", "Instance types", self.overview),
             ("machines", "Networks and engines", self.machines),
             ("fake", "More sparsity", self.fakes),

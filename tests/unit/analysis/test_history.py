@@ -2,54 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import exp, log
-from pathlib import Path
 
 import pytest
+from tests.unit.conftest import AddNight
 
 from sparsebench import report
 from sparsebench.analysis.history import History, history, read
-from sparsebench.contracts import HostFacts, Manifest, ModelCard, Trial
 from sparsebench.store import Store, Unreadable
-
-SPEEDS = {"openvino": (10.0, 10.1, 10.0, 9.9, 10.0, 10.1), "deepsparse": (20.0, 20.1, 19.9, 20.0, 20.1, 20.0)}
-
-AddNight = Callable[..., Store]
-
-
-@pytest.fixture
-def add_night(
-    tmp_path: Path,
-    make_host: Callable[..., HostFacts],
-    make_trial: Callable[..., Trial],
-    make_card: Callable[..., ModelCard],
-    make_manifest: Callable[..., Manifest],
-) -> AddNight:
-    """Put a night of one network, two variants and two engines into the store."""
-    store = Store(tmp_path.as_uri())
-    cards = [make_card(variant=variant) for variant in ("base", "pruned")]
-
-    def add(night: str, protocol: str = "quick", cpu: str = "Xeon", processes: int = 6, together: bool = True) -> Store:
-        store.freeze(make_manifest(protocol, night=night, models=tuple(cards)))
-        store.put_host(night, make_host(cpu_model=cpu))
-        for card in cards:
-            for engine, speeds in SPEEDS.items():
-                for index, speed in enumerate(speeds[:processes]):
-                    store.put_trial(
-                        make_trial(
-                            speed * (1.5 if card.variant == "pruned" else 1),
-                            engine=engine,
-                            variant=card.variant,
-                            generation=index,
-                            night=night,
-                            artifact=card.artifact,
-                            variants=("base", "pruned") if together else (),
-                        )
-                    )
-        return store
-
-    return add
 
 
 def of_store(store: Store) -> History:
