@@ -102,13 +102,13 @@ def main(
         store, unreadable = Store(f"file://{folder}"), list[Unreadable]()
         ratios = fill(store, nights, types)
         wall, cpu = time.perf_counter(), time.process_time()
-        found = changes.find(store, unreadable)
+        changed = changes.find(store, unreadable)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for event in found.events:
+    for event in changed.events:
         print(changes.sentence(event))
     print(
-        f"{nights} nights of {ratios} ratios: {len(found.events)} found in {cpu:.1f} s of CPU time ({wall:.1f} s), "
+        f"{nights} nights of {ratios} ratios: {len(changed.events)} found in {cpu:.1f} s of CPU time ({wall:.1f} s), "
         f"{peak_mib:.0f} MiB at the peak"
     )
 

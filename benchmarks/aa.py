@@ -33,14 +33,14 @@ def main(
     json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
 ) -> None:
     """Count false verdicts on real engines."""
-    found = networks(Store(store), [name for name in networks_.split(",") if name], ("base", "pruned"))
+    measured = networks(Store(store), [name for name in networks_.split(",") if name], ("base", "pruned"))
     if quick:
-        found, pairs = found[:1], len(ENGINES)
+        measured, pairs = measured[:1], len(ENGINES)
     chosen = protocols()[protocol].model_copy(update={"budget_s": budget})
     engines = [name for engine in ENGINES for name in (engine, f"{engine}.twin")]
     rows: list[dict[str, Any]] = []
     for number in range(ceil(pairs / len(ENGINES))):
-        network = found[number % len(found)]
+        network = measured[number % len(measured)]
         CONSOLE.print(f"{len(rows)} of {pairs} pairs: {_counted(rows)}; next {network.name}", highlight=False)
         with TemporaryDirectory() as folder:
             blocks = by_treatment(measure(Path(folder), network, engines, chosen, seed + number))
@@ -50,7 +50,7 @@ def main(
             shared = list(log_ratios(*(blocks[twin] for twin in twins)).values())
             compared[engine] = Compared(estimate(shared), sum(map(len, shared)), len(shared))
         for engine, verdict in verdicts(compared).items():
-            one = compared[engine]
+            ratio = compared[engine]
             rows.append(
                 {
                     "network": network.name,
@@ -58,7 +58,7 @@ def main(
                     "ratio": verdict.ratio,
                     "low": verdict.low,
                     "high": verdict.high,
-                    "rounds": one.rounds,
+                    "rounds": ratio.rounds,
                     "interval excludes 1": not verdict.low <= 1 <= verdict.high,
                     "verdict": verdict.kind,
                 }

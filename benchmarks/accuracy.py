@@ -268,8 +268,8 @@ def main(
         benches.append(bench)
         if json_file:
             machine = {"threads": torch.get_num_threads(), "torch": torch.__version__}
-            found = {"machine": machine, "networks": [one.as_json() for one in benches]}
-            json_file.write_text(json.dumps(found))
+            content = {"machine": machine, "networks": [bench.as_json() for bench in benches]}
+            json_file.write_text(json.dumps(content))
     console = Console()
     console.print(accuracy_table(benches))
     for bench in benches:

@@ -76,15 +76,16 @@ def claims(truth: Sequence[float], nights: int, rng: Generator, processes: int =
     best = max(truth)
     for _ in range(nights):
         listed = made_up(truth, rng, processes)
-        of = dict(zip(map(id, listed), truth, strict=True))
+        truth_by_id = dict(zip(map(id, listed), truth, strict=True))
         ranked = rank(listed, Bounds())
-        first = of[id(ranked[0].candidate)]
+        first = truth_by_id[id(ranked[0].candidate)]
         sole = all(other.verdict == "loses" for other in ranked[1:])
-        lost += any(other.verdict == "loses" and of[id(other.candidate)] == best for other in ranked)
+        lost += any(other.verdict == "loses" and truth_by_id[id(other.candidate)] == best for other in ranked)
         wrong += sole and (first != best or list(truth).count(best) > 1)
         right += sole and first == best and list(truth).count(best) == 1
         covered += all(
-            other.behind_low <= np.exp(first - of[id(other.candidate)]) - 1 <= other.behind_high for other in ranked[1:]
+            other.behind_low <= np.exp(first - truth_by_id[id(other.candidate)]) - 1 <= other.behind_high
+            for other in ranked[1:]
         )
     return Claims(lost / nights, wrong / nights, right / nights, covered / nights)
 
@@ -97,8 +98,8 @@ def main(
     shown = Table("truth", "processes", "true best lost", "wrong winner", "right winner", "intervals hold together")
     for name, truth in TRUTHS.items():
         for processes in (6, 12):
-            of = claims(truth, nights, np.random.default_rng(seed), processes)
-            shares = (f"{share:.1%}" for share in (of.lost, of.wrong, of.right, of.covered))
+            claimed = claims(truth, nights, np.random.default_rng(seed), processes)
+            shares = (f"{share:.1%}" for share in (claimed.lost, claimed.wrong, claimed.right, claimed.covered))
             shown.add_row(name, str(processes), *shares)
     Console(width=120).print(shown)
 

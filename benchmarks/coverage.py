@@ -125,7 +125,7 @@ def bootstraps(ratios: Floats, rng: Generator) -> dict[str, tuple[Floats, Floats
         "bootstrap of processes, then rounds": ratios.reshape(runs, -1) @ each.reshape(RESAMPLES, -1).T,
     }
     tail = (1 - LEVEL) / 2
-    ends = {method: np.quantile(found, (tail, 1 - tail), axis=1) for method, found in means.items()}
+    ends = {method: np.quantile(estimates, (tail, 1 - tail), axis=1) for method, estimates in means.items()}
     return {method: (low, high) for method, (low, high) in ends.items()}
 
 
@@ -133,46 +133,46 @@ def stopped(runs: int, rng: Generator) -> Iterator[Stopped]:
     for name, minima in MINIMA.items():
         for least, engines, case in product(minima, ENGINES, CASES):
             protocol = protocols()[name].model_copy(update={"min_processes": least})
-            found: dict[float, list[Measured]] = {level: [] for level in NOISE_LEVELS}
+            measured: dict[float, list[Measured]] = {level: [] for level in NOISE_LEVELS}
             for _ in range(-(-runs // CHUNK)):
                 logs = CASES[case](rng, (CHUNK, protocol.max_processes, engines, protocol.max_rounds))
                 ratios = (protocol.target or 0) * pairs_of(logs)
-                for level, chunks in found.items():
+                for level, chunks in measured.items():
                     chunks.append(measure(level * ratios, protocol, COSTS[name]))
-            for level, chunks in found.items():
+            for level, chunks in measured.items():
                 yield _summary(protocol, engines, case, level, Measured.together(chunks))
 
 
-def _summary(protocol: Protocol, engines: int, case: str, level: float, found: Measured) -> Stopped:
+def _summary(protocol: Protocol, engines: int, case: str, level: float, measured: Measured) -> Stopped:
     """Of A/A: the truth is 0."""
-    covered = (abs(found.mean) <= found.half).mean(0)
+    covered = (abs(measured.mean) <= measured.half).mean(0)
     worst = float(covered.min())
-    p = 2 * stdtr(found.processes[:, None] - 1, -abs(found.mean) / found.error)
+    p = 2 * stdtr(measured.processes[:, None] - 1, -abs(measured.mean) / measured.error)
     suspects = np.flatnonzero((p <= 1 - LEVEL).any(-1))  # a verdict that two differ needs at least that
-    runs = len(found.mean)
+    runs = len(measured.mean)
     return Stopped(
         protocol=protocol.name,
         min_processes=protocol.min_processes,
         engines=engines,
         case=case,
         noise=level,
-        processes=float(found.processes.mean()),
+        processes=float(measured.processes.mean()),
         coverage=float(covered.mean()),
         worst_pair=worst,
         error=_error(worst, runs),
         holm_alone=float((p.min(-1) * p.shape[-1] <= 1 - LEVEL).mean()),
-        called_different=sum(called_different(found, int(run), 0) for run in suspects) / runs,
-        called_different_beyond=sum(called_different(found, int(run), EQUIVALENT_WITHIN) for run in suspects) / runs,
+        called_different=sum(called_different(measured, int(run), 0) for run in suspects) / runs,
+        called_different_beyond=sum(called_different(measured, int(run), EQUIVALENT_WITHIN) for run in suspects) / runs,
     )
 
 
-def called_different(found: Measured, run: int, margin: float) -> bool:
+def called_different(measured: Measured, run: int, margin: float) -> bool:
     """Whether any pair of a run's family is faster or slower."""
-    rounds = found.rounds[run]
+    rounds = measured.rounds[run]
     processes = int((rounds > 0).sum())
     family = {
         pair: Compared(Estimate(float(mean), float(error), processes - 1), int(rounds.sum()), processes)
-        for pair, (mean, error) in enumerate(zip(found.mean[run], found.error[run], strict=True))
+        for pair, (mean, error) in enumerate(zip(measured.mean[run], measured.error[run], strict=True))
     }
     return any(verdict.kind in ("faster", "slower") for verdict in verdicts(family, margin).values())
 
@@ -186,8 +186,8 @@ def interval_table(rows: list[Interval]) -> Table:
     table = Table("case", "processes", "rounds", *methods, title="Coverage of 95 % intervals (and mean half width)")
     cells = {(row.case, row.processes, row.rounds, row.method): row for row in rows}
     for case, processes, rounds in product(CASES, PROCESSES, ROUNDS):
-        found = [cells[case, processes, rounds, method] for method in methods]
-        table.add_row(case, str(processes), str(rounds), *(_coverage(row) for row in found))
+        intervals = [cells[case, processes, rounds, method] for method in methods]
+        table.add_row(case, str(processes), str(rounds), *(_coverage(row) for row in intervals))
     return table
 
 
@@ -205,16 +205,16 @@ def stopped_table(rows: list[Stopped]) -> Table:
     groups: dict[tuple[str, int, int, str], list[Stopped]] = {}
     for row in rows:
         groups.setdefault((row.protocol, row.min_processes, row.engines, row.case), []).append(row)
-    for (protocol, least, engines, case), found in groups.items():
-        worst = min(found, key=lambda row: row.worst_pair)
+    for (protocol, least, engines, case), group in groups.items():
+        worst = min(group, key=lambda row: row.worst_pair)
         table.add_row(
             protocol, str(least), str(engines), case,
-            f"{min(row.processes for row in found):.0f} to {max(row.processes for row in found):.0f}",
-            f"{min(row.coverage for row in found):.1%}",
+            f"{min(row.processes for row in group):.0f} to {max(row.processes for row in group):.0f}",
+            f"{min(row.coverage for row in group):.1%}",
             f"{worst.worst_pair:.1%} ± {1.96 * worst.error:.1%} at {worst.noise:g}",
-            f"{max(row.holm_alone for row in found):.1%}",
-            f"{max(row.called_different for row in found):.1%}",
-            f"{max(row.called_different_beyond for row in found):.1%}",
+            f"{max(row.holm_alone for row in group):.1%}",
+            f"{max(row.called_different for row in group):.1%}",
+            f"{max(row.called_different_beyond for row in group):.1%}",
         )  # fmt: skip
     return table
 

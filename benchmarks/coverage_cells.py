@@ -108,8 +108,8 @@ def of_percentiles(runs: int, rng: Generator) -> Iterator[Covered]:
                     "latency": (percentiles(_cell(logs)), truth),
                     "ratio": (percentile_ratios(_cell(logs + common), _cell(beside + common)), of_process - other),
                 }
-                for what, (of, true) in intervals.items():
-                    for interval, log in zip(of, true, strict=True):
+                for what, (estimates, true) in intervals.items():
+                    for interval, log in zip(estimates, true, strict=True):
                         if interval.low is not None and interval.high is not None:
                             key = what, interval.percentile
                             held.setdefault(key, []).append(interval.low <= np.exp(log) <= interval.high)

@@ -53,8 +53,8 @@ def _row(card: ModelCard, models: Store) -> dict[str, Any]:
         sparsity, compressed = overall_sparsity(layers(file)), gzip_bytes(file.data)
         differs = [] if (sparsity, compressed) == (card.sparsity, card.gzip_bytes) else ["card"]
         try:
-            found = run_everywhere(network, file, lambda step: None)
-            engines = {name: parity.relative for name, parity in found.items()}
+            parities = run_everywhere(network, file, lambda step: None)
+            engines = {name: parity.relative for name, parity in parities.items()}
         except BadInput as error:
             CONSOLE.print(error, style="red")
             differs.append("engine")

@@ -45,10 +45,10 @@ def main(
     json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
 ) -> None:
     """Measure beside a foreign process."""
-    found = networks(Store(store), [name for name in networks_.split(",") if name], variants.split(","))
+    measured = networks(Store(store), [name for name in networks_.split(",") if name], variants.split(","))
     chosen = protocols()[protocol].model_copy(update={"budget_s": 30 if quick else budget})
     rows: list[dict[str, Any]] = []
-    for network in found[:1] if quick else found:
+    for network in measured[:1] if quick else measured:
 
         def trials(name: str, chosen: Protocol = chosen, network=network) -> list[Trial]:  # type: ignore[no-untyped-def]
             CONSOLE.rule(f"{network.name}, {name}")

@@ -90,7 +90,7 @@ def sweep(folder: Path, types: int, live: int, json: str) -> None:
         }
         began = time.monotonic()
         run = api.trigger("benchmark_sweep", asked)
-        ec2, most, said = boto3.client("ec2"), 0, 0.0
+        ec2, most, reported_at = boto3.client("ec2"), 0, 0.0
         while (state := api.run_state("benchmark_sweep", run)) not in FINISHED:
             stack.check()
             pages = ec2.get_paginator("describe_instances").paginate(
@@ -98,10 +98,10 @@ def sweep(folder: Path, types: int, live: int, json: str) -> None:
             )
             alive = sum(len(reservation["Instances"]) for page in pages for reservation in page["Reservations"])
             most = max(most, alive)
-            if time.monotonic() - said > 30:
-                said = time.monotonic()
+            if time.monotonic() - reported_at > 30:
+                reported_at = time.monotonic()
                 done = sum(1 for path in store.paths("launches") if b'"ended_at": null' not in store.read(path))
-                console.print(f"{said - began:5.0f} s: {alive} alive, {done} of {types} done", highlight=False)
+                console.print(f"{reported_at - began:5.0f} s: {alive} alive, {done} of {types} done", highlight=False)
             time.sleep(1)
         took_s = time.monotonic() - began
         tasks = api.task_instances("benchmark_sweep", run)

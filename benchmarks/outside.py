@@ -67,7 +67,9 @@ def main(
                 row: dict[str, Any] = {"network": network.name, "engine": engine, "ours over": other}
                 for field in Speed._fields:
                     pairs = zip(turns["ours"], turns[other], strict=True)
-                    ratio = estimate([[log(getattr(ours, field) / getattr(theirs, field))] for ours, theirs in pairs])
+                    ratio = estimate(
+                        [[log(getattr(ours, field) / getattr(reference, field))] for ours, reference in pairs]
+                    )
                     row |= {field: exp(ratio.mean), f"± {field}": f"{half_width(ratio):.1%}"}
                 rows.append(row)
     show("Ours against what a user gets (95 % intervals)", rows, json)
@@ -126,20 +128,20 @@ def _read(child: subprocess.Popen[str]) -> str:
 
 
 def _benchmark_app(file: Path, shape: Shape, seconds: float) -> Speed:
-    said = _tool(
+    output = _tool(
         "benchmark_app", "-m", str(file), "-d", "CPU", "-api", "sync", "-hint", "none", "-infer_precision", "f32",
         "-t", str(round(seconds)), "-nthreads", str(host_facts().physical_cores), "-shape", str([1, *shape]),
     )  # fmt: skip
-    return Speed(_number(r"Throughput: +([\d.]+) FPS", said), _number(r"Median: +([\d.]+) ms", said))
+    return Speed(_number(r"Throughput: +([\d.]+) FPS", output), _number(r"Median: +([\d.]+) ms", output))
 
 
 def _deepsparse_benchmark(file: Path, shape: Shape, seconds: float) -> Speed:
-    said = _tool(
+    output = _tool(
         "deepsparse.benchmark", str(file), "-b", "1", "-s", "sync", "-t", str(round(seconds)), "-w", "1",
         "-nc", str(host_facts().physical_cores),
     )  # fmt: skip
-    throughput = _number(r"Throughput \(items/sec\): ([\d.]+)", said)
-    return Speed(throughput, _number(r"Latency Median \(ms/batch\): ([\d.]+)", said))
+    throughput = _number(r"Throughput \(items/sec\): ([\d.]+)", output)
+    return Speed(throughput, _number(r"Latency Median \(ms/batch\): ([\d.]+)", output))
 
 
 TOOLS = {"openvino": _benchmark_app, "deepsparse": _deepsparse_benchmark}
@@ -152,10 +154,10 @@ def _tool(name: str, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def _number(pattern: str, said: str) -> float:
-    if match := re.search(pattern, said):
+def _number(pattern: str, output: str) -> float:
+    if match := re.search(pattern, output):
         return float(match[1])
-    raise SystemExit(f"no {pattern} in what the tool said: {said[-500:]}")
+    raise SystemExit(f"no {pattern} in what the tool said: {output[-500:]}")
 
 
 def _child(file: Path, engine_name: str) -> None:

@@ -52,9 +52,9 @@ def main(
     json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
 ) -> None:
     """Compare the harness with a bare loop, for each engine."""
-    found = networks(Store(store), [name for name in networks_.split(",") if name], variants.split(","))
+    measured = networks(Store(store), [name for name in networks_.split(",") if name], variants.split(","))
     rows: list[dict[str, Any]] = []
-    for network in found[:1] if quick else found:
+    for network in measured[:1] if quick else measured:
         for engine in ENGINES:
             with TemporaryDirectory() as folder:
                 file = Path(folder) / "model.onnx"
@@ -122,18 +122,18 @@ def _child(file: Path, engine_name: str, durations: tuple[float, float], seed: i
         durations[0], random, lambda: session.time(feeds, for_ten_s).throughput_img_s, lambda: _bare(session, feeds)
     )
     rested = _ratios(durations[1], random, lambda: _block(session, feeds, pause), lambda: _block(session, feeds, None))
-    numbers = [number for found in (loop, rested) for number in (found.mean, found.error, found.freedom)]
+    numbers = [number for estimate in (loop, rested) for number in (estimate.mean, estimate.error, estimate.freedom)]
     channel.write("result " + " ".join(map(repr, map(float, numbers))) + "\n")
 
 
-def _ratios(seconds: float, random: Random, one: Callable[[], float], other: Callable[[], float]) -> Estimate:
+def _ratios(seconds: float, random: Random, first: Callable[[], float], second: Callable[[], float]) -> Estimate:
     """Of the log ratio of two throughputs (img/s), measured in turns for so long: the mean of the units' medians."""
     logs, end = list[float](), perf_counter() + seconds
     while perf_counter() < end or len(logs) < 2 * UNITS:
         if random.random() < 0.5:
-            a, b = one(), other()
+            a, b = first(), second()
         else:
-            b, a = other(), one()
+            b, a = second(), first()
         logs.append(log(a / b))
     return estimate([[float(np.median(unit))] for unit in np.array_split(logs, UNITS)])
 

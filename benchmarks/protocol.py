@@ -42,25 +42,25 @@ def main(
     json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
 ) -> None:
     """Compare the protocols `study` and `standard`."""
-    found = networks(Store(store), [name for name in networks_.split(",") if name], variants.split(","))
+    measured = networks(Store(store), [name for name in networks_.split(",") if name], variants.split(","))
     study = STUDY.model_copy(update={"precisions": ("f32",), "block_s": 6 if quick else seconds})
     rows: list[dict[str, Any]] = []
-    for network in found[:1] if quick else found:
+    for network in measured[:1] if quick else measured:
 
         def trials_by(protocol: Protocol, what: str, network=network) -> list[Trial]:  # type: ignore[no-untyped-def]
             CONSOLE.rule(f"{network.name}, {what}")
             with TemporaryDirectory() as folder:
                 return measure(Path(folder), network, engines.split(","), protocol, seed)
 
-        theirs = trials_by(study, "the study's procedure")
-        spent_s = machine_s(theirs)
+        study_trials = trials_by(study, "the study's procedure")
+        spent_s = machine_s(study_trials)
 
         def enter(name: str, trials: list[Trial], network=network) -> None:  # type: ignore[no-untyped-def]
-            mine = _rows(network.name, name, trials)
-            show(f"{network.name}, {name}", mine, None)  # what comes next takes long
-            rows.extend(mine)
+            new_rows = _rows(network.name, name, trials)
+            show(f"{network.name}, {name}", new_rows, None)  # what comes next takes long
+            rows.extend(new_rows)
 
-        enter("study", theirs)
+        enter("study", study_trials)
         for part, name in ((10, "ours, a tenth of its time"), (1, "ours, its time")):
             ours = trials_by(_standard(spent_s / part, STANDARD.target if part > 1 else 1e-6), name)
             enter(name, ours)
@@ -80,20 +80,20 @@ def _rows(network: str, procedure: str, trials: list[Trial]) -> list[dict[str, A
     for a, b in combinations(blocks, 2):
         shared = list(log_ratios(blocks[a], blocks[b]).values())
         compared[a.engine, b.engine] = Compared(estimate(shared), sum(map(len, shared)), len(shared))
-    said = verdicts(compared)
+    judged = verdicts(compared)
     return [
         {
             "network": network,
             "procedure": procedure,
             "machine s": round(machine_s(trials)),
             "pair": f"{a} / {b}",
-            "ratio": exp(one.log.mean),
-            "±": f"{half_width(one.log):.1%}",
-            "processes": int(one.log.freedom) + 1,
-            "rounds": one.rounds,
-            "verdict": said[a, b].kind,
+            "ratio": exp(ratio.log.mean),
+            "±": f"{half_width(ratio.log):.1%}",
+            "processes": int(ratio.log.freedom) + 1,
+            "rounds": ratio.rounds,
+            "verdict": judged[a, b].kind,
         }
-        for (a, b), one in compared.items()
+        for (a, b), ratio in compared.items()
     ]
 
 

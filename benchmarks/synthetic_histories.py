@@ -107,7 +107,7 @@ class Score:
     in ``nights`` of all series together. off: nights that the first was missed by."""
 
     changed: int = 0
-    found: int = 0
+    detected: int = 0
     false: int = 0
     nights: int = 0
     late: list[int] = field(default_factory=list)
@@ -124,7 +124,7 @@ class Score:
         first = True
         for change in told:
             if real and first and change.told >= moving[0] and change.size * size > 0:
-                self.found += 1
+                self.detected += 1
                 self.late.append(change.told - int(moving[0]))
                 self.off.append(abs(change.first - int(moving[0])))
                 self.covered += change.low <= size <= change.high
@@ -151,11 +151,11 @@ def history(rng: Generator, noise: str, truth: str, nights: int) -> list[tuple[F
 
 
 def score(truth: str, noise: str, histories: int, nights: int, seed: int) -> Score:
-    rng, total = np.random.default_rng([seed, list(TRUTHS).index(truth), list(NOISE).index(noise)]), Score()
+    rng, scored = np.random.default_rng([seed, list(TRUTHS).index(truth), list(NOISE).index(noise)]), Score()
     for _ in range(histories):
         for logs, errors, true in history(rng, noise, truth, nights):
-            total.add(logs, changes(logs, errors), true)
-    return total
+            scored.add(logs, changes(logs, errors), true)
+    return scored
 
 
 def main(
@@ -170,18 +170,18 @@ def main(
     every = 0
     for truth in TRUTHS:
         for noise in NOISE:
-            of = score(truth, noise, histories, nights, seed)
-            every += of.nights
-            late = [f"{value:.0f}" for value in np.quantile(of.late, [0.5, 0.9])] if of.late else []
+            scored = score(truth, noise, histories, nights, seed)
+            every += scored.nights
+            late = [f"{value:.0f}" for value in np.quantile(scored.late, [0.5, 0.9])] if scored.late else []
             shown.add_row(
                 truth,
                 noise,
-                str(of.changed),
-                f"{of.found / of.changed:.0%}" if of.changed else "",
+                str(scored.changed),
+                f"{scored.detected / scored.changed:.0%}" if scored.changed else "",
                 ", ".join(late),
-                f"{np.mean(of.off):.1f}" if of.off else "",
-                f"{of.covered / of.found:.0%}" if of.found else "",
-                f"{1000 * of.false / of.nights:.4f}",
+                f"{np.mean(scored.off):.1f}" if scored.off else "",
+                f"{scored.covered / scored.detected:.0%}" if scored.detected else "",
+                f"{1000 * scored.false / scored.nights:.4f}",
             )
     console = Console(width=140)
     console.print(shown)

@@ -52,7 +52,9 @@ class Lab:
         """All commands, those before a restart of the emulator among them."""
         pages = self._ssm.get_paginator("list_command_invocations").paginate(Details=True)
         self._sent |= {
-            invocation["CommandId"]: Sent.of(invocation) for page in pages for invocation in page["CommandInvocations"]
+            invocation["CommandId"]: Sent.from_ssm(invocation)
+            for page in pages
+            for invocation in page["CommandInvocations"]
         }
         return sorted(self._sent.values(), key=lambda command: command.requested_at)
 

@@ -326,8 +326,13 @@ def quick(seed: int) -> list[Scenario]:
     return [Scenario(number, seed, (name,), "folder") for number, name in enumerate(QUICK, 1)]
 
 
-def _fit(one: Kind, other: Kind) -> bool:
-    return not one.alone and not other.alone and one.group != other.group and bool({*one.phases} & {*other.phases})
+def _fit(first: Kind, second: Kind) -> bool:
+    return (
+        not first.alone
+        and not second.alone
+        and first.group != second.group
+        and bool({*first.phases} & {*second.phases})
+    )
 
 
 def _phase(kinds: Sequence[Kind], number: int) -> Phase:

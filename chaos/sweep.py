@@ -127,7 +127,7 @@ class Sweep:
         if self.lab.faults.in_s3:
             return {}
         alive = [launch.instance_id for launch in patiently(self.launches) if not launch.ended_at]
-        return {instance_id: _runners_among(processes.of(instance_id)) for instance_id in alive}
+        return {instance_id: _runners_among(processes.of_instance(instance_id)) for instance_id in alive}
 
     def trial_paths(self) -> list[str]:
         if not self.night:

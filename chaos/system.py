@@ -309,7 +309,7 @@ class Sent:
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, invocation: Any) -> Sent:
+    def from_ssm(cls, invocation: Any) -> Sent:
         (plugin,) = invocation["CommandPlugins"]
         return cls(
             invocation["Comment"],

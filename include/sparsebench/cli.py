@@ -77,10 +77,10 @@ def compare(
     from sparsebench.settings import Settings
     from sparsebench.store import Store
 
-    found = reports.compare(Store(store or Settings().store), night)
+    findings = reports.compare(Store(store or Settings().store), night)
     if json is not None:
-        _write(json, terminal.to_json(found))
-    _show(terminal.comparison(found))
+        _write(json, terminal.to_json(findings))
+    _show(terminal.comparison(findings))
 
 
 @app.command()
@@ -121,11 +121,11 @@ def advise(
         networks=tuple(network or ()),
         production=production,
     )
-    found = reports.compare(Store(store or Settings().store), night)
-    choices = found.choose(bounds, lane)
+    findings = reports.compare(Store(store or Settings().store), night)
+    choices = findings.choose(bounds, lane)
     if json is not None:
-        _write(json, terminal.advice_json(choices, found))
-    _show(terminal.advice(choices, found))
+        _write(json, terminal.advice_json(choices, findings))
+    _show(terminal.advice(choices, findings))
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -170,10 +170,10 @@ def changes(
     from sparsebench.store import Store, Unreadable
 
     unreadable: list[Unreadable] = []
-    found = over_nights.find(Store(store or Settings().store), unreadable)
+    changes = over_nights.find(Store(store or Settings().store), unreadable)
     if json is not None:
-        _write(json, found.to_json())
-    _show(over_nights.rendered(found, unreadable))
+        _write(json, changes.to_json())
+    _show(over_nights.rendered(changes, unreadable))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -155,8 +155,8 @@ def get(url: str, sink: LimitedSink, limits: Limits) -> None:
                 raise BadInput(f"it redirects more than {MAX_HOPS} times; expected the file itself")
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         # Not chained: what the libraries say has the whole URL.
-        said = late(limits) if guard.expired else f"it did not come: {_reason(error)}"
-        raise DownloadFailed(said) from None
+        reason = late(limits) if guard.expired else f"it did not come: {_reason(error)}"
+        raise DownloadFailed(reason) from None
     finally:
         timer.cancel()
     if guard.expired:  # a connection that is cut may look like the end of the file
@@ -280,7 +280,7 @@ def _reason(error: BaseException) -> str:
             break
         error, seen = inner, seen + 1
     kind = type(error).__name__
-    words = {
+    reasons = {
         "ConnectTimeoutError": f"no answer in {TIMEOUT_S} s",
         "ReadTimeoutError": f"nothing came for {TIMEOUT_S} s",
         "IncompleteRead": "the connection ended before the file did",
@@ -288,4 +288,4 @@ def _reason(error: BaseException) -> str:
     }
     if kind == "NewConnectionError":
         return str(error).rpartition(": ")[2]
-    return words.get(kind) or getattr(error, "verify_message", None) or getattr(error, "strerror", None) or kind
+    return reasons.get(kind) or getattr(error, "verify_message", None) or getattr(error, "strerror", None) or kind

@@ -85,8 +85,8 @@ def of_contract(contract: type[Contract], field: str, title: str, description: s
     schema = contract.model_json_schema()["properties"][field]
     kinds = schema.get("anyOf", [schema])
     types = sorted((kind["type"] for kind in kinds), key=lambda name: name != "null")
-    words = ("anyOf", "default", "description", "title", "type")
-    bounds = {name: bound for kind in kinds for name, bound in kind.items() if name not in words}
+    annotations = ("anyOf", "default", "description", "title", "type")
+    bounds = {name: bound for kind in kinds for name, bound in kind.items() if name not in annotations}
     default = {"default": schema["default"]} if "default" in schema else {}
     kind = types if len(types) > 1 else types[0]
     options: dict[str, Any] = {**default, "type": kind, "title": title, "description": description, **bounds, **widget}

@@ -50,9 +50,11 @@ class TerminateInstancesOperator(EC2TerminateInstanceOperator):
         One that it does not know at all yet makes the task fail, to be tried again.
         """
         store, now = Store(Settings().store), datetime.now(UTC)
-        noted = [one for one in store.launches(job.run_key) if one.job == job.job and one.ended_at is None]
+        noted = [launch for launch in store.launches(job.run_key) if launch.job == job.job and launch.ended_at is None]
         shown = instances.by_id(ec2, [launch.instance_id for launch in noted])
-        hidden = [one.instance_id for one in noted if one.instance_id not in shown and not is_lost(one, None, now)]
+        hidden = [
+            launch.instance_id for launch in noted if launch.instance_id not in shown and not is_lost(launch, None, now)
+        ]
         by_tag = instances.find(ec2, store.uri, job.job)
         live = [instance.instance_id for instance in (*by_tag, *shown.values()) if instance.state in tags.ALIVE]
         return list(dict.fromkeys(live + hidden))

@@ -16,7 +16,7 @@ compare.py      the headlines: one engine against another over all networks; the
 latency.py      p50, p90, p95 and p99 of each cell, and their ratios
 cost.py         USD per million inferences
 worth.py        what a variant changes all in all: cost, latency, size and accuracy
-basis.py        what the numbers of a lane stand on
+sample.py       the sample behind the numbers of a lane
 candidates.py   what one can choose between, and which of two is better
 choice.py       which to take, within bounds: the best, what cannot be told from it, what loses
 pareto.py       which choices are not beaten in both of two things

@@ -45,7 +45,7 @@ class Candidate:
     @cached_property
     def latencies(self) -> Mapping[int, Percentile]:
         """ms, by percentile."""
-        return {of.percentile: of for of in percentiles(latencies(self.blocks))}
+        return {estimate.percentile: estimate for estimate in percentiles(latencies(self.blocks))}
 
     @cached_property
     def accuracy_interval(self) -> tuple[float, float]:
@@ -102,18 +102,18 @@ def candidates(
     return listed
 
 
-def value(of: Candidate, target: Target, percentile: int) -> tuple[float, float, float]:
+def value(candidate: Candidate, target: Target, percentile: int) -> tuple[float, float, float]:
     """USD per million inferences, ms or img/s, with its 95 % interval; NaN where it is not known."""
     if target == "latency":
-        known = of.latencies[percentile]
+        known = candidate.latencies[percentile]
         if known.too_few or known.low is None or known.high is None:
             return nan, nan, nan
         return known.value, known.low, known.high
-    speed = of.speed.mean
+    speed = candidate.speed.mean
     low, high = speed.interval() if isfinite(speed.error) else (nan, nan)
     if target == "throughput":
         return exp(speed.mean), exp(low), exp(high)
-    return tuple(of.usd_per_million / exp(end) for end in (speed.mean, high, low))  # type: ignore[return-value]
+    return tuple(candidate.usd_per_million / exp(end) for end in (speed.mean, high, low))  # type: ignore[return-value]
 
 
 def difference(a: Candidate, b: Candidate, target: Target, percentile: int) -> Difference:
@@ -138,12 +138,12 @@ def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
     of_a, of_b = paired(a.blocks, b.blocks) if together else (latencies(a.blocks), latencies(b.blocks))
     if not of_a or not of_b:
         return Difference(Estimate(nan, inf, 0), "unpaired")
-    (logs_a, few_a), (logs_b, few_b) = (process_percentiles(of, percentile) for of in (of_a, of_b))
+    (logs_a, few_a), (logs_b, few_b) = (process_percentiles(cell, percentile) for cell in (of_a, of_b))
     because = "too_few" if few_a or few_b else ""
     if together:
         ratio = over_units({unit: [logs_b[unit] - logs_a[unit]] for unit in logs_a})
         return _difference(ratio.mean, ratio.processes, because)
-    pooled_a, pooled_b = (over_units({unit: [-log] for unit, log in of.items()}) for of in (logs_a, logs_b))
+    pooled_a, pooled_b = (over_units({unit: [-log] for unit, log in by_unit.items()}) for by_unit in (logs_a, logs_b))
     return _difference(_independent(pooled_a, pooled_b), min(pooled_a.processes, pooled_b.processes), because)
 
 

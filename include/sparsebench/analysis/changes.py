@@ -66,12 +66,12 @@ class Change:
 def changes(logs: Floats, errors: Floats) -> list[Change]:
     """All changes of a series, oldest first. logs, errors: as of a Series."""
     errors = np.maximum(errors, LEAST_ERROR)
-    found: list[Change] = []
+    told: list[Change] = []
     start = 0
-    while (change := _next(logs, errors, start, found[-1].told if found else -1)) is not None:
-        found.append(change)
+    while (change := _next(logs, errors, start, told[-1].told if told else -1)) is not None:
+        told.append(change)
         start = change.first
-    return found
+    return told
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _tests(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]) 
     error = np.sqrt(variance[:, None] + scatter / total)
 
     towards = np.where(size > 0, _furthest(deviations), _furthest(-deviations))
-    weight, deviation = (np.take_along_axis(of, towards, axis=1) for of in (weights, deviations))
+    weight, deviation = (np.take_along_axis(values, towards, axis=1) for values in (weights, deviations))
     rest = total - weight
     with np.errstate(invalid="ignore", divide="ignore"):  # without the only night nothing is left
         held_size = (first - weight * deviation) / rest
@@ -150,8 +150,8 @@ def _windows(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]
     or before ``start``."""
     nothing = np.full(WINDOW, np.nan)
     windows = []
-    for of in (logs, errors):
-        whole = sliding_window_view(np.concatenate([nothing, of, nothing]), 2 * WINDOW)[firsts]
+    for values in (logs, errors):
+        whole = sliding_window_view(np.concatenate([nothing, values, nothing]), 2 * WINDOW)[firsts]
         before = whole[:, :WINDOW].copy()
         before[firsts[:, None] - WINDOW + np.arange(WINDOW) < start] = np.nan
         windows += [before, whole[:, WINDOW:]]

@@ -136,20 +136,20 @@ class Choice:
     @property
     def winner(self) -> Ranked | None:
         """The only one that can be the best; None where several can."""
-        return self.ranked[0] if self.ranked and all(of.verdict != "tied" for of in self.ranked) else None
+        return self.ranked[0] if self.ranked and all(ranked.verdict != "tied" for ranked in self.ranked) else None
 
     @property
     def tied(self) -> tuple[Ranked, ...]:
-        return tuple(of for of in self.ranked if of.verdict == "tied")
+        return tuple(ranked for ranked in self.ranked if ranked.verdict == "tied")
 
     @property
     def losers(self) -> tuple[Ranked, ...]:
-        return tuple(of for of in self.ranked if of.verdict == "loses")
+        return tuple(ranked for ranked in self.ranked if ranked.verdict == "loses")
 
     @property
     def open(self) -> tuple[Refused, ...]:
         """Of which it cannot be told whether they meet the bounds."""
-        return tuple(of for of in self.refused if of.open)
+        return tuple(refused for refused in self.refused if refused.open)
 
     @property
     def nearest(self) -> Refused | None:
@@ -166,12 +166,19 @@ def choose(lane: Results, cards: Sequence[ModelCard], types: Types, bounds: Boun
     if bounds.region is not None:
         _one_of("region", bounds.region, regions(types))
     every = candidates(lane, cards, types, bounds.market, bounds.region)
-    _measured("instance_types", bounds.instance_types, {of.machine.instance_type for of in every})
-    _measured("engines", bounds.engines, {of.treatment.engine for of in every})
-    _measured("networks", bounds.networks, {of.network for of in every})
-    networks = ordered(pd.DataFrame({"network": list(dict.fromkeys(of.network for of in every))}))["network"]
+    _measured("instance_types", bounds.instance_types, {candidate.machine.instance_type for candidate in every})
+    _measured("engines", bounds.engines, {candidate.treatment.engine for candidate in every})
+    _measured("networks", bounds.networks, {candidate.network for candidate in every})
+    networks = ordered(pd.DataFrame({"network": list(dict.fromkeys(candidate.network for candidate in every))}))[
+        "network"
+    ]
     return [
-        _choice(name, lane.precision, [of for of in every if of.network == name and _asked_for(of, bounds)], bounds)
+        _choice(
+            name,
+            lane.precision,
+            [candidate for candidate in every if candidate.network == name and _asked_for(candidate, bounds)],
+            bounds,
+        )
         for name in networks
         if not bounds.networks or name in bounds.networks
     ]
@@ -183,25 +190,27 @@ def _measured(name: str, asked: Collection[str], known: Collection[str]) -> None
             raise BadInput(f"{name}: {given!r} was not measured; {', '.join(sorted(known)) or 'nothing'} was")
 
 
-def _asked_for(of: Candidate, bounds: Bounds) -> bool:
-    of_type = not bounds.instance_types or of.machine.instance_type in bounds.instance_types
-    return of_type and (not bounds.engines or of.treatment.engine in bounds.engines)
+def _asked_for(candidate: Candidate, bounds: Bounds) -> bool:
+    of_type = not bounds.instance_types or candidate.machine.instance_type in bounds.instance_types
+    return of_type and (not bounds.engines or candidate.treatment.engine in bounds.engines)
 
 
 def _choice(network: str, precision: str, asked: Sequence[Candidate], bounds: Bounds) -> Choice:
-    missed = [(of, tuple(_missed(of, bounds))) for of in asked]
-    eligible = [of for of, reasons in missed if not reasons]
-    refused = sorted((Refused(of, reasons) for of, reasons in missed if reasons), key=lambda of: of.excess)
+    missed = [(candidate, tuple(_missed(candidate, bounds))) for candidate in asked]
+    eligible = [candidate for candidate, reasons in missed if not reasons]
+    refused = sorted(
+        (Refused(candidate, reasons) for candidate, reasons in missed if reasons), key=lambda refused: refused.excess
+    )
     return Choice(network, bounds, precision, tuple(rank(eligible, bounds)), tuple(refused))
 
 
-def _missed(of: Candidate, bounds: Bounds) -> Iterator[Missed]:
+def _missed(candidate: Candidate, bounds: Bounds) -> Iterator[Missed]:
     """The bounds that a candidate does not surely meet."""
-    if bounds.production and is_not_for_production(of.treatment.engine):
+    if bounds.production and is_not_for_production(candidate.treatment.engine):
         yield Missed("licence", open=False)
-    if bounds.target == "cost" and isnan(of.offer.usd_per_hour):
-        yield Missed("price", open=False, detail=f"{bounds.market} price of {of.machine.instance_type}")
-    known = of.latencies[bounds.percentile]
+    if bounds.target == "cost" and isnan(candidate.offer.usd_per_hour):
+        yield Missed("price", open=False, detail=f"{bounds.market} price of {candidate.machine.instance_type}")
+    known = candidate.latencies[bounds.percentile]
     if bounds.target == "latency" and known.too_few:
         yield Missed("value", open=False, detail=known.too_few)
     if bounds.latency_ms is not None:
@@ -211,18 +220,18 @@ def _missed(of: Candidate, bounds: Bounds) -> Iterator[Missed]:
             excess = known.value / bounds.latency_ms - 1
             yield Missed("latency", known.low <= bounds.latency_ms, "", known.value, known.low, known.high, excess)
     if bounds.accuracy is not None:
-        if of.accuracy is None:
+        if candidate.accuracy is None:
             yield Missed("accuracy", open=True, detail="not measured")
         else:
-            low, high = of.accuracy_interval
+            low, high = candidate.accuracy_interval
             if low < bounds.accuracy:
-                excess = bounds.accuracy - of.accuracy.top1
-                yield Missed("accuracy", high >= bounds.accuracy, "", of.accuracy.top1, low, high, excess)
+                excess = bounds.accuracy - candidate.accuracy.top1
+                yield Missed("accuracy", high >= bounds.accuracy, "", candidate.accuracy.top1, low, high, excess)
     if bounds.size_bytes is not None:
-        if of.size_bytes is None:
+        if candidate.size_bytes is None:
             yield Missed("size", open=True, detail="not known")
-        elif of.size_bytes > bounds.size_bytes:
-            size = of.size_bytes
+        elif candidate.size_bytes > bounds.size_bytes:
+            size = candidate.size_bytes
             yield Missed("size", False, "", size, size, size, size / bounds.size_bytes - 1)
 
 
@@ -236,10 +245,10 @@ def rank(eligible: Sequence[Candidate], bounds: Bounds) -> list[Ranked]:
         return []
     level = 1 - (1 - LEVEL) / comparisons(len(eligible))
     best = _best(eligible, bounds, level)
-    ranked = [_held_against(best, of, bounds, level) for of in eligible]
+    ranked = [_held_against(best, candidate, bounds, level) for candidate in eligible]
     place = {"best": 0, "tied": 1, "loses": 2}
     sign = -1 if bounds.target == "throughput" else 1
-    return sorted(ranked, key=lambda of: (place[of.verdict], sign * of.value))
+    return sorted(ranked, key=lambda entry: (place[entry.verdict], sign * entry.value))
 
 
 def comparisons(count: int) -> int:
@@ -252,7 +261,7 @@ def comparisons(count: int) -> int:
 def _best(eligible: Sequence[Candidate], bounds: Bounds, level: float) -> Candidate:
     """The one with the best mean; where rounds that it shared with another show that to be better, that one."""
     sign = -1 if bounds.target == "throughput" else 1
-    by_mean = sorted(eligible, key=lambda of: sign * value(of, bounds.target, bounds.percentile)[0])
+    by_mean = sorted(eligible, key=lambda candidate: sign * value(candidate, bounds.target, bounds.percentile)[0])
     best = by_mean[0]
     for other in by_mean[1:]:
         if difference(other, best, bounds.target, bounds.percentile).interval(level)[0] > 0:
@@ -260,14 +269,14 @@ def _best(eligible: Sequence[Candidate], bounds: Bounds, level: float) -> Candid
     return best
 
 
-def _held_against(best: Candidate, of: Candidate, bounds: Bounds, level: float) -> Ranked:
-    own = value(of, bounds.target, bounds.percentile)
-    if of is best:
-        return Ranked(of, *own, "best", "", 0.0, 0.0, 0.0)
-    by = difference(best, of, bounds.target, bounds.percentile)
+def _held_against(best: Candidate, candidate: Candidate, bounds: Bounds, level: float) -> Ranked:
+    own = value(candidate, bounds.target, bounds.percentile)
+    if candidate is best:
+        return Ranked(candidate, *own, "best", "", 0.0, 0.0, 0.0)
+    by = difference(best, candidate, bounds.target, bounds.percentile)
     low, high = by.interval(level)
     verdict: Literal["tied", "loses"] = "loses" if low > 0 else "tied"
-    return Ranked(of, *own, verdict, by.because, _change(by.log.mean), _change(low), _change(high))
+    return Ranked(candidate, *own, verdict, by.because, _change(by.log.mean), _change(low), _change(high))
 
 
 def _change(log: float) -> float:

@@ -64,10 +64,10 @@ def compare(lane: Results, measured: Mapping[Pair, Ratio], engines: Iterable[tup
     The family within which verdicts are adjusted is all that is shown together: every pair on every machine and,
     where there are several, over all machines.
     """
-    machines = [files for part in lane.by_machine() if len((files := _Files.of(part)).medians)]
+    machines = [files for part in lane.by_machine() if len((files := _Files.from_machine(part)).medians)]
     drafts = [draft for a, b in engines if (draft := _draft(machines, measured, a, b)).rows]
-    said = verdicts({(draft.a, draft.b, key): ratio for draft in drafts for key, ratio in draft.compared.items()})
-    return [_finished(draft, {key: said[draft.a, draft.b, key] for key in draft.compared}) for draft in drafts]
+    judged = verdicts({(draft.a, draft.b, key): ratio for draft in drafts for key, ratio in draft.compared.items()})
+    return [_finished(draft, {key: judged[draft.a, draft.b, key] for key in draft.compared}) for draft in drafts]
 
 
 def headlines(lane: Results, measured: Mapping[Pair, Ratio]) -> list[Comparison]:
@@ -85,7 +85,7 @@ def line_points(lane: Results) -> pd.DataFrame:
     (its 95 % interval; NaN where a file has a single process), files (that entered) of files_planned.
     """
     rows = []
-    for files in map(_Files.of, lane.by_machine()):
+    for files in map(_Files.from_machine, lane.by_machine()):
         shared = files.medians.dropna()
         entered = files.cells.set_index(FILE).loc[shared.index]
         for engine, of_engine in entered.groupby("engine"):
@@ -135,7 +135,7 @@ class _Files:
     planned: Mapping[tuple[str, str], set[str]]
 
     @classmethod
-    def of(cls, part: OnMachine) -> _Files:
+    def from_machine(cls, part: OnMachine) -> _Files:
         cells, missing = (frame[frame["variant"].isin(COMPARED_VARIANTS)] for frame in (part.cells, part.missing))
         planned: dict[tuple[str, str], set[str]] = {}
         for frame in (cells, missing):
@@ -177,11 +177,11 @@ def _draft(machines: Sequence[_Files], measured: Mapping[Pair, Ratio], a: str, b
     return draft
 
 
-def _finished(draft: _Draft, said: Mapping[Machine | None, Verdict]) -> Comparison:
+def _finished(draft: _Draft, judged: Mapping[Machine | None, Verdict]) -> Comparison:
     machines = pd.DataFrame(draft.rows)
     others = len(machines) - 1
     machines["study_without"] = (machines["study"].sum() - machines["study"]) / others if others else nan
-    of_each = [said[Machine(*row)] for row in machines[MACHINE].itertuples(index=False)]
+    of_each = [judged[Machine(*row)] for row in machines[MACHINE].itertuples(index=False)]
     machines["geometric"] = [verdict.ratio - 1 for verdict in of_each]
     machines["low"] = [verdict.low - 1 if isfinite(verdict.high) else nan for verdict in of_each]
     machines["high"] = [verdict.high - 1 if isfinite(verdict.high) else nan for verdict in of_each]
@@ -189,7 +189,7 @@ def _finished(draft: _Draft, said: Mapping[Machine | None, Verdict]) -> Comparis
     machines["family_high"] = [verdict.family_high - 1 for verdict in of_each]
     machines["verdict"] = [verdict.kind for verdict in of_each]
     machines["p"] = [verdict.p for verdict in of_each]
-    return Comparison(draft.a, draft.b, machines, said[None] if others else of_each[0])
+    return Comparison(draft.a, draft.b, machines, judged[None] if others else of_each[0])
 
 
 def _ratio(measured: Mapping[Pair, Ratio], pair: Pair) -> Ratio:

@@ -50,7 +50,7 @@ class Compared(NamedTuple):
 class Moved(NamedTuple):
     """A ratio whose intervals of the two nights do not overlap."""
 
-    of: Compared
+    compared: Compared
     before: Interval
     after: Interval
 

@@ -38,7 +38,7 @@ class _Subject(NamedTuple):
 class _Changed(NamedTuple):
     """A change of a series; its nights are indexes into the history."""
 
-    of: Watched
+    watched: Watched
     change: Change
     first: int
     earliest: int
@@ -48,16 +48,18 @@ class _Changed(NamedTuple):
     @property
     def subjects(self) -> list[_Subject]:
         """Whose doing it may be, the likelier first where as many series speak for either."""
-        engines = dict.fromkeys(_Subject(_library(side.engine)) for side in (self.of.a, self.of.b))
-        files = dict.fromkeys(_Subject(None, self.of.network, side.variant) for side in (self.of.a, self.of.b))
+        engines = dict.fromkeys(_Subject(_library(side.engine)) for side in (self.watched.a, self.watched.b))
+        files = dict.fromkeys(
+            _Subject(None, self.watched.network, side.variant) for side in (self.watched.a, self.watched.b)
+        )
         return [*engines, *files]
 
     def gain(self, subject: _Subject) -> tuple[float, float, float]:
         """The change of the log and its interval as the subject's: of A over B, or the other way round."""
         if subject.engine is not None:
-            is_b = _library(self.of.a.engine) != subject.engine
+            is_b = _library(self.watched.a.engine) != subject.engine
         else:
-            is_b = self.of.a.variant != subject.variant
+            is_b = self.watched.a.variant != subject.variant
         size, low, high = self.change.size, self.change.low, self.change.high
         return (-size, -high, -low) if is_b else (size, low, high)
 
@@ -69,10 +71,10 @@ def find(store: Store, history: History) -> Changes:
     """All events of a history, the first first. Manifests and hosts are read of the nights around them."""
     looked = sum(len(series.nights) for series in history.series.values())
     groups: dict[tuple[str, str], list[_Changed]] = {}
-    for of, series in history.series.items():
+    for watched, series in history.series.items():
         for change in changes(np.asarray(series.logs), np.asarray(series.errors)):
             nights = (series.nights[at] for at in (change.first, change.earliest, change.latest, change.told))
-            groups.setdefault((of.instance_type, of.scenario), []).append(_Changed(of, change, *nights))
+            groups.setdefault((watched.instance_type, watched.scenario), []).append(_Changed(watched, change, *nights))
 
     @cache
     def night(name: str) -> Night | None:
@@ -100,10 +102,10 @@ def _together(
     group: Sequence[_Changed], differing: Callable[[Sequence[_Changed]], list[ChangedInput]]
 ) -> Iterator[tuple[_Subject, list[_Changed]]]:
     """Those that are one event, the surest first: near the surest in time, and with what most have in common."""
-    remaining = sorted(group, key=lambda changed: (changed.change.p, changed.of))
+    remaining = sorted(group, key=lambda changed: (changed.change.p, changed.watched))
     while remaining:
         near = [changed for changed in remaining if changed.is_near(remaining[0])]
-        subject = _common(near, {of.what for of in differing(near[:1])})
+        subject = _common(near, {difference.what for difference in differing(near[:1])})
         members = [changed for changed in near if subject in changed.subjects]
         yield subject, members
         remaining = [changed for changed in remaining if changed not in members]
@@ -133,8 +135,8 @@ def _event(
     surest = members[0]
     size, low, high = surest.gain(subject)
     return Event(
-        instance_type=surest.of.instance_type,
-        scenario=surest.of.scenario,
+        instance_type=surest.watched.instance_type,
+        scenario=surest.watched.scenario,
         engine=subject.engine,
         network=subject.network,
         variant=subject.variant,  # type: ignore[arg-type]
@@ -149,19 +151,19 @@ def _event(
         chance=surest.change.p * looked,
         series=tuple(
             ChangedSeries(
-                network=of.network,
-                precision=of.a.precision,
-                variant_a=of.a.variant,  # type: ignore[arg-type]
-                engine_a=of.a.engine,
-                variant_b=of.b.variant,  # type: ignore[arg-type]
-                engine_b=of.b.engine,
+                network=watched.network,
+                precision=watched.a.precision,
+                variant_a=watched.a.variant,  # type: ignore[arg-type]
+                engine_a=watched.a.engine,
+                variant_b=watched.b.variant,  # type: ignore[arg-type]
+                engine_b=watched.b.engine,
                 first=nights[first],
                 times=exp(change.size),
                 low=exp(change.low),
                 high=exp(change.high),
                 p=change.p,
             )
-            for of, change, first, *_ in members
+            for watched, change, first, *_ in members
         ),
         differs=tuple(differs),
     )
@@ -170,15 +172,15 @@ def _event(
 def _before(history: History, members: Sequence[_Changed]) -> int:
     """The last night that is surely as nights were: of those that have the surest series."""
     surest = members[0]
-    return max(night for night in history.series[surest.of].nights if night < surest.earliest)
+    return max(night for night in history.series[surest.watched].nights if night < surest.earliest)
 
 
 def _differs(nights: Sequence[Night], members: Sequence[_Changed]) -> Iterator[ChangedInput]:
     """Between each two nights that follow each other on their instance type: what may have caused it."""
-    engines = {_library(side.engine) for member in members for side in (member.of.a, member.of.b)}
-    networks = {member.of.network for member in members}
+    engines = {_library(side.engine) for member in members for side in (member.watched.a, member.watched.b)}
+    networks = {member.watched.network for member in members}
     others = {_library(name) for name in ENGINES} - engines
-    concerns = (_concerning(night, members[0].of.instance_type, networks, others) for night in nights)
+    concerns = (_concerning(night, members[0].watched.instance_type, networks, others) for night in nights)
     concerned = [night for night in concerns if night.hosts]
     for a, b in pairwise(concerned):
         for what, before, after in inputs(a, b):
@@ -191,7 +193,9 @@ def _concerning(night: Night, instance_type: str, networks: set[str], others: se
     """What an event may be due to: the models of its networks, the hosts of its type, without the other engines."""
     models = tuple(card for card in night.manifest.models if card.network in networks)
     hosts = [
-        host.model_copy(update={"versions": {name: of for name, of in host.versions.items() if name not in others}})
+        host.model_copy(
+            update={"versions": {name: version for name, version in host.versions.items() if name not in others}}
+        )
         for host in night.hosts
         if host.instance_type == instance_type
     ]
@@ -244,4 +248,7 @@ def _is_same(event: Event, other: Event) -> bool:
 
 
 def _ratios(event: Event) -> set[tuple[str, ...]]:
-    return {(of.network, of.precision, of.variant_a, of.engine_a, of.variant_b, of.engine_b) for of in event.series}
+    return {
+        (series.network, series.precision, series.variant_a, series.engine_a, series.variant_b, series.engine_b)
+        for series in event.series
+    }

@@ -16,12 +16,12 @@ Key = tuple[object, ...]
 
 def executions(results: Results) -> dict[Key, Execution]:
     """How each cell is computed, by its CELL columns and in their order; as the first host that tells does it."""
-    found: dict[Key, Execution] = {}
+    executions: dict[Key, Execution] = {}
     for machine, trial in results.trials:
         if trial.execution:
             cell = trial.cell
-            found.setdefault((*machine, cell.network, cell.variant, cell.engine, cell.precision), trial.execution)
-    return {key: found[key] for key in results.cells[CELL].itertuples(index=False, name=None) if key in found}
+            executions.setdefault((*machine, cell.network, cell.variant, cell.engine, cell.precision), trial.execution)
+    return {key: executions[key] for key in results.cells[CELL].itertuples(index=False, name=None) if key in executions}
 
 
 def kernels(trials: Iterable[Measured]) -> pd.DataFrame:
@@ -49,12 +49,12 @@ def costs(results: Results) -> pd.DataFrame:
     """One row a machine, engine and lane: the MACHINE columns, engine, precision, load_s (the mean over all networks'
     processes), peak_memory_mb (the largest of them), output_error (the worst)."""
     groups = results.repeats.groupby([*MACHINE, "engine", "precision"], sort=False)
-    found = groups.agg(
+    costs = groups.agg(
         load_s=("load_s", "mean"), peak_memory_mb=("peak_memory_bytes", "max"), output_error=("output_error", "max")
     ).reset_index()
-    return ordered(found.assign(peak_memory_mb=found["peak_memory_mb"] / MB))
+    return ordered(costs.assign(peak_memory_mb=costs["peak_memory_mb"] / MB))
 
 
 def output_errors(results: Results) -> dict[Key, float]:
     """The worst relative difference of each cell's output from the reference, by its CELL columns."""
-    return {key: mine["output_error"].max() for key, mine in grouped(results.repeats, CELL)}
+    return {key: repeats["output_error"].max() for key, repeats in grouped(results.repeats, CELL)}

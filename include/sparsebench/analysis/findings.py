@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from sparsebench.analysis import cost, disturbance, execution, latency, speedups, worth
-from sparsebench.analysis.basis import Basis, basis
 from sparsebench.analysis.choice import Bounds, Choice, choose
 from sparsebench.analysis.compare import COMPARED_VARIANTS, Comparison, headlines, line_points
 from sparsebench.analysis.counts import Counts, counts, of_frames
@@ -20,6 +19,7 @@ from sparsebench.analysis.pooling import Night, pooled
 from sparsebench.analysis.prices import Types
 from sparsebench.analysis.ratios import Pair, Ratio, measure, ratios
 from sparsebench.analysis.results import Machine, Results, on_machine
+from sparsebench.analysis.sample import Sample, sample_of
 from sparsebench.contracts import Execution, ModelCard, Protocol
 from sparsebench.errors import BadInput
 
@@ -30,11 +30,11 @@ FAKE_VARIANTS = ("base", "fake85", "fake99")
 
 
 @dataclass(frozen=True)
-class OfMachine:
+class MachineFindings:
     """What is found on one machine in one lane.
 
     cells, missing: as of Results. ratios: of two engines. speedups: as of speedups.every; means: of speedups.means.
-    costs: as of cost.per_million. latencies: as of latency.of_cells. worth: as of worth.worth. basis: of all its
+    costs: as of cost.per_million. latencies: as of latency.of_cells. worth: as of worth.worth. sample: of all its
     numbers, and of each figure's.
     """
 
@@ -48,9 +48,9 @@ class OfMachine:
     costs: pd.DataFrame
     latencies: pd.DataFrame
     worth: pd.DataFrame
-    basis: Basis
-    bars_basis: Basis
-    fakes_basis: Basis
+    sample: Sample
+    bars_sample: Sample
+    fakes_sample: Sample
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Lane:
 
     precision: str
     cells: pd.DataFrame
-    machines: tuple[OfMachine, ...]
+    machines: tuple[MachineFindings, ...]
     points: pd.DataFrame
-    points_basis: Basis
+    points_sample: Sample
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Findings:
         return pareto(lane, _cards(self.nights), _types(self.nights))
 
     @property
-    def machines(self) -> tuple[OfMachine, ...]:
+    def machines(self) -> tuple[MachineFindings, ...]:
         """Of the main lane."""
         return self.lanes[0].machines if self.lanes else ()
 
@@ -233,16 +233,16 @@ class _Whole:
             self._machine(results, inside, machine, cells, missing) for machine, cells, missing in results.by_machine()
         )
         points = line_points(results)
-        points_basis = basis(results, inside, self.protocol, variants=COMPARED_VARIANTS)
-        return Lane(precision, results.cells, machines, points, points_basis)
+        points_sample = sample_of(results, inside, self.protocol, variants=COMPARED_VARIANTS)
+        return Lane(precision, results.cells, machines, points, points_sample)
 
     def _machine(
         self, lane: Results, ratios: pd.DataFrame, machine: Machine, cells: pd.DataFrame, missing: pd.DataFrame
-    ) -> OfMachine:
+    ) -> MachineFindings:
         def here(frame: pd.DataFrame) -> pd.DataFrame:
             return on_machine(frame[frame["precision"] == lane.precision], machine)
 
-        return OfMachine(
+        return MachineFindings(
             machine=machine,
             counts=of_frames(cells, missing),
             cells=cells,
@@ -253,7 +253,7 @@ class _Whole:
             costs=here(self.costs),
             latencies=here(self.latencies),
             worth=here(self.worth),
-            basis=basis(lane, ratios, self.protocol, machine),
-            bars_basis=basis(lane, ratios, self.protocol, machine, BAR_VARIANTS),
-            fakes_basis=basis(lane, ratios, self.protocol, machine, FAKE_VARIANTS),
+            sample=sample_of(lane, ratios, self.protocol, machine),
+            bars_sample=sample_of(lane, ratios, self.protocol, machine, BAR_VARIANTS),
+            fakes_sample=sample_of(lane, ratios, self.protocol, machine, FAKE_VARIANTS),
         )

@@ -53,10 +53,12 @@ def history(nights: Iterable[NightRatios]) -> History:
         for ratio in night.ratios:
             a = Treatment(ratio.variant_a, ratio.engine_a, ratio.precision)
             b = Treatment(ratio.variant_b, ratio.engine_b, ratio.precision)
-            of = series.setdefault(Watched(ratio.instance_type, night.scenario, ratio.network, a, b), Series())
-            of.nights.append(len(names))
-            of.logs.append(ratio.log_ratio)
-            of.errors.append(ratio.error)
+            watched_series = series.setdefault(
+                Watched(ratio.instance_type, night.scenario, ratio.network, a, b), Series()
+            )
+            watched_series.nights.append(len(names))
+            watched_series.logs.append(ratio.log_ratio)
+            watched_series.errors.append(ratio.error)
         names.append(night.night)
     return History(tuple(names), series)
 

@@ -63,12 +63,12 @@ def _undisturbed(results: Results) -> Iterator[tuple[Machine, str, dict[Treatmen
         yield machine, network, by_treatment(trials)
 
 
-def _columns(of: Percentile) -> Row:
-    known = not of.too_few
+def _columns(percentile: Percentile) -> Row:
+    known = not percentile.too_few
     return {
-        "percentile": of.percentile,
-        "value": of.value if known else None,
-        "low": of.low,
-        "high": of.high,
-        "too_few": of.too_few,
+        "percentile": percentile.percentile,
+        "value": percentile.value if known else None,
+        "low": percentile.low,
+        "high": percentile.high,
+        "too_few": percentile.too_few,
     }

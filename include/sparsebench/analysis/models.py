@@ -70,18 +70,18 @@ def sparsities(cards: Sequence[ModelCard]) -> pd.DataFrame:
     return ordered(pd.DataFrame(rows, columns=[*columns, "weights", "origin", "digest"]).astype(typed))
 
 
-def _accuracy(found: Accuracy | None) -> dict[str, float | int | str | None]:
-    if found is None:
+def _accuracy(accuracy: Accuracy | None) -> dict[str, float | int | str | None]:
+    if accuracy is None:
         return dict.fromkeys(("top1", "low", "high", "top5", "dataset", "images"))
-    low, high = Score(images=found.images, top1=round(found.top1 * found.images), top5=None).interval
-    measured = {"top1": found.top1, "low": low, "high": high, "top5": found.top5}
-    return {**measured, "dataset": found.dataset, "images": found.images}
+    low, high = Score(images=accuracy.images, top1=round(accuracy.top1 * accuracy.images), top5=None).interval
+    measured = {"top1": accuracy.top1, "low": low, "high": high, "top5": accuracy.top5}
+    return {**measured, "dataset": accuracy.dataset, "images": accuracy.images}
 
 
-def _change(found: Accuracy | None, base: Accuracy | None) -> float | None:
-    if found is None or base is None or (found.dataset, found.images) != (base.dataset, base.images):
+def _change(accuracy: Accuracy | None, base: Accuracy | None) -> float | None:
+    if accuracy is None or base is None or (accuracy.dataset, accuracy.images) != (base.dataset, base.images):
         return None
-    return found.top1 - base.top1
+    return accuracy.top1 - base.top1
 
 
 def encodings(cards: Sequence[ModelCard], engines: Sequence[str]) -> pd.DataFrame:

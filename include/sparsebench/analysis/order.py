@@ -52,9 +52,9 @@ def ordered(frame: pd.DataFrame) -> pd.DataFrame:
 
 def treatments(unordered: Collection[Treatment]) -> list[Treatment]:
     """The order in which they are compared: the last shown against those before it, native against f32."""
-    names = [*catalog.engines(), *sorted({one.engine for one in unordered})]
+    names = [*catalog.engines(), *sorted({treatment.engine for treatment in unordered})]
 
-    def shown(one: Treatment) -> tuple[int, int, int]:
-        return VARIANTS.index(one.variant), names.index(one.engine), LANES.index(one.precision)
+    def shown(treatment: Treatment) -> tuple[int, int, int]:
+        return VARIANTS.index(treatment.variant), names.index(treatment.engine), LANES.index(treatment.precision)
 
     return sorted(unordered, key=shown, reverse=True)

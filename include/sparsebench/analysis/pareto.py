@@ -60,13 +60,17 @@ def pareto(lane: Results, cards: Sequence[ModelCard], types: Types) -> pd.DataFr
     """Columns: PARETO. Of a front only networks with two choices or more that differ in both quantities."""
     rows: list[Row] = []
     listed = candidates(lane, cards, types, "on_demand", None)
-    by_network = groupby(sorted(listed, key=lambda of: of.network), key=lambda of: of.network)
+    by_network = groupby(
+        sorted(listed, key=lambda candidate: candidate.network), key=lambda candidate: candidate.network
+    )
     for network, of_network in by_network:
         every = list(of_network)
         for front in FRONTS:
-            known = [of for of in every if not any(isnan(_value(of, quantity)[0]) for quantity in front)]
+            known = [
+                candidate for candidate in every if not any(isnan(_value(candidate, quantity)[0]) for quantity in front)
+            ]
             if _says_something(known, front):
-                rows += [_row(front, network, of, known) for of in known]
+                rows += [_row(front, network, candidate, known) for candidate in known]
     frame = pd.DataFrame(rows, columns=list(PARETO)).astype(PARETO)
     place = {front.name: index for index, front in enumerate(FRONTS)}
     return ordered(frame).sort_values("front", key=lambda names: names.map(place), kind="stable", ignore_index=True)
@@ -74,19 +78,21 @@ def pareto(lane: Results, cards: Sequence[ModelCard], types: Types) -> pd.DataFr
 
 def _says_something(known: Sequence[Candidate], front: Front) -> bool:
     """On machines of one price cost is speed turned round, so that it says nothing beside latency."""
-    if set(front) == {"cost", "latency"} and len({of.offer.usd_per_hour for of in known}) < 2:
+    if set(front) == {"cost", "latency"} and len({candidate.offer.usd_per_hour for candidate in known}) < 2:
         return False
-    return all(len({_value(of, quantity)[0] for of in known}) > 1 for quantity in front)
+    return all(len({_value(candidate, quantity)[0] for candidate in known}) > 1 for quantity in front)
 
 
-def _row(front: Front, network: str, of: Candidate, known: Sequence[Candidate]) -> Row:
-    by = next((other for other in known if other is not of and _dominates(other, of, front, len(known))), None)
+def _row(front: Front, network: str, candidate: Candidate, known: Sequence[Candidate]) -> Row:
+    by = next(
+        (other for other in known if other is not candidate and _dominates(other, candidate, front, len(known))), None
+    )
     return {
         "front": front.name,
         "network": network,
-        **of.machine._asdict(),
-        **of.treatment._asdict(),
-        **dict(zip(_NUMBERS, (*_value(of, front.x), *_value(of, front.y)), strict=True)),
+        **candidate.machine._asdict(),
+        **candidate.treatment._asdict(),
+        **dict(zip(_NUMBERS, (*_value(candidate, front.x), *_value(candidate, front.y)), strict=True)),
         "dominated_by": f"{by.machine.instance_type} {by.treatment.engine} {by.treatment.variant}" if by else "",
     }
 
@@ -117,11 +123,11 @@ def _held(a: Candidate, b: Candidate, quantity: Quantity, level: float) -> Liter
     return "better" if of_a[1] > of_b[2] else ""
 
 
-def _value(of: Candidate, quantity: Quantity) -> tuple[float, float, float]:
+def _value(candidate: Candidate, quantity: Quantity) -> tuple[float, float, float]:
     """With its 95 % interval; NaN where it is not known."""
     if quantity == "size":
-        size = nan if of.size_bytes is None else float(of.size_bytes)
+        size = nan if candidate.size_bytes is None else float(candidate.size_bytes)
         return size, size, size
     if quantity == "accuracy":
-        return (of.accuracy.top1, *of.accuracy_interval) if of.accuracy else (nan, nan, nan)
-    return value(of, quantity, PERCENTILE)
+        return (candidate.accuracy.top1, *candidate.accuracy_interval) if candidate.accuracy else (nan, nan, nan)
+    return value(candidate, quantity, PERCENTILE)

@@ -94,16 +94,16 @@ def _renamed(what: T, night: Night) -> T:
     return what.model_copy(update={"instance_id": f"{night.name} {what.instance_id}"})
 
 
-def _differences(one: Night, other: Night) -> list[str]:
-    mine, theirs = one.manifest.protocol.model_dump(), other.manifest.protocol.model_dump()
+def _differences(first: Night, second: Night) -> list[str]:
+    first_protocol, second_protocol = first.manifest.protocol.model_dump(), second.manifest.protocol.model_dump()
     fields = [
-        f"{name} of the protocol is {mine[name]} in {one.name} and {theirs[name]} in {other.name}"
-        for name in mine
-        if mine[name] != theirs[name] and name != "description"
+        f"{name} of the protocol is {first_protocol[name]} in {first.name} and {second_protocol[name]} in {second.name}"
+        for name in first_protocol
+        if first_protocol[name] != second_protocol[name] and name != "description"
     ]
     artifacts = [
-        f"{network} {variant} is artifact {digest[:12]} in {one.name} and {found[:12]} in {other.name}"
-        for (network, variant, engine), digest in one.artifacts.items()
-        if (found := other.artifacts.get((network, variant, engine), digest)) != digest
+        f"{network} {variant} is artifact {digest[:12]} in {first.name} and {other_digest[:12]} in {second.name}"
+        for (network, variant, engine), digest in first.artifacts.items()
+        if (other_digest := second.artifacts.get((network, variant, engine), digest)) != digest
     ]
     return fields + list(dict.fromkeys(artifacts))

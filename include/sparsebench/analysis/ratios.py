@@ -127,7 +127,7 @@ def ratios(measured: Mapping[Pair, Ratio], target: float | None = None) -> pd.Da
         target: the protocol's, for the half width.
     """
     same = {pair: ratio for pair, ratio in measured.items() if pair.same_file}
-    said = _verdicts(same, lambda pair: (pair.machine, pair.a.precision, pair.b.precision))
+    judged = _verdicts(same, lambda pair: (pair.machine, pair.a.precision, pair.b.precision))
     rows = [
         {
             **pair.machine._asdict(),
@@ -137,7 +137,7 @@ def ratios(measured: Mapping[Pair, Ratio], target: float | None = None) -> pd.Da
             "engine_b": pair.b.engine,
             "precision_a": pair.a.precision,
             "precision_b": pair.b.precision,
-            **_columns(ratio, said[pair], target),
+            **_columns(ratio, judged[pair], target),
         }
         for pair, ratio in same.items()
     ]
@@ -147,7 +147,7 @@ def ratios(measured: Mapping[Pair, Ratio], target: float | None = None) -> pd.Da
 def speedups(measured: Mapping[Pair, Ratio], target: float | None = None) -> pd.DataFrame:
     """Every variant against its base, with its verdict (columns: SPEEDUPS). The family: those of a machine and lane."""
     files = {pair: ratio for pair, ratio in measured.items() if not pair.same_file}
-    said = _verdicts(files, lambda pair: (pair.machine, pair.a.precision))
+    judged = _verdicts(files, lambda pair: (pair.machine, pair.a.precision))
     rows = [
         {
             **pair.machine._asdict(),
@@ -155,7 +155,7 @@ def speedups(measured: Mapping[Pair, Ratio], target: float | None = None) -> pd.
             "variant": pair.a.variant,
             "engine": pair.a.engine,
             "precision": pair.a.precision,
-            **_columns(ratio, said[pair], target),
+            **_columns(ratio, judged[pair], target),
             **({} if ratio.paired else {"verdict": UNPAIRED, "p": nan, "family_low": nan, "family_high": nan}),
             "paired": ratio.paired,
         }

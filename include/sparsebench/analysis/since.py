@@ -91,11 +91,11 @@ def since(store: Store, night: Night, ratios: NightRatios) -> Since | None:
 
 
 def compare(before: Night, older: NightRatios, night: Night, ratios: NightRatios) -> Since:
-    """Two nights with a ratio in common."""
+    """What is otherwise between two nights with a ratio in common."""
     old = {_watched(ratio): ratio for ratio in older.ratios}
     new = {_watched(ratio): ratio for ratio in ratios.ratios}
     both = [watched for watched in new if watched in old]
-    freedom = max(1, min(of.manifest.protocol.min_processes for of in (before, night)) - 1)
+    freedom = max(1, min(compared.manifest.protocol.min_processes for compared in (before, night)) - 1)
     level = (1 - LEVEL) / len(both)
     rows = [{**watched._asdict(), **_row(old[watched], new[watched], freedom, level)} for watched in both]
     measured_before, measured_now = _measured(older.ratios), _measured(ratios.ratios)
@@ -103,9 +103,9 @@ def compare(before: Night, older: NightRatios, night: Night, ratios: NightRatios
     networks = {ratio.network for ratio in (*older.ratios, *ratios.ratios)}
     return Since(
         before=before.name,
-        inputs=tuple(inputs(*(_of_both(of, types, networks) for of in (before, night)))),
-        new=tuple(one for one in measured_now if one not in measured_before),
-        gone=tuple(one for one in measured_before if one not in measured_now),
+        inputs=tuple(inputs(*(_of_both(compared, types, networks) for compared in (before, night)))),
+        new=tuple(cell for cell in measured_now if cell not in measured_before),
+        gone=tuple(cell for cell in measured_before if cell not in measured_now),
         ratios=ordered(pd.DataFrame(rows, columns=list(SINCE)).astype(SINCE)),
     )
 
@@ -131,7 +131,7 @@ def _row(before: NightRatio, now: NightRatio, freedom: float, level: float) -> d
 
 
 def _measured(ratios: Sequence[NightRatio]) -> dict[Measured, None]:
-    """In the order in which they come."""
+    """The cells that are in some ratio, in the order in which they come."""
     sides = (
         Measured(ratio.instance_type, ratio.network, variant, engine, ratio.precision)
         for ratio in ratios
@@ -141,7 +141,7 @@ def _measured(ratios: Sequence[NightRatio]) -> dict[Measured, None]:
 
 
 def _of_both(night: Night, types: set[str], networks: set[str]) -> Night:
-    """Of the instance types and networks that are compared."""
+    """The night with just the instance types and networks that are compared."""
     models = tuple(card for card in night.manifest.models if card.network in networks)
     hosts = [host for host in night.hosts if host.instance_type in types]
     return Night(night.manifest.model_copy(update={"models": models}), (), hosts)

@@ -94,7 +94,7 @@ def means(measured: Mapping[Pair, Ratio], rows: pd.DataFrame) -> pd.DataFrame:
     combined: dict[object, dict[_Group, Compared]] = {}
     for key, ratios in chosen.items():
         combined.setdefault((key[0], key[3]), {})[key] = geometric_mean([ratio.compared for ratio in ratios])
-    said = {key: verdict for family in combined.values() for key, verdict in verdicts(family).items()}
+    judged = {key: verdict for family in combined.values() for key, verdict in verdicts(family).items()}
     planned = rows.groupby([*MACHINE, "variant", "engine", "precision"]).size().to_dict()
     return table(
         [
@@ -109,7 +109,7 @@ def means(measured: Mapping[Pair, Ratio], rows: pd.DataFrame) -> pd.DataFrame:
                 **_said(verdict, chosen[machine, variant, engine, precision]),
                 "planned": planned[(*machine, variant, engine, precision)],
             }
-            for (machine, variant, engine, precision), verdict in said.items()
+            for (machine, variant, engine, precision), verdict in judged.items()
         ],
         MEANS,
     )

@@ -65,7 +65,7 @@ def _mapping(node: Any) -> dict[str, Any]:
 def curve(record: TrainingRecord) -> pd.DataFrame:
     """One row an epoch: network, variant, dataset, epoch, phase (at its end), accuracy, low, high, images, sparsity,
     loss, learning_rate, seconds."""
-    found = phases(record)
+    spans = phases(record)
     rows = []
     for epoch in record.curve:
         low, high = epoch.validation.interval
@@ -75,7 +75,7 @@ def curve(record: TrainingRecord) -> pd.DataFrame:
                 "variant": record.variant,
                 "dataset": record.dataset.name,
                 "epoch": epoch.number,
-                "phase": next((phase.name for phase in found if phase.start < epoch.number <= phase.end), ""),
+                "phase": next((phase.name for phase in spans if phase.start < epoch.number <= phase.end), ""),
                 "accuracy": epoch.validation.accuracy,
                 "low": low,
                 "high": high,
@@ -89,17 +89,17 @@ def curve(record: TrainingRecord) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def points(found: Sensitivity) -> pd.DataFrame:
+def points(analysis: Sensitivity) -> pd.DataFrame:
     """Every evaluation of an analysis, the dense network's first: network, dataset, layer, parameters, mask, seed (of a
     random mask), sparsity, accuracy, low, high, images."""
-    sizes = {layer.name: layer.parameters for layer in found.layers}
-    rows = [{"layer": "", "parameters": None, "mask": "", "seed": None, "sparsity": 0.0, **_score(found.dense)}]
-    for point in found.points:
+    sizes = {layer.name: layer.parameters for layer in analysis.layers}
+    rows = [{"layer": "", "parameters": None, "mask": "", "seed": None, "sparsity": 0.0, **_score(analysis.dense)}]
+    for point in analysis.points:
         where = point.model_dump(include={"layer", "mask", "seed", "sparsity"})
         rows.append({**where, "parameters": sizes.get(point.layer), **_score(point.score)})
     frame = pd.DataFrame(rows).astype({"parameters": "Int64", "seed": "Int64"})
-    frame.insert(0, "network", found.network)
-    frame.insert(1, "dataset", found.dataset)
+    frame.insert(0, "network", analysis.network)
+    frame.insert(1, "dataset", analysis.dataset)
     return frame
 
 
@@ -108,16 +108,16 @@ def _score(score: Score) -> dict[str, Any]:
     return {"accuracy": score.accuracy, "low": low, "high": high, "images": score.images}
 
 
-def ranking(found: Sensitivity) -> pd.DataFrame:
+def ranking(analysis: Sensitivity) -> pd.DataFrame:
     """One row a layer, the most sensitive to magnitude pruning first: network, layer, parameters, and what it costs on
     average over all sparsities, in points of accuracy: points_magnitude, points_random (NaN where not tried)."""
-    sizes = {layer.name: layer.parameters for layer in found.layers}
-    costs = {mask: found.ranking(mask) for mask in masks(found)}
+    sizes = {layer.name: layer.parameters for layer in analysis.layers}
+    costs = {mask: analysis.ranking(mask) for mask in masks(analysis)}
     first = next(iter(costs.values()), {})
     return pd.DataFrame(
         [
             {
-                "network": found.network,
+                "network": analysis.network,
                 "layer": layer,
                 "parameters": sizes[layer],
                 "points_magnitude": costs.get("magnitude", {}).get(layer),
@@ -129,7 +129,7 @@ def ranking(found: Sensitivity) -> pd.DataFrame:
     ).astype({"points_magnitude": "float64", "points_random": "float64"})
 
 
-def masks(found: Sensitivity) -> list[Mask]:
+def masks(analysis: Sensitivity) -> list[Mask]:
     """How the weights were chosen that were set to zero: of the two ways, those that were tried."""
-    tried = {point.mask for point in found.points}
+    tried = {point.mask for point in analysis.points}
     return [mask for mask in MASKS if mask in tried]

@@ -122,11 +122,16 @@ def _refusal(trial: Trial, machine: Machine | None) -> tuple[str, str]:
 
 def _disturbance(trials: Iterable[Trial]) -> Row:
     """What disturbed most of the blocks of trials, and how much of it there was."""
-    every = [of for trial in trials for block in trial.blocks for of in block.interference.disturbances]
+    every = [
+        disturbance for trial in trials for block in trial.blocks for disturbance in block.interference.disturbances
+    ]
     if not every:
         return {"disturbed_by": "", "disturbed_value": None}
     kind = Counter(disturbance.kind for disturbance in every).most_common(1)[0][0]
-    return {"disturbed_by": kind, "disturbed_value": median(of.value for of in every if of.kind == kind)}
+    return {
+        "disturbed_by": kind,
+        "disturbed_value": median(disturbance.value for disturbance in every if disturbance.kind == kind),
+    }
 
 
 def _repeats(valid: Sequence[_Judged], judged: Sequence[_Judged]) -> list[Row]:

@@ -61,7 +61,7 @@ def worth(
     keys = [*MACHINE, "network", "variant", "precision"]
     for key in speedups[keys].drop_duplicates().itertuples(index=False, name=None):
         *machine, network, variant, precision = key
-        base, own = (best.get((*machine, network, of, precision), {}) for of in (BASE, variant))
+        base, own = (best.get((*machine, network, name, precision), {}) for name in (BASE, variant))
         rows.append(
             {
                 **dict(zip(keys, key, strict=True)),
@@ -118,11 +118,11 @@ def interval(accuracy: Accuracy) -> tuple[float, float]:
     return Score(images=accuracy.images, top1=round(accuracy.top1 * accuracy.images), top5=None).interval
 
 
-def difference(of: Accuracy, base: Accuracy) -> tuple[float, float]:
+def difference(accuracy: Accuracy, base: Accuracy) -> tuple[float, float]:
     """The 95 % interval of top-1 - top-1 of base: Newcombe's hybrid of Wilson's intervals (1998, method 10)."""
-    change = of.top1 - base.top1
-    (low, high), (base_low, base_high) = interval(of), interval(base)
-    below, above = hypot(of.top1 - low, base_high - base.top1), hypot(high - of.top1, base.top1 - base_low)
+    change = accuracy.top1 - base.top1
+    (low, high), (base_low, base_high) = interval(accuracy), interval(base)
+    below, above = hypot(accuracy.top1 - low, base_high - base.top1), hypot(high - accuracy.top1, base.top1 - base_low)
     return change - below, change + above
 
 

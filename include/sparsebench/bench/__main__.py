@@ -21,8 +21,8 @@ from sparsebench.bench.terminal import busy, live, table, without_reference
 from sparsebench.catalog import check, protocols
 from sparsebench.contracts import ArtifactRef, BenchRequest, Protocol, Trial
 from sparsebench.errors import BadInput
-from sparsebench.instance.attend import attend
 from sparsebench.instance.exits import exit_codes
+from sparsebench.instance.heartbeat import instance_heartbeat
 from sparsebench.instance.switch import MOMENT, UNTIL
 from sparsebench.statistics.pairs import by_treatment
 from sparsebench.store import Store
@@ -44,7 +44,7 @@ def run(
     with exit_codes(1), live(Console()) as audience:
         opened = Store(store)
         what = opened.bench_request(request)
-        run_request(opened, what, host_facts(), audience, attend(until, silence_s(what)))
+        run_request(opened, what, host_facts(), audience, instance_heartbeat(until, silence_s(what)))
 
 
 @app.command()

@@ -59,8 +59,8 @@ def quota_cores(cgroups: Path, own: str) -> float | None:
 
 
 def _quota_of_2(folder: Path) -> float | None:
-    words = _read(folder / "cpu.max").split()
-    return None if len(words) != 2 or words[0] == "max" else int(words[0]) / int(words[1])
+    fields = _read(folder / "cpu.max").split()
+    return None if len(fields) != 2 or fields[0] == "max" else int(fields[0]) / int(fields[1])
 
 
 def _quota_of_1(folder: Path) -> float | None:

@@ -57,9 +57,9 @@ def other_kind(data: bytes) -> str | None:
     """What the file is, in words that follow its name, where that is something else than ONNX; None: not known."""
     if not data:
         return "it is empty"
-    for beginning, words in BEGINNINGS.items():
+    for beginning, description in BEGINNINGS.items():
         if data.startswith(beginning):
-            return words
+            return description
     if data.startswith(b"PK\x03\x04"):
         if b"/data.pkl" in data[:4096]:
             return "it is a PyTorch checkpoint; expected an export to ONNX"

@@ -128,13 +128,13 @@ class Generation:
         """One round; how many blocks were timed again, of ``spare`` that may be."""
         for position, seat in enumerate(waiting):
             self._time(seat, round_, position)
-        again = 0
+        retries = 0
         for _ in range(REPLACEMENTS):
             for seat in waiting:
-                if seat.process and round_ not in seat.rounds and again < spare:
-                    self._time(seat, round_, len(waiting) + again)
-                    again += 1
-        return again
+                if seat.process and round_ not in seat.rounds and retries < spare:
+                    self._time(seat, round_, len(waiting) + retries)
+                    retries += 1
+        return retries
 
     def _time(self, seat: Seat, round_: int, position: int) -> Block | None:
         block = seat.time(self.protocol, round_, position)

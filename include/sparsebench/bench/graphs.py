@@ -104,7 +104,7 @@ def integer_range(graph: onnx.GraphProto, name: str) -> tuple[int, int] | None:
                 same |= set(node.output)
             elif node.op_type == "OneHot" and first in same and rest[0] in held:
                 return 0, int(numpy_helper.to_array(held[rest[0]]).ravel()[0]) - 1
-            elif node.op_type == "Equal" and (others := [held[of] for of in node.input if of in held]):
+            elif node.op_type == "Equal" and (others := [held[name] for name in node.input if name in held]):
                 values = numpy_helper.to_array(others[0])
                 if values.size and values.dtype.kind in "iuf":
                     return int(values.min()), int(values.max())

@@ -97,7 +97,9 @@ def _cpu_times(stat: str, cpus: Collection[int]) -> tuple[float | None, float | 
     """Seconds that these CPUs were busy, and that were stolen of them, of /proc/stat: what goes on on a CPU that this
     process may not use takes nothing from it."""
     names = {f"cpu{cpu}" for cpu in cpus}
-    rows = [words for line in stat.splitlines() if (words := line.split()) and words[0] in names and len(words) >= 9]
+    rows = [
+        fields for line in stat.splitlines() if (fields := line.split()) and fields[0] in names and len(fields) >= 9
+    ]
     if len(rows) < len(names):
         return None, None
     busy = steal = 0.0
@@ -112,9 +114,9 @@ def _waited(tasks: Path) -> float | None:
     """Seconds that the threads of this process were ready to run and had no CPU, in nanoseconds from the scheduler."""
     waited, threads = 0, 0
     for file in tasks.glob("[0-9]*/schedstat"):
-        words = _read(str(file)).split()
-        if len(words) == 3:
-            waited, threads = waited + int(words[1]), threads + 1
+        fields = _read(str(file)).split()
+        if len(fields) == 3:
+            waited, threads = waited + int(fields[1]), threads + 1
     return waited / 1e9 if threads else None
 
 

@@ -51,7 +51,10 @@ def _cpu_times() -> dict[tuple[int, float], tuple[str, float]]:
     """Name and CPU seconds of every other process, by its id and its start."""
     times = {}
     for process in psutil.process_iter(["pid", "create_time", "name", "cpu_times"]):
-        of = process.info
-        if of["pid"] != os.getpid() and of["cpu_times"]:
-            times[of["pid"], of["create_time"]] = (of["name"] or "?", of["cpu_times"].user + of["cpu_times"].system)
+        info = process.info
+        if info["pid"] != os.getpid() and info["cpu_times"]:
+            times[info["pid"], info["create_time"]] = (
+                info["name"] or "?",
+                info["cpu_times"].user + info["cpu_times"].system,
+            )
     return times

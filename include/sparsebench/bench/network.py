@@ -129,7 +129,7 @@ class NetworkBench:
             tell=self.tell,
             quiet=self.quiet,
         )
-        seats = [self._seat(one) for one in part]
+        seats = [self._seat(treatment) for treatment in part]
         try:
             while together:
                 try:
@@ -139,7 +139,7 @@ class NetworkBench:
                     smaller = self._smaller(before, part)
                     together = bool(smaller)
                     part = smaller or list(treatments)
-                    seats = [self._seat(one) for one in part]
+                    seats = [self._seat(treatment) for treatment in part]
             if not together:
                 generation.apart(_groups(seats))
         except Interrupted:
@@ -151,12 +151,12 @@ class NetworkBench:
         tolerate(seats)
         profiles = {} if interrupted else self._profiles(before, seats)
         alone = not (together and before)
-        variants = tuple(dict.fromkeys(one.variant for one in part))
+        variants = tuple(dict.fromkeys(treatment.variant for treatment in part))
         return [self._trial(seat, number, variants, together, alone, profiles.get(seat.treatment)) for seat in seats]
 
     def _part(self, before: Sequence[Trial], treatments: Sequence[Treatment]) -> list[Treatment]:
         """All, unless an earlier generation held only a part of the variants since memory did not hold more."""
-        variants = {one.variant for one in treatments}
+        variants = {treatment.variant for treatment in treatments}
         if before:
             newest = max(before, key=lambda trial: trial.generation)
             if variants - {*newest.variants}:
@@ -167,19 +167,19 @@ class NetworkBench:
     def _smaller(before: Sequence[Trial], treatments: Sequence[Treatment]) -> list[Treatment]:
         """The base and the variant that has had the fewest processes: a balanced incomplete design, in which every part
         has the base. Nothing, where that is not smaller."""
-        others = list(dict.fromkeys(one.variant for one in treatments if one.variant != BASE))
-        has_base = any(one.variant == BASE for one in treatments)
+        others = list(dict.fromkeys(treatment.variant for treatment in treatments if treatment.variant != BASE))
+        has_base = any(treatment.variant == BASE for treatment in treatments)
         if len(others) + has_base <= 1 + has_base:
             return []
         had = Counter(treatment(trial).variant for trial in before)
         chosen = {BASE, min(others, key=lambda variant: (had[variant], others.index(variant)))}
-        return [one for one in treatments if one.variant in chosen]
+        return [treatment for treatment in treatments if treatment.variant in chosen]
 
-    def _seat(self, one: Treatment) -> Seat:
+    def _seat(self, treatment: Treatment) -> Seat:
         """Ended where it is known before that there can be no process."""
-        file = self.files[one.variant]
-        absence = file.absence(one.engine, self.host)
-        seat = Seat(one, absence=absence, error=None if absence else file.reference_error)
+        file = self.files[treatment.variant]
+        absence = file.absence(treatment.engine, self.host)
+        seat = Seat(treatment, absence=absence, error=None if absence else file.reference_error)
         if seat.absence or seat.error:
             seat.ended_at = seat.started_at
         return seat
@@ -207,14 +207,14 @@ class NetworkBench:
         profiled = {treatment(trial) for trial in before if trial.execution}
         executions: dict[Treatment, Execution] = {}
         for seat in seats:
-            one, file = seat.treatment, self.files[seat.treatment.variant]
-            if not seat.blocks or seat.error or one in profiled:
+            treated, file = seat.treatment, self.files[seat.treatment.variant]
+            if not seat.blocks or seat.error or treated in profiled:
                 continue
             task = ProfileTask(
-                engine=one.engine,
-                precision=one.precision,
-                model=file.path(one.engine),
-                inputs=file.inputs(one.engine),
+                engine=treated.engine,
+                precision=treated.precision,
+                model=file.path(treated.engine),
+                inputs=file.inputs(treated.engine),
                 threads=self.threads,
                 cpus=self.host.cpus,
             )
@@ -224,12 +224,17 @@ class NetworkBench:
 
             try:
                 execution = profile(
-                    self.store, self.host, file.artifact(one.engine), task, self.protocol.trial_timeout_s, before_asking
+                    self.store,
+                    self.host,
+                    file.artifact(treated.engine),
+                    task,
+                    self.protocol.trial_timeout_s,
+                    before_asking,
                 )
             except Interrupted:
                 return executions
             if execution:
-                executions[one] = execution
+                executions[treated] = execution
         return executions
 
     def _trial(
@@ -249,13 +254,13 @@ class NetworkBench:
                 evidence["blocks"] = tuple(seat.blocks)
             if not loaded_alone:
                 evidence["load_s"] = None
-        one = seat.treatment
+        treated = seat.treatment
         cell = Cell(
             instance_type=self.request.instance_type,
             network=self.network,
-            variant=one.variant,  # type: ignore[arg-type]
-            engine=one.engine,
-            precision=one.precision,
+            variant=treated.variant,  # type: ignore[arg-type]
+            engine=treated.engine,
+            precision=treated.precision,
         )
         return Trial.model_validate(
             {
@@ -266,7 +271,7 @@ class NetworkBench:
                 "interleaved": together,
                 "variants": variants,
                 "instance_id": self.host.instance_id,
-                "artifact": self.files[one.variant].artifact(one.engine),
+                "artifact": self.files[treated.variant].artifact(treated.engine),
                 "threads": self.threads,
                 "cpus": self.host.cpus,
                 "started_at": seat.started_at,

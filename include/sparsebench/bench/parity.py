@@ -111,15 +111,15 @@ def difference(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> Dif
     Raises:
         BadInput: there are others, or they have other shapes.
     """
-    for ours, theirs in zip(outputs, references, strict=True):
-        if [array.shape for array in ours] != [array.shape for array in theirs]:
+    for output, reference in zip(outputs, references, strict=True):
+        if [array.shape for array in output] != [array.shape for array in reference]:
             raise BadInput(
-                f"outputs of shapes {[array.shape for array in ours]}; expected {[array.shape for array in theirs]}, "
-                "as ONNX Runtime's"
+                f"outputs of shapes {[array.shape for array in output]}; expected "
+                f"{[array.shape for array in reference]}, as ONNX Runtime's"
             )
     worst = Difference(0.0, 0.0)
     for place in range(len(references[0])):
-        pairs = [(ours[place], theirs[place]) for ours, theirs in zip(outputs, references, strict=True)]
+        pairs = [(output[place], reference[place]) for output, reference in zip(outputs, references, strict=True)]
         apart = [_apart(*pair) if pair[1].dtype.kind == "f" else pair[0] != pair[1] for pair in pairs]
         every = np.concatenate([each.ravel() for each in apart])
         if not every.size:

@@ -47,7 +47,9 @@ def read_reference(file: Path) -> Reference:
 
         def arrays(kind: str) -> list[list[Array]]:
             keys = sorted(tuple(map(int, key.split("-")[1:])) for key in kept.files if key.startswith(kind))
-            inferences: list[list[Array]] = [[] for _ in range(1 + max((of for of, _ in keys), default=-1))]
+            inferences: list[list[Array]] = [
+                [] for _ in range(1 + max((inference for inference, _ in keys), default=-1))
+            ]
             for inference, place in keys:
                 inferences[inference].append(kept[f"{kind}-{inference}-{place}"])
             return inferences

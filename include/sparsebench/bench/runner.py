@@ -19,8 +19,8 @@ from sparsebench.bench.stopping import Step, left_s, next_step, of_network, open
 from sparsebench.catalog import check
 from sparsebench.contracts import ArtifactRef, BenchRequest, HostFacts, Progress, Trial
 from sparsebench.errors import BadInput
-from sparsebench.instance.attend import Attend, nothing
 from sparsebench.instance.exits import Interrupted
+from sparsebench.instance.heartbeat import Heartbeat, no_heartbeat
 from sparsebench.statistics.pairs import Treatment
 from sparsebench.store import Store
 
@@ -48,13 +48,15 @@ class Audience(Interface):
         """Nothing more is measured of a network; its trials by this job."""
 
 
-def run(store: Store, request: BenchRequest, host: HostFacts, audience: Audience, attend: Attend = nothing) -> None:
+def run(
+    store: Store, request: BenchRequest, host: HostFacts, audience: Audience, heartbeat: Heartbeat = no_heartbeat
+) -> None:
     """Measure what the request asks for and the store does not have yet.
 
     Every generation's trials are written the moment it ends. Crashes, refusals and wrong outputs are trials too.
 
     Raises:
-        Interrupted: by ``attend``; what was timed until then is in the store.
+        Interrupted: by ``heartbeat``; what was timed until then is in the store.
         BadInput: an unknown engine, or a request that is for another instance type than this machine's.
         StoreError: the store cannot be written, or an artifact is missing or damaged.
     """
@@ -70,11 +72,11 @@ def run(store: Store, request: BenchRequest, host: HostFacts, audience: Audience
     audience.on_host(neighbours.told(seen))
     if host not in [known.model_copy(update={"neighbours": None}) for known in store.hosts(request.night)]:
         store.put_host(request.night, host.model_copy(update={"neighbours": seen}))
-    _Run(store, request, host, audience, attend, quiet).carry_out()
+    _Run(store, request, host, audience, heartbeat, quiet).carry_out()
 
 
 def silence_s(request: BenchRequest) -> float:
-    """The longest that a run which does not hang goes without calling ``attend``.
+    """The longest that a run which does not hang goes without calling ``heartbeat``.
 
     A process may take ``trial_timeout_s`` to answer, and as long again to end. In a round every treatment times a
     block, and as many again for disturbed ones; blocks of a network that is slow for its protocol last longer than
@@ -96,10 +98,16 @@ def _by_network(request: BenchRequest) -> dict[str, list[ArtifactRef]]:
 
 class _Run:
     def __init__(
-        self, store: Store, request: BenchRequest, host: HostFacts, audience: Audience, attend: Attend, quiet: Quiet
+        self,
+        store: Store,
+        request: BenchRequest,
+        host: HostFacts,
+        audience: Audience,
+        heartbeat: Heartbeat,
+        quiet: Quiet,
     ):
         self.store, self.request, self.host, self.quiet = store, request, host, quiet
-        self.audience, self.attend = audience, attend
+        self.audience, self.heartbeat = audience, heartbeat
         self.models = _by_network(request)
         self.networks = {
             network: [
@@ -155,7 +163,7 @@ class _Run:
     def _tell(self, what: str, at_once: bool = False) -> None:
         if at_once or monotonic() - self.reported >= PROGRESS_EVERY_S:
             self._report(f"{self._networks_done()}; {self.network}: {what}")
-        self.attend()
+        self.heartbeat()
 
     def _networks_done(self) -> str:
         """A network is done when all its treatments have what a verdict needs."""

@@ -34,7 +34,9 @@ class Step:
 
 def job_budget_s(networks: Networks, protocol: Protocol) -> float:
     """The protocol's budget is that of a file; the job's is that of all its files together."""
-    return protocol.budget_s * sum(len({one.variant for one in treatments}) for treatments in networks.values())
+    return protocol.budget_s * sum(
+        len({treatment.variant for treatment in treatments}) for treatments in networks.values()
+    )
 
 
 def of_network(trials: Sequence[Trial], network: str) -> list[Trial]:
@@ -48,7 +50,7 @@ def open_treatments(treatments: Sequence[Treatment], trials: Sequence[Trial]) ->
     """
     given_up = {treatment(trial) for trial in trials if trial.status in ("absent", "invalid")}
     failures = Counter(treatment(trial) for trial in trials if trial.status == "failed")
-    return [one for one in treatments if one not in given_up and failures[one] < MAX_FAILURES]
+    return [treatment for treatment in treatments if treatment not in given_up and failures[treatment] < MAX_FAILURES]
 
 
 def next_step(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -> Step | None:
@@ -60,19 +62,19 @@ def next_step(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -
         trials: of this job so far.
     """
     left_s = job_budget_s(networks, protocol) - machine_s(trials)
-    wanted = [_Wanted.of(name, treatments, trials, protocol) for name, treatments in networks.items()]
-    for one in sorted((one for one in wanted if one is not None), key=lambda one: one.rank):
-        rounds = one.rounds(protocol)
-        if not one.trials or one.cost.generation + rounds * one.cost.round <= left_s:
-            return Step(one.network, rounds)
+    assessed = [_OpenNetwork.assess(name, treatments, trials, protocol) for name, treatments in networks.items()]
+    for network in sorted(filter(None, assessed), key=lambda network: network.rank):
+        rounds = network.rounds(protocol)
+        if not network.trials or network.cost.generation + rounds * network.cost.round <= left_s:
+            return Step(network.name, rounds)
     return None
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _OpenNetwork:
     """A network that another generation would help. rank: the lower, the more."""
 
-    network: str
+    name: str
     trials: list[Trial]
     series: list[list[list[float]]]
     planned: bool
@@ -80,9 +82,9 @@ class _Wanted:
     budget_s: float
 
     @classmethod
-    def of(
+    def assess(
         cls, network: str, treatments: Sequence[Treatment], trials: Sequence[Trial], protocol: Protocol
-    ) -> _Wanted | None:
+    ) -> _OpenNetwork | None:
         its = of_network(trials, network)
         processes = processes_of(treatments, its)
         if processes is None or _turns(treatments, its) >= protocol.max_processes:
@@ -118,15 +120,16 @@ def processes_of(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> in
     generation has only some of them.
     """
     counts = Counter(treatment(trial) for trial in trials)
-    return min((counts[one] for one in open_treatments(treatments, trials)), default=None)
+    return min((counts[treatment] for treatment in open_treatments(treatments, trials)), default=None)
 
 
 def _turns(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> int:
     """The generations that each variant was in, at least: one of which an interrupted job lost something counts too."""
     counts = Counter(treatment(trial) for trial in trials)
     of_variants: dict[str, int] = {}
-    for one in open_treatments(treatments, trials):
-        of_variants[one.variant] = max(of_variants.get(one.variant, 0), counts[one])
+    for open_treatment in open_treatments(treatments, trials):
+        variant = open_treatment.variant
+        of_variants[variant] = max(of_variants.get(variant, 0), counts[open_treatment])
     return min(of_variants.values(), default=0)
 
 
@@ -138,8 +141,8 @@ def series(trials: Sequence[Trial], treatments: Sequence[Treatment]) -> dict[str
     compared = pairs(there)
     # Who has no undisturbed block yet is in it too: that nothing is known is no reason to stop.
     ratios = {_pair_name(a, b): log_ratios(blocks.get(a, {}), blocks.get(b, {})) for a, b in compared}
-    paired = {one for pair in compared for one in pair}
-    return ratios | {" ".join(one): logs(blocks.get(one, {})) for one in there if one not in paired}
+    paired = {treatment for pair in compared for treatment in pair}
+    return ratios | {" ".join(single): logs(blocks.get(single, {})) for single in there if single not in paired}
 
 
 def widest(trials: Sequence[Trial]) -> tuple[str, float] | None:

@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from sparsebench.bench.labels import disturbance
 from sparsebench.bench.network import NO_REFERENCE
 from sparsebench.bench.runner import Audience
 from sparsebench.bench.stopping import widest
-from sparsebench.bench.words import disturbance
 from sparsebench.contracts import BenchRequest, Trial
 from sparsebench.instance.tail import Tail
 from sparsebench.statistics.intervals import estimate, half_width

@@ -130,7 +130,7 @@ def main() -> None:
         return
     sessions = [session, *(tool.over(session) for tool in others if isinstance(tool, Tool))]
     timed = _repeated(reference.feeds[0], copies)
-    times = {name: partial(one.time, timed) for name, one in zip(task.engines, sessions, strict=True)}
+    times = {name: partial(session.time, timed) for name, session in zip(task.engines, sessions, strict=True)}
     for line in sys.stdin.buffer:
         wanted = TASKS.validate_json(line)
         time = times[wanted.engine]

@@ -94,11 +94,11 @@ class Sensitivity(Stored):
 
     def curve(self, layer: str, mask: Mask) -> dict[float, float]:
         """Accuracy by sparsity, from 0 on; of random masks, the mean over the seeds."""
-        found: dict[float, list[float]] = {0.0: [self.dense.accuracy]}
+        by_sparsity: dict[float, list[float]] = {0.0: [self.dense.accuracy]}
         for point in self.points:
             if (point.layer, point.mask) == (layer, mask):
-                found.setdefault(point.sparsity, []).append(point.score.accuracy)
-        return {sparsity: fmean(accuracies) for sparsity, accuracies in sorted(found.items())}
+                by_sparsity.setdefault(point.sparsity, []).append(point.score.accuracy)
+        return {sparsity: fmean(accuracies) for sparsity, accuracies in sorted(by_sparsity.items())}
 
     def ranking(self, mask: Mask = "magnitude") -> dict[str, float]:
         """Accuracy (points) that each layer costs, the mean over all sparsities; the most sensitive layer first."""

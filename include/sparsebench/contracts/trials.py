@@ -147,8 +147,12 @@ class Interference(Contract):
         """What disturbed the block; empty when nothing did. The rule of what enters a verdict."""
         measured = [(kind, getattr(self, kind), threshold) for kind, threshold in DISTURBED_ABOVE.items()]
         if (self.foreign_cores or 0) <= HARDLY_FOREIGN_CORES:
-            measured = [of for of in measured if of[0] != "waited_cores"]
-        return tuple(Disturbance(*of) for of in measured if of[1] is not None and of[1] > of[2])
+            measured = [measurement for measurement in measured if measurement[0] != "waited_cores"]
+        return tuple(
+            Disturbance(*measurement)
+            for measurement in measured
+            if measurement[1] is not None and measurement[1] > measurement[2]
+        )
 
 
 MAX_FOREIGN_CORES = 0.2

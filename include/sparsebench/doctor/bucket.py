@@ -29,9 +29,9 @@ def findings(patient: Patient) -> Found:
         s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
         return Finding("store", "right", f"{uri}, in {region or patient.region}")
 
-    found = ask("store", there, "set SPARSEBENCH_STORE to what the stack puts out")
-    yield found
-    if found.state == "wrong":
+    answer = ask("store", there, "set SPARSEBENCH_STORE to what the stack puts out")
+    yield answer
+    if answer.state == "wrong":
         return
 
     def versions() -> Finding:

@@ -20,18 +20,18 @@ def types(patient: Patient) -> tuple[dict[str, InstanceFacts], list[Finding]]:
     this machine are not among them."""
     account = Account(patient.region, lambda: patient.client("ec2"), lambda: patient.client("pricing", PRICING_REGION))
     known: dict[str, InstanceFacts] = {}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     with tempfile.TemporaryDirectory() as folder:  # what AWS says is not to be kept: an examination reads only
         for word in patient.settings.nightly_instance_types:
             try:
                 known |= choose(Store(Path(folder).as_uri()), account, [word], patient.now).types
             except BadInput as error:
                 todo = "correct SPARSEBENCH_NIGHTLY_INSTANCE_TYPES"
-                found.append(Finding("instance type", "wrong", str(error), todo))
+                findings.append(Finding("instance type", "wrong", str(error), todo))
     of_ec2 = {name: facts for name, facts in known.items() if facts.vcpus is not None}
-    found = [*map(_type, of_ec2.values()), *found]
+    findings = [*map(_type, of_ec2.values()), *findings]
     none = "this machine only: nothing is launched on EC2 by itself"
-    return of_ec2, found or [Finding("instance type", "right", none)]
+    return of_ec2, findings or [Finding("instance type", "right", none)]
 
 
 def _type(facts: InstanceFacts) -> Finding:
@@ -53,11 +53,11 @@ def findings(patient: Patient) -> Found:
         described = patient.client("ec2").describe_images(ImageIds=[image])["Images"]
         if not described:
             return Finding("image", "wrong", f"{image} is gone", "set SPARSEBENCH_IMAGE to one that is there")
-        (found,) = described
-        if found.get("State") != "available" or found.get("Architecture") != "x86_64":
-            told = f"{image} is {found.get('State')}, for {found.get('Architecture')}"
+        (ami,) = described
+        if ami.get("State") != "available" or ami.get("Architecture") != "x86_64":
+            told = f"{image} is {ami.get('State')}, for {ami.get('Architecture')}"
             return Finding("image", "wrong", told, "set SPARSEBENCH_IMAGE to one for x86_64")
-        return Finding("image", "right", f"{image} ({found.get('Name', 'without a name')})")
+        return Finding("image", "right", f"{image} ({ami.get('Name', 'without a name')})")
 
     yield ask("image", image_is_there, "set SPARSEBENCH_IMAGE to an AMI of this region, or to a public parameter")
     yield from _launched_with(patient)
@@ -70,25 +70,25 @@ def _launched_with(patient: Patient) -> Found:
     ec2 = patient.client("ec2")
 
     def profile() -> Finding:
-        found = patient.client("iam").get_instance_profile(InstanceProfileName=settings.instance_profile)
-        roles = [role["RoleName"] for role in found["InstanceProfile"]["Roles"]]
+        answer = patient.client("iam").get_instance_profile(InstanceProfileName=settings.instance_profile)
+        roles = [role["RoleName"] for role in answer["InstanceProfile"]["Roles"]]
         if not roles:
             return Finding("instance profile", "wrong", f"{settings.instance_profile} has no role", "add the stack's")
         return Finding("instance profile", "right", f"{settings.instance_profile}, with the role {roles[0]}")
 
     def template() -> Finding:
-        found = ec2.describe_launch_templates(LaunchTemplateIds=[settings.launch_template])["LaunchTemplates"]
-        if not found:
+        templates = ec2.describe_launch_templates(LaunchTemplateIds=[settings.launch_template])["LaunchTemplates"]
+        if not templates:
             todo = "set SPARSEBENCH_LAUNCH_TEMPLATE to what the stack puts out"
             return Finding("launch template", "wrong", f"{settings.launch_template} is not there", todo)
-        return Finding("launch template", "right", f"{settings.launch_template} ({found[0]['LaunchTemplateName']})")
+        return Finding("launch template", "right", f"{settings.launch_template} ({templates[0]['LaunchTemplateName']})")
 
     def group() -> Finding:
-        (found,) = ec2.describe_security_groups(GroupIds=[settings.security_group])["SecurityGroups"]
-        if found["IpPermissions"]:
+        (security_group,) = ec2.describe_security_groups(GroupIds=[settings.security_group])["SecurityGroups"]
+        if security_group["IpPermissions"]:
             todo = "remove its ingress: nobody has to get in"
             return Finding("security group", "wrong", f"{settings.security_group} lets others in", todo)
-        return Finding("security group", "right", f"{settings.security_group}, in {found.get('VpcId')}")
+        return Finding("security group", "right", f"{settings.security_group}, in {security_group.get('VpcId')}")
 
     if settings.instance_profile:
         yield ask("instance profile", profile, "set SPARSEBENCH_INSTANCE_PROFILE to what the stack puts out")

@@ -35,4 +35,4 @@ def lines(findings: Iterable[Finding]) -> list[str]:
 def summary(findings: Sequence[Finding]) -> str:
     states = [finding.state for finding in findings]
     counts = {"right": "right", "wrong": "wrong", "unknown": "could not be looked at"}
-    return ", ".join(f"{states.count(state)} {words}" for state, words in counts.items() if states.count(state))  # type: ignore[arg-type]
+    return ", ".join(f"{states.count(state)} {label}" for state, label in counts.items() if states.count(state))  # type: ignore[arg-type]

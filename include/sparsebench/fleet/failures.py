@@ -91,9 +91,9 @@ def refusal(error: ClientError) -> Refused | None:
     """What an error of AWS means that no retry mends; None: another one."""
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     if code in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException"):
-        found = _MISSING.search(message)
-        right = found["action"] if found else error.operation_name
-        where = f" on {found['resource']}" if found and found["resource"] else ""
+        match = _MISSING.search(message)
+        right = match["action"] if match else error.operation_name
+        where = f" on {match['resource']}" if match and match["resource"] else ""
         return Refused(
             f"{code}: Airflow may not {right}{where}: add that to its policy (docs/aws.md), or update the stack, whose "
             "parameters say which instance types and images may be launched"

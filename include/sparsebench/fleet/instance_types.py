@@ -218,8 +218,8 @@ def _told(store: Store, account: Account, wanted: Sequence[str], now: datetime, 
     return known
 
 
-def _described(ec2: Any, words: Sequence[str]) -> Iterator[dict[str, Any]]:
-    filters = [{"Name": "instance-type", "Values": list(words)}]
+def _described(ec2: Any, patterns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    filters = [{"Name": "instance-type", "Values": list(patterns)}]
     for page in ec2.get_paginator("describe_instance_types").paginate(Filters=filters):
         yield from page["InstanceTypes"]
 

@@ -30,8 +30,8 @@ class Instance:
     """Ten minutes after it should have ended itself; None: it was not launched as it should have been."""
 
     @classmethod
-    def of(cls, described: dict[str, Any]) -> Instance:
-        """As EC2 describes it."""
+    def from_ec2(cls, described: dict[str, Any]) -> Instance:
+        """The instance as EC2 describes it."""
         tag = {item["Key"]: item["Value"] for item in described.get("Tags", [])}
         minutes = tag.get(tags.MINUTES, "")
         return cls(
@@ -78,7 +78,7 @@ def by_token(ec2: Any, token: str) -> Instance | None:
 def _described(ec2: Any, filters: Any) -> list[Instance]:
     pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
     return [
-        Instance.of(described)
+        Instance.from_ec2(described)
         for page in pages
         for reservation in page["Reservations"]
         for described in reservation["Instances"]
@@ -94,7 +94,7 @@ def launch_config(
     parameters at any time: EC2 refuses a token that comes with others. The instance ends itself, whatever
     becomes of Airflow: shutting down terminates it, and user data plans that before anything else runs.
     """
-    named = [{"Key": key, "Value": value} for key, value in tags.of(job, settings.store).items()]
+    named = [{"Key": key, "Value": value} for key, value in tags.for_job(job, settings.store).items()]
     config: dict[str, Any] = {
         "InstanceType": job.instance_type,
         "ClientToken": token,

@@ -191,7 +191,7 @@ def _try(
             else:
                 raise
         else:
-            launched = instances.Instance.of(answer["Instances"][0])
+            launched = instances.Instance.from_ec2(answer["Instances"][0])
         if launched.usable:
             log.info("launched %s in %s (%s)", launched.instance_id, place.zone, market)
             return launched

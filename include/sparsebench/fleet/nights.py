@@ -50,7 +50,7 @@ class Sweep:
         if self.protocol is not None:
             catalog.check("protocol", [self.protocol], catalog.protocols())
 
-    def of(self, manifest: Manifest) -> list[ModelCard]:
+    def models_of(self, manifest: Manifest) -> list[ModelCard]:
         """The models that are asked for, and beside another variant its base, whether it was named or not: what a
         variant brings is known from rounds in which both were timed.
 
@@ -144,7 +144,7 @@ def fitting(manifest: Manifest, sweep: Sweep) -> Manifest:
                 f"engines: {engine!r}, but the code that the night {manifest.night} was frozen with has "
                 f"{', '.join(manifest.engines)} only; trigger without a partition key for a night of its own"
             )
-    sweep.of(manifest)
+    sweep.models_of(manifest)
     return manifest
 
 
@@ -197,7 +197,7 @@ def _measures_the_same(sweep: Sweep, a: Manifest, b: Manifest) -> bool:
     if (a.payload, a.bench_lock) != (b.payload, b.bench_lock):
         return False
     try:
-        files = [{_files(card) for card in sweep.of(manifest)} for manifest in (a, b)]
+        files = [{_files(card) for card in sweep.models_of(manifest)} for manifest in (a, b)]
     except BadInput:
         return False
     return files[0] == files[1]

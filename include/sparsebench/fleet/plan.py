@@ -69,7 +69,7 @@ class Run:
             raise BadInput(f"{field}: {name!r} {reason}")
         return facts
 
-    def words(self, name: str) -> str:
+    def description(self, name: str) -> str:
         """What an instance type of EC2 has and costs, and since when that is known."""
         facts = self.facts(name)
         return "" if facts.vcpus is None else instance_types.in_words(facts)
@@ -116,7 +116,7 @@ def plan_sweep(store: Store, sweep: Sweep, key: str | None, run: Run, now: datet
     store.check_writable()
     of_ec2 = tuple(facts for facts in types if facts.vcpus is not None)
     manifest = manifest_for(store, sweep, key, run.image, now, default_protocol, of_ec2)
-    for card in sweep.of(manifest):
+    for card in sweep.models_of(manifest):
         for artifact in {card.artifact, *card.encodings.values(), *filter(None, [card.parent])}:
             store.fetch_artifact(artifact)
     planned = _planned(store, sweep, manifest, run)
@@ -141,7 +141,7 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
             input_shape=card.input_shape,
             parent=card.parent,
         )
-        for card in sweep.of(manifest)
+        for card in sweep.models_of(manifest)
     )
     requests, jobs = [], []
     for instance_type in sweep.instance_types:
@@ -172,7 +172,8 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
             )
         )
     expected_ = tuple(
-        expected(store, job, request, run.words(job.instance_type)) for job, request in zip(jobs, requests, strict=True)
+        expected(store, job, request, run.description(job.instance_type))
+        for job, request in zip(jobs, requests, strict=True)
     )
     return Plan(tuple(jobs), tuple(requests), expected_)
 

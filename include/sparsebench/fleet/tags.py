@@ -33,7 +33,7 @@ def deployment(store_uri: str) -> str:
     return sha256(store_uri.rstrip("/").encode())[:12]
 
 
-def of(job: Job, store_uri: str) -> dict[str, str]:
+def for_job(job: Job, store_uri: str) -> dict[str, str]:
     """The tags of a job's instance. None depends on the clock: a repeated launch has the same."""
     return {
         "Name": f"sparsebench {job.label}",

@@ -10,8 +10,8 @@ import typer
 from sparsebench.contracts import ImportRequest
 from sparsebench.importing.run import STAGE_S
 from sparsebench.importing.run import run as carry_out
-from sparsebench.instance.attend import attend
 from sparsebench.instance.exits import exit_codes
+from sparsebench.instance.heartbeat import instance_heartbeat
 from sparsebench.instance.switch import MOMENT, UNTIL
 from sparsebench.store import Store
 
@@ -30,7 +30,7 @@ def run(
     """
     with exit_codes(2):
         opened = Store(store)
-        carry_out(opened, opened.import_request(request), attend(until, STAGE_S))
+        carry_out(opened, opened.import_request(request), instance_heartbeat(until, STAGE_S))
 
 
 @app.command()

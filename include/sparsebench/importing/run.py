@@ -12,8 +12,8 @@ from sparsebench.importing import examine
 from sparsebench.importing.check import check
 from sparsebench.importing.engines import run_everywhere
 from sparsebench.importing.examine import Encoding, Examined
-from sparsebench.instance.attend import Attend, nothing
 from sparsebench.instance.exits import Interrupted
+from sparsebench.instance.heartbeat import Heartbeat, no_heartbeat
 from sparsebench.instance.progress import ProgressReport
 from sparsebench.sparsify.inspect_onnx import gzip_bytes, overall_sparsity
 from sparsebench.store import Store
@@ -22,17 +22,17 @@ STAGE_S = 2400
 """The longest that one step may take: an engine's time-out twice, and gzip -9 of the largest network is below it."""
 
 
-def run(store: Store, request: ImportRequest, attend: Attend = nothing) -> ModelCard:
+def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbeat) -> ModelCard:
     """Register the file as the network's variant; a card that is there already is replaced. Nothing is on failure.
 
     Raises:
         BadInput: a request or a file that cannot be imported.
         StoreError, DownloadFailed, IntegrityError: a file does not come, or is another one.
-        Interrupted: by ``attend``, between two steps.
+        Interrupted: by ``heartbeat``, between two steps.
     """
     network, sources = check(request)
     store.check_writable()
-    report = ProgressReport(store, request.job, f"{network.name} {request.variant}", 1, attend)
+    report = ProgressReport(store, request.job, f"{network.name} {request.variant}", 1, heartbeat)
     try:
         with TemporaryDirectory(prefix="sparsebench-") as scratch:
 
@@ -65,8 +65,8 @@ def run(store: Store, request: ImportRequest, attend: Attend = nothing) -> Model
                 parent=parent.digest if parent else None,
                 versions={made_by: file.model.producer_version} if made_by else {},
             )
-            for one in filter(None, (file, parent, integer)):
-                store.put_artifact(one.data)
+            for imported in filter(None, (file, parent, integer)):
+                store.put_artifact(imported.data)
             store.put_model_card(card)
     except Interrupted as notice:
         report.interrupted(notice)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sparsebench.contracts import Progress
-from sparsebench.instance.attend import Attend, nothing
 from sparsebench.instance.exits import Interrupted
+from sparsebench.instance.heartbeat import Heartbeat, no_heartbeat
 from sparsebench.instance.tail import Tail
 from sparsebench.store import Store
 
@@ -14,14 +14,14 @@ from sparsebench.store import Store
 class ProgressReport:
     """Of a job of so many parts. label: what it is about, before every line."""
 
-    def __init__(self, store: Store, job: str, label: str, parts: int, attend: Attend = nothing):
+    def __init__(self, store: Store, job: str, label: str, parts: int, heartbeat: Heartbeat = no_heartbeat):
         self._store = store
         self._job = job
         self._label = label
         self._parts = parts
         self._started = datetime.now(UTC)
         self._done = 0
-        self.attend = attend
+        self.heartbeat = heartbeat
         self._tail = Tail()
 
     def step(self, what: str, left_s: float | None = None) -> None:
@@ -31,7 +31,7 @@ class ProgressReport:
             Interrupted: it is not to be begun.
         """
         self._tell(what, left_s=left_s)
-        self.attend()
+        self.heartbeat()
 
     def part_done(self, what: str) -> None:
         self._done += 1

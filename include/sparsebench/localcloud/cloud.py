@@ -96,7 +96,7 @@ class Cloud:
             instance.unseen_s = unseen.seconds
         self._instances[instance.id] = instance
         instance.follow()
-        for notice in self._faults.of(SpotNotice, target):
+        for notice in self._faults.armed(SpotNotice, target):
             instance.after(notice.fault.after_s, partial(self._give_notice, instance, notice))
         self._arm_kills(instance, "launch")
 
@@ -109,7 +109,7 @@ class Cloud:
         self._arm_kills(instance, "command", comment)
 
     def _arm_kills(self, instance: Instance, since: Literal["launch", "command"], comment: str = "") -> None:
-        for kill in self._faults.of(InstanceKilled, instance.target(comment)):
+        for kill in self._faults.armed(InstanceKilled, instance.target(comment)):
             if kill.fault.since == since:
                 instance.after(kill.fault.after_s, partial(self._kill, instance, kill))
 

@@ -212,7 +212,9 @@ class Commands:
 
     def send(self, command: Command, instances: list[Instance]) -> None:
         cloud, comment = self._cloud, command.comment
-        command.invocations = [Invocation(command, one, cloud.command_sent(one, comment)) for one in instances]
+        command.invocations = [
+            Invocation(command, instance, cloud.command_sent(instance, comment)) for instance in instances
+        ]
         self._commands[command.id] = command
         rest = deque(command.invocations)
         for _ in range(command.max_concurrency):
@@ -224,7 +226,7 @@ class Commands:
             invocation = rest.popleft()
         except IndexError:
             return
-        if sum(one.report.status in ("Failed", "TimedOut") for one in command.invocations) > command.max_errors:
+        if sum(earlier.report.status in ("Failed", "TimedOut") for earlier in command.invocations) > command.max_errors:
             invocation.terminate()
             self._deliver_next(command, rest)
         elif invocation.lost != "Pending":
@@ -238,8 +240,8 @@ class Commands:
         self._deliver_next(command, rest)
 
     def get(self, command_id: str, region: str) -> Command | None:
-        found = self._commands.get(command_id)
-        return found if found and found.region == region else None
+        command = self._commands.get(command_id)
+        return command if command and command.region == region else None
 
     def all(self, region: str) -> list[Command]:
         return [command for command in list(self._commands.values()) if command.region == region]

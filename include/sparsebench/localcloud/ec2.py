@@ -45,7 +45,7 @@ _QUOTAS: dict[Market, tuple[str, str, str]] = {
 """Code and name of a market's quota of vCPUs, and the error of a launch above it. All types count, not only
 the standard ones."""
 
-Form = dict[str, str]
+Parameters = dict[str, str]
 Forward = Callable[[], Response]
 """Has moto answer the request."""
 
@@ -62,25 +62,25 @@ class Ec2:
     def __init__(self, cloud: Cloud, vcpu_quota: int) -> None:
         self._cloud = cloud
         self._vcpu_quota = vcpu_quota
-        self._launched: dict[tuple[str, str], tuple[Form, bytes]] = {}
+        self._launched: dict[tuple[str, str], tuple[Parameters, bytes]] = {}
         """By region and ClientToken: parameters and answer of a launch; the answer of one that failed is empty."""
 
-    def call(self, form: Form, region: str, forward: Forward) -> Response:
-        action = form.get("Action", "")
+    def call(self, parameters: Parameters, region: str, forward: Forward) -> Response:
+        action = parameters.get("Action", "")
         _give_way_out(region)
         if action == "RunInstances":
-            return self._run_instances(form, region, forward)
-        if action == "TerminateInstances" and (unknown := self._unseen(form, region, by_tag=False)):
+            return self._run_instances(parameters, region, forward)
+        if action == "TerminateInstances" and (unknown := self._unseen(parameters, region, by_tag=False)):
             return unknown
         if action == "DescribeInstances":
-            return self._describe_instances(form, region, forward)
+            return self._describe_instances(parameters, region, forward)
         if action == "DescribeInstanceTypeOfferings":
             _offer_this_machine(region)
         if action in ("DescribeInstanceTypes", "DescribeSpotPriceHistory"):
             return _of_region(forward(), region)
         response = forward()
         if action == "RebootInstances" and response.status_code == 200:
-            for name, value in form.items():
+            for name, value in parameters.items():
                 if name.startswith("InstanceId.") and (instance := self._cloud.instance(value, region)):
                     instance.reboot()
         elif not action.startswith("Describe"):
@@ -90,24 +90,26 @@ class Ec2:
     def forget(self) -> None:
         self._launched.clear()
 
-    def launch_failed(self, form: Form, region: str) -> None:
+    def launch_failed(self, parameters: Parameters, region: str) -> None:
         """A launch for which there was no capacity has used its token up all the same: it can be repeated as it was."""
-        if token := form.get("ClientToken"):
-            self._launched.setdefault((region, token), (form, b""))
+        if token := parameters.get("ClientToken"):
+            self._launched.setdefault((region, token), (parameters, b""))
 
-    def _unseen(self, form: Form, region: str, by_tag: bool) -> Response | None:
+    def _unseen(self, parameters: Parameters, region: str, by_tag: bool) -> Response | None:
         """The refusal of a call that names an instance which EC2 does not show yet."""
-        for name, value in form.items():
+        for name, value in parameters.items():
             named = self._cloud.instance(value, region) if name.startswith("InstanceId.") else None
             if named and not named.is_shown(by_tag):
                 return error_response("InvalidInstanceID.NotFound", f"The instance ID '{value}' does not exist")
         return None
 
-    def _describe_instances(self, form: Form, region: str, forward: Forward) -> Response:
+    def _describe_instances(self, parameters: Parameters, region: str, forward: Forward) -> Response:
         """moto's answer without what was launched just now."""
-        by_tag = any(re.fullmatch(r"Filter\.\d+\.Name", name) and form[name].startswith("tag") for name in form)
+        by_tag = any(
+            re.fullmatch(r"Filter\.\d+\.Name", name) and parameters[name].startswith("tag") for name in parameters
+        )
         hidden = {instance.id for instance in self._cloud.instances(region) if not instance.is_shown(by_tag)}
-        if unknown := self._unseen(form, region, by_tag):
+        if unknown := self._unseen(parameters, region, by_tag):
             return unknown
         response = forward()
         if not hidden or response.status_code != 200:
@@ -125,36 +127,36 @@ class Ec2:
                     reservations.remove(reservation)
         return Response(ElementTree.tostring(root), content_type="text/xml")
 
-    def _run_instances(self, form: Form, region: str, forward: Forward) -> Response:
-        token = form.get("ClientToken")
+    def _run_instances(self, parameters: Parameters, region: str, forward: Forward) -> Response:
+        token = parameters.get("ClientToken")
         with self._cloud.launching:
             if token and (region, token) in self._launched:
-                repeated = self._repeated(form, region, token)
+                repeated = self._repeated(parameters, region, token)
                 if repeated is not None:
                     return repeated
-            if wrong := refusal(form, region, _zone(form, region)):
+            if wrong := refusal(parameters, region, _zone(parameters, region)):
                 return error_response(*wrong)
-            if self._is_above_quota(form, region):
+            if self._is_above_quota(parameters, region):
                 message = f"You have requested more vCPU capacity than your current limit of {self._vcpu_quota} allows"
-                return error_response(_QUOTAS[_market(form)][2], message)
+                return error_response(_QUOTAS[_market(parameters)][2], message)
             response = forward()
             if token and response.status_code == 200:
-                self._launched[region, token] = (form, response.get_data())
+                self._launched[region, token] = (parameters, response.get_data())
         self._cloud.follow()
         return response
 
     # ---------------------------------------------------------------------------------------- quotas
 
-    def _is_above_quota(self, form: Form, region: str) -> bool:
+    def _is_above_quota(self, parameters: Parameters, region: str) -> bool:
         """Whether the instances that a launch insists on, MinCount, are too many beside those of its market."""
         backend: Any = ec2_backends[DEFAULT_ACCOUNT_ID][region]
-        market = _market(form)
+        market = _market(parameters)
         running = sum(
             _vcpus(record.instance_type)
             for record in backend.all_instances()
             if record.state in ("pending", "running") and (record.lifecycle == "spot") == (market == "spot")
         )
-        wanted = int(form.get("MinCount", 1)) * _vcpus(form.get("InstanceType", "m1.small"))
+        wanted = int(parameters.get("MinCount", 1)) * _vcpus(parameters.get("InstanceType", "m1.small"))
         return wanted > 0 and running + wanted > self._vcpu_quota
 
     def quota(self, body: dict[str, str], region: str) -> Response | None:
@@ -177,14 +179,14 @@ class Ec2:
 
     # ------------------------------------------------------------------------------ repeated launches
 
-    def _repeated(self, form: Form, region: str, token: str) -> Response | None:
+    def _repeated(self, parameters: Parameters, region: str, token: str) -> Response | None:
         """The answer to a launch that was asked for before: the same instances, in their present state.
 
         None: it failed before, and is tried again.
         """
         launched_with, answer = self._launched[region, token]
-        if form != launched_with:
-            differ = sorted(name for name, _ in form.items() ^ launched_with.items())
+        if parameters != launched_with:
+            differ = sorted(name for name, _ in parameters.items() ^ launched_with.items())
             return error_response(
                 "IdempotentParameterMismatch",
                 f"client token {token} was used with other parameters; {', '.join(dict.fromkeys(differ))} differ",
@@ -205,10 +207,10 @@ class Ec2:
 
 
 def _text(item: ElementTree.Element, path: str) -> ElementTree.Element:
-    found = item.find(f"e:{path}", {"e": _NAMESPACE})
-    if found is None:
+    element = item.find(f"e:{path}", {"e": _NAMESPACE})
+    if element is None:
         raise LookupError(f"moto's answer to RunInstances has no {path}")
-    return found
+    return element
 
 
 def _vcpus(instance_type: str) -> int:
@@ -258,27 +260,27 @@ def _of_region(response: Response, region: str) -> Response:
     return Response(ElementTree.tostring(root), content_type="text/xml")
 
 
-def target(form: Form, region: str) -> Target:
+def target(parameters: Parameters, region: str) -> Target:
     """What faults see of a call. It has a market if it is a launch."""
-    action = form.get("Action", "")
+    action = parameters.get("Action", "")
     return Target(
         service="ec2",
         action=action,
-        instance_type=form.get("InstanceType"),
-        availability_zone=_zone(form, region),
-        market=_market(form) if action == "RunInstances" else None,
+        instance_type=parameters.get("InstanceType"),
+        availability_zone=_zone(parameters, region),
+        market=_market(parameters) if action == "RunInstances" else None,
     )
 
 
-def _market(form: Form) -> Market:
-    return "spot" if form.get("InstanceMarketOptions.MarketType") == "spot" else "on-demand"
+def _market(parameters: Parameters) -> Market:
+    return "spot" if parameters.get("InstanceMarketOptions.MarketType") == "spot" else "on-demand"
 
 
-def _zone(form: Form, region: str) -> str | None:
+def _zone(parameters: Parameters, region: str) -> str | None:
     """The availability zone that a launch names, itself or by its subnet."""
-    subnet = form.get("SubnetId") or form.get("NetworkInterface.1.SubnetId")
+    subnet = parameters.get("SubnetId") or parameters.get("NetworkInterface.1.SubnetId")
     if not subnet:
-        return form.get("Placement.AvailabilityZone")
+        return parameters.get("Placement.AvailabilityZone")
     backend: Any = ec2_backends[DEFAULT_ACCOUNT_ID][region]
     try:
         return str(backend.get_subnet(subnet).availability_zone)

@@ -256,14 +256,14 @@ class Faults:
                 armed.fault.model_dump() | {"struck": armed.struck, "in_force": armed.in_force} for armed in self._armed
             ]
 
-    def of(self, kind: type[F], target: Target) -> list[Armed[F]]:
+    def armed(self, kind: type[F], target: Target) -> list[Armed[F]]:
         """The faults of a kind that match."""
         with self._lock:
             return [armed for armed in self._armed if isinstance(armed.fault, kind) and armed.fault.matches(target)]
 
     def take(self, kind: type[F], target: Target) -> F | None:
         """The fault of a kind that strikes now."""
-        return next((armed.fault for armed in self.of(kind, target) if armed.strikes()), None)
+        return next((armed.fault for armed in self.armed(kind, target) if armed.strikes()), None)
 
     def answer(
         self,

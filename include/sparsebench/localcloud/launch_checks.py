@@ -20,7 +20,7 @@ THIS_MACHINE = "localhost"
 
 USER_DATA_BYTES = 16_384
 
-Form = Mapping[str, str]
+Parameters = Mapping[str, str]
 
 
 class Refusal(NamedTuple):
@@ -28,44 +28,46 @@ class Refusal(NamedTuple):
     message: str
 
 
-def refusal(form: Form, region: str, zone: str | None) -> Refusal | None:
+def refusal(parameters: Parameters, region: str, zone: str | None) -> Refusal | None:
     """The first thing that is wrong with a launch.
 
     Args:
         zone: that it names, itself or by its subnet.
     """
-    return next(_refusals(form, region, zone), None)
+    return next(_refusals(parameters, region, zone), None)
 
 
-def _refusals(form: Form, region: str, zone: str | None) -> Iterator[Refusal]:
+def _refusals(parameters: Parameters, region: str, zone: str | None) -> Iterator[Refusal]:
     backend: Any = ec2_backends[DEFAULT_ACCOUNT_ID][region]
-    template = form.get("LaunchTemplate.LaunchTemplateId")
+    template = parameters.get("LaunchTemplate.LaunchTemplateId")
     if template and not _is_there(lambda: backend.get_launch_template(template)):
         yield Refusal(
             "InvalidLaunchTemplateId.NotFound", f"The specified launch template, '{template}', does not exist."
         )
-    named = form.get("LaunchTemplate.LaunchTemplateName")
+    named = parameters.get("LaunchTemplate.LaunchTemplateName")
     if named and not _is_there(lambda: backend.get_launch_template_by_name(named)):
         yield Refusal(
             "InvalidLaunchTemplateName.NotFoundException", f"The specified launch template, '{named}', does not exist."
         )
-    profile = form.get("IamInstanceProfile.Name") or form.get("IamInstanceProfile.Arn", "").rpartition("/")[2]
+    profile = (
+        parameters.get("IamInstanceProfile.Name") or parameters.get("IamInstanceProfile.Arn", "").rpartition("/")[2]
+    )
     if profile and profile not in iam_backends[DEFAULT_ACCOUNT_ID]["aws"].instance_profiles:
         yield Refusal(
             "InvalidParameterValue",
             f"Value ({profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
         )
-    key = form.get("KeyName")
+    key = parameters.get("KeyName")
     if key and key not in backend.key_pairs:
         yield Refusal("InvalidKeyPair.NotFound", f"The key pair '{key}' does not exist")
-    if _length(form.get("UserData", "")) > USER_DATA_BYTES:
+    if _length(parameters.get("UserData", "")) > USER_DATA_BYTES:
         yield Refusal("InvalidParameterValue", f"User data is limited to {USER_DATA_BYTES} bytes")
-    instance_type = form.get("InstanceType")
+    instance_type = parameters.get("InstanceType")
     if instance_type and instance_type != THIS_MACHINE:
-        yield from _of_type(form, region, zone, instance_type, backend)
+        yield from _of_type(parameters, region, zone, instance_type, backend)
 
 
-def _of_type(form: Form, region: str, zone: str | None, name: str, backend: Any) -> Iterator[Refusal]:
+def _of_type(parameters: Parameters, region: str, zone: str | None, name: str, backend: Any) -> Iterator[Refusal]:
     known = INSTANCE_TYPES.get(name)
     if known is None:
         yield Refusal("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
@@ -78,7 +80,10 @@ def _of_type(form: Form, region: str, zone: str | None, name: str, backend: Any)
             "Unsupported",
             f"Your requested instance type ({name}) is not supported in your requested Availability Zone ({zone}).",
         )
-    image, architectures = backend.amis.get(form.get("ImageId", "")), known["ProcessorInfo"]["SupportedArchitectures"]
+    image, architectures = (
+        backend.amis.get(parameters.get("ImageId", "")),
+        known["ProcessorInfo"]["SupportedArchitectures"],
+    )
     if image is not None and image.architecture not in architectures:
         yield Refusal(
             "InvalidParameterValue",
@@ -87,7 +92,7 @@ def _of_type(form: Form, region: str, zone: str | None, name: str, backend: Any)
         )
     cpus = known["VCpuInfo"]
     for option, valid in (("CoreCount", "ValidCores"), ("ThreadsPerCore", "ValidThreadsPerCore")):
-        value = form.get(f"CpuOptions.{option}")
+        value = parameters.get(f"CpuOptions.{option}")
         if value and value not in map(str, cpus.get(valid, [])):
             yield Refusal("InvalidParameterValue", f"CpuOptions.{option} of {value} is not valid for {name}")
 

@@ -19,17 +19,17 @@ GRACE_S = 2.0
 _POLL_S = 0.05
 
 
-def of(instance_id: str) -> set[psutil.Process]:
+def of_instance(instance_id: str) -> set[psutil.Process]:
     """Every process that carries the instance's marker, and the descendants of those.
 
     What clears its environment *and* leaves its parent is not found; nothing that runs on an instance does both.
     """
-    found: set[psutil.Process] = set()
+    marked: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(MARKER) == instance_id:
-                found.update([process, *process.children(recursive=True)])
-    return {process for process in found if _alive(process)}
+                marked.update([process, *process.children(recursive=True)])
+    return {process for process in marked if _alive(process)}
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -43,7 +43,7 @@ def end(instance_id: str, grace_s: float = GRACE_S) -> None:
     """End every process of an instance, as a machine that shuts down does; returns when none is left."""
     deadline = time.monotonic() + grace_s
     asked: set[psutil.Process] = set()
-    while alive := of(instance_id) | {process for process in asked if _alive(process)}:
+    while alive := of_instance(instance_id) | {process for process in asked if _alive(process)}:
         too_late = time.monotonic() >= deadline
         for process in alive:
             with contextlib.suppress(psutil.Error):

@@ -157,20 +157,20 @@ class Application:
 
     def _iam_call(self, request: Request) -> WSGIApplication:
         body = request.get_data()
-        form = Request({**request.environ, "wsgi.input": io.BytesIO(body)}).form
-        if form.get("Action") == "SimulatePrincipalPolicy":
-            return simulate(form)
+        parameters = Request({**request.environ, "wsgi.input": io.BytesIO(body)}).form
+        if parameters.get("Action") == "SimulatePrincipalPolicy":
+            return simulate(parameters)
         return self._forward(request, body)
 
     def _ec2_call(self, request: Request, region: str) -> WSGIApplication:
         body = request.get_data()
-        form = Request({**request.environ, "wsgi.input": io.BytesIO(body)}).form.to_dict()
-        carry_out = partial(self._ec2.call, form, region, partial(self._forward, request, body))
-        target = ec2.target(form, region)
+        parameters = Request({**request.environ, "wsgi.input": io.BytesIO(body)}).form.to_dict()
+        carry_out = partial(self._ec2.call, parameters, region, partial(self._forward, request, body))
+        target = ec2.target(parameters, region)
         answer = self._faults.answer(target, _invocation(request), carry_out, ec2.error_response) or carry_out()
         failed = isinstance(answer, Response) and b"InsufficientInstanceCapacity" in answer.get_data()
         if target.action == "RunInstances" and failed:
-            self._ec2.launch_failed(form, region)
+            self._ec2.launch_failed(parameters, region)
         return answer
 
     def _reset(self) -> None:
@@ -186,7 +186,9 @@ class Application:
             case [] if not self._has_key(request):
                 return _json({})  # that it answers is what a health check asks
             case []:
-                return _json({"instances": {found.id: found.record.state for found in self._cloud.instances()}})
+                return _json(
+                    {"instances": {instance.id: instance.record.state for instance in self._cloud.instances()}}
+                )
             case ["faults"]:
                 return self._own_faults(request) if self._has_key(request) else _no_key()
             case ["slots"]:
@@ -194,8 +196,8 @@ class Application:
             case ["imds", name, *_] if instance_id := self._keys.instance_of(name):
                 return self._imds.call(instance_id, request.path.removeprefix(f"/localcloud/imds/{name}/"), request)
             case ["instances", name, "shutdown"] if instance_id := self._keys.instance_of(name):
-                if found := self._cloud.instance(instance_id):
-                    return self._own_shutdown(found, request)
+                if instance := self._cloud.instance(instance_id):
+                    return self._own_shutdown(instance, request)
         return Response("not found", HTTPStatus.NOT_FOUND)
 
     def _has_key(self, request: Request) -> bool:

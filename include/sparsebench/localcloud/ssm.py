@@ -64,14 +64,14 @@ class Ssm:
         wanted |= {item["key"]: item["valueSet"] for item in body.get("InstanceInformationFilterList", [])}
         if unknown := wanted.keys() - {"InstanceIds", "PingStatus"}:
             raise SsmError("InvalidInstanceInformationFilterValue", f"{sorted(unknown)[0]}: not a filter known here")
-        found = [
+        matching = [
             _information(instance)
             for instance in self._cloud.instances(region)
             if instance.agent
             and instance.id in wanted.get("InstanceIds", [instance.id])
             and instance.agent in wanted.get("PingStatus", [instance.agent])
         ]
-        return _page(found, "InstanceInformationList", body)
+        return _page(matching, "InstanceInformationList", body)
 
     def _targets(self, body: Body, region: str) -> list[Instance]:
         """The instances that a command is sent to.
@@ -94,9 +94,9 @@ class Ssm:
                 for instance in online.values()
                 if all(_tags(instance).get(name) in values for name, values in named.items())
             ]
-        if missing := [one for one in ids if one not in online]:
+        if missing := [instance_id for instance_id in ids if instance_id not in online]:
             raise SsmError("InvalidInstanceId", f"Instances {missing} not in a valid state for account")
-        return [online[one] for one in dict.fromkeys(ids)]
+        return [online[instance_id] for instance_id in dict.fromkeys(ids)]
 
     # -------------------------------------------------------------------------------------- commands
 
@@ -152,22 +152,24 @@ class Ssm:
 
     def _list_commands(self, body: Body, region: str) -> Body:
         statuses = _status_filter(body)
-        found = [
+        matching = [
             _command(command)
             for command in self._selected(body, region)
             if body.get("InstanceId") in (None, *(invocation.instance.id for invocation in command.invocations))
         ]
-        return _page([item for item in found if not statuses or item["Status"] in statuses], "Commands", body)
+        return _page([item for item in matching if not statuses or item["Status"] in statuses], "Commands", body)
 
     def _list_command_invocations(self, body: Body, region: str) -> Body:
         statuses = _status_filter(body)
-        found = [
+        matching = [
             _invocation(invocation, bool(body.get("Details")))
             for command in self._selected(body, region)
             for invocation in command.invocations
             if body.get("InstanceId") in (None, invocation.instance.id)
         ]
-        return _page([item for item in found if not statuses or item["Status"] in statuses], "CommandInvocations", body)
+        return _page(
+            [item for item in matching if not statuses or item["Status"] in statuses], "CommandInvocations", body
+        )
 
 
 def _check_limits(body: Body) -> None:

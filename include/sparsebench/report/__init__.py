@@ -14,16 +14,15 @@ from typing import TypeVar
 import pandas as pd
 from rich.console import RenderableType
 
-from sparsebench.analysis import findings
 from sparsebench.analysis.difference import Difference, difference
-from sparsebench.analysis.findings import Findings
+from sparsebench.analysis.findings import Findings, of_csv, of_nights
 from sparsebench.analysis.history import night_ratios
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.since import since
 from sparsebench.contracts import ModelCard, NightRatios, Sensitivity, TrainingRecord, is_night
 from sparsebench.errors import BadInput, StoreError
-from sparsebench.report import choices, sentences, terminal, words
+from sparsebench.report import choices, labels, sentences, terminal
 from sparsebench.report.assembly import Report
 from sparsebench.report.page import Page
 from sparsebench.store import Store
@@ -47,21 +46,21 @@ def build(store: Store, night: str) -> dict[str, bytes]:
     return _built(store, night, _findings(store, [night]))
 
 
-def _built(store: Store, night: str, found: Findings) -> dict[str, bytes]:
-    manifest = found.nights[0].manifest
-    subtitle = f"Protocol {manifest.protocol.name}. {manifest.protocol.description} {_lane(found)}"
+def _built(store: Store, night: str, findings: Findings) -> dict[str, bytes]:
+    manifest = findings.nights[0].manifest
+    subtitle = f"Protocol {manifest.protocol.name}. {manifest.protocol.description} {_lane(findings)}"
     origin = f"night {night} · protocol {manifest.protocol.name}"
-    report = Report(found, Page(f"sparsebench, night of {night}", subtitle), origin)
+    report = Report(findings, Page(f"sparsebench, night of {night}", subtitle), origin)
     report.add_results()
     report.add_evidence()
-    report.add_night(found.nights[0])
-    report.add_since(since(store, found.nights[0], _ratios(found)))
+    report.add_night(findings.nights[0])
+    report.add_since(since(store, findings.nights[0], _ratios(findings)))
     report.add_training(*_studied(store, manifest.models))
     return report.finished()
 
 
-def _ratios(found: Findings) -> NightRatios:
-    return night_ratios(found.nights[0].manifest, found.measured)
+def _ratios(findings: Findings) -> NightRatios:
+    return night_ratios(findings.nights[0].manifest, findings.measured)
 
 
 def publish(store: Store, night: str) -> str:
@@ -73,20 +72,20 @@ def publish(store: Store, night: str) -> str:
     Raises:
         BadInput, StoreError: as of build, or the store cannot be written.
     """
-    found = _findings(store, [night])
-    store.put_night_ratios(_ratios(found))
-    store.put_report(night, SUMMARY, _summary(found))
-    for name, data in _built(store, night, found).items():
+    findings = _findings(store, [night])
+    store.put_night_ratios(_ratios(findings))
+    store.put_report(night, SUMMARY, _summary(findings))
+    for name, data in _built(store, night, findings).items():
         store.put_report(night, name, data)
     return store.report_path(night)
 
 
-def _summary(found: Findings) -> bytes:
-    pays = [sentence for machine in found.machines for sentence in sentences.pays(machine)]
+def _summary(findings: Findings) -> bytes:
+    pays = [sentence for machine in findings.machines for sentence in sentences.pays(machine)]
     content = {
-        "says": [*pays[:1], *(choices.advice(choice)[0] for choice in found.advice[:MOST_SAID])],
-        "machines": [words.machine(machine.machine) for machine in found.machines],
-        "counts": words.counts(found.counts),
+        "says": [*pays[:1], *(choices.advice(choice)[0] for choice in findings.advice[:MOST_SAID])],
+        "machines": [labels.machine(machine.machine) for machine in findings.machines],
+        "counts": labels.counts(findings.counts),
     }
     return json.dumps(content, indent=1).encode()
 
@@ -103,13 +102,13 @@ def from_csv(csv_path: Path, folder: Path, tell: Callable[[str], None] = lambda 
     Raises:
         BadInput: names the line, column and value that are wrong, or why the folder cannot be written.
     """
-    found = findings.of_csv(csv_path)
-    page = Page(f"sparsebench, {csv_path.name}", f"Drawn from a table of throughputs. {_lane(found)}")
-    if notes := found.results.notes:
+    findings = of_csv(csv_path)
+    page = Page(f"sparsebench, {csv_path.name}", f"Drawn from a table of throughputs. {_lane(findings)}")
+    if notes := findings.results.notes:
         read = f"{csv_path.name} was read like this: {'; '.join(notes)}."
         page.warnings.append(read)
         tell(read)
-    report = Report(found, page, f"from {csv_path.name}")
+    report = Report(findings, page, f"from {csv_path.name}")
     report.add_results()
     return _save(report.finished(), folder)
 
@@ -137,7 +136,7 @@ def diff(store: Store, before: str, after: str) -> Difference:
 def _findings(store: Store, nights: Sequence[str]) -> Findings:
     for night in nights:
         _check(night)
-    return findings.of_nights([Night.read(store, night) for night in nights])
+    return of_nights([Night.read(store, night) for night in nights])
 
 
 def _studied(store: Store, cards: Sequence[ModelCard]) -> tuple[list[TrainingRecord], list[Sensitivity]]:
@@ -161,8 +160,8 @@ def _check(night: str) -> None:
         raise BadInput(f"night is {night!r}; expected a date, or a date and a number: 2026-11-24 or 2026-11-24.2")
 
 
-def _lane(found: Findings) -> str:
-    return words.LANES[found.lanes[0].precision] if found.lanes else ""
+def _lane(findings: Findings) -> str:
+    return labels.LANES[findings.lanes[0].precision] if findings.lanes else ""
 
 
 def _save(content: dict[str, bytes], folder: Path) -> Path:

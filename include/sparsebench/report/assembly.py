@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 
 from sparsebench import catalog
 from sparsebench.analysis import models, training
-from sparsebench.analysis.findings import BAR_VARIANTS, Findings, Lane, OfMachine
+from sparsebench.analysis.findings import BAR_VARIANTS, Findings, Lane, MachineFindings
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.results import MACHINE, grouped
 from sparsebench.analysis.since import Since
 from sparsebench.contracts import Sensitivity, TrainingRecord
-from sparsebench.report import choices, drawing, figures, sentences, training_figures, words
+from sparsebench.report import choices, drawing, figures, labels, sentences, training_figures
 from sparsebench.report.cost_figures import cost_graph, cost_rows
 from sparsebench.report.page import (
     Analysed,
@@ -42,7 +42,7 @@ from sparsebench.report.tables import ratios as ratio_tables
 from sparsebench.report.tables import since as since_tables
 from sparsebench.report.tables import speedups as speedup_tables
 from sparsebench.report.tables.disturbance import disturbance
-from sparsebench.report.tables.form import csv
+from sparsebench.report.tables.formatting import csv
 from sparsebench.report.tables.headline import headline, headline_frame
 from sparsebench.report.tables.latency import latency
 from sparsebench.report.tables.missing import missing, unreadable, unreadable_frame
@@ -93,69 +93,71 @@ class Report:
 
     def add_results(self) -> None:
         """The answer, the comparison, the figures and the tables of throughput."""
-        found = self.findings
-        self.files["repeats.csv"] = repeats_csv(found.results)
-        self.page.counts = words.counts(found.counts)
-        self.page.missing = missing(found)
-        self.files["missing.csv"] = csv(found.results.missing)
-        if not found.lanes:
+        findings = self.findings
+        self.files["repeats.csv"] = repeats_csv(findings.results)
+        self.page.counts = labels.counts(findings.counts)
+        self.page.missing = missing(findings)
+        self.files["missing.csv"] = csv(findings.results.missing)
+        if not findings.lanes:
             self.page.empty = "No cell of this night has a valid throughput, so there is nothing to compare or draw."
             return
         self.files |= {
-            ratio_tables.CSV: csv(found.ratios),
-            speedup_tables.CSV: csv(found.speedups),
-            "speedup_means.csv": csv(found.means),
-            "usd.csv": csv(found.costs),
-            WORTH: csv(found.worth),
+            ratio_tables.CSV: csv(findings.ratios),
+            speedup_tables.CSV: csv(findings.speedups),
+            "speedup_means.csv": csv(findings.means),
+            "usd.csv": csv(findings.costs),
+            WORTH: csv(findings.worth),
         }
-        if len(found.latencies):  # a CSV does not tell
-            self.files["latency.csv"] = csv(found.latencies)
-            self.files["latency_ratios.csv"] = csv(found.latency_ratios)
-        main, *others = found.lanes
-        self.page.warnings += sentences.emulated([of.machine._asdict() for of in main.machines])
+        if len(findings.latencies):  # a CSV does not tell
+            self.files["latency.csv"] = csv(findings.latencies)
+            self.files["latency_ratios.csv"] = csv(findings.latency_ratios)
+        main, *others = findings.lanes
+        self.page.warnings += sentences.emulated([machine.machine._asdict() for machine in main.machines])
         self.page.over_machines = sentences.over_machines(main)
-        self.page.takes = takes(found.worth)
+        self.page.takes = takes(findings.worth)
         self.page.answers = [
             Answer(
-                machine=words.machine(of.machine),
-                sentences=sentences.pays(of),
-                maps=speedup_tables.maps(of),
-                usd=speedup_tables.usd(of),
-                worth=worth(of) if len(of.worth) else None,
+                machine=labels.machine(machine.machine),
+                sentences=sentences.pays(machine),
+                maps=speedup_tables.maps(machine),
+                usd=speedup_tables.usd(machine),
+                worth=worth(machine) if len(machine.worth) else None,
             )
-            for of in main.machines
-            if len(of.speedups) or len(of.costs.dropna(subset=["usd_per_million"]))
+            for machine in main.machines
+            if len(machine.speedups) or len(machine.costs.dropna(subset=["usd_per_million"]))
         ]
-        self.page.headlines = [Tile.of(comparison, headline(comparison)) for comparison in found.headlines]
-        if found.headlines:
-            self.files["headline.csv"] = csv(headline_frame(found.headlines))
+        self.page.headlines = [
+            Tile.from_comparison(comparison, headline(comparison)) for comparison in findings.headlines
+        ]
+        if findings.headlines:
+            self.files["headline.csv"] = csv(headline_frame(findings.headlines))
         self._add_costs(main)
         self._add_choices()
         self._add_main(main)
         for lane in others:
             self._add_lane(lane)
         self.page.native = [
-            ratio_tables.native(choices, found.executions, found.output_errors, found.target)
-            for _, choices in grouped(found.choices, MACHINE)
+            ratio_tables.native(choices, findings.executions, findings.output_errors, findings.target)
+            for _, choices in grouped(findings.choices, MACHINE)
         ]
 
     def _add_choices(self) -> None:
         """What to take, and the Pareto fronts; of a CSV, which has no trials, there are none."""
-        found = self.findings
-        if not found.advice:
-            self.page.choices = sentences.lowest_costs(found.lanes[0])
+        findings = self.findings
+        if not findings.advice:
+            self.page.choices = sentences.lowest_costs(findings.lanes[0])
             return
-        self.files[choice_tables.CSV] = csv(choice_tables.frame(found.advice))
-        self.files[pareto_tables.CSV] = csv(found.pareto)
-        self.page.choices = choices.first(found.advice, choice_tables.CSV)
-        self.page.rankings = [choice_tables.ranking(choice) for choice in found.advice]
-        self.page.no_fronts = pareto_tables.missing(found.pareto)
-        for front, rows in found.pareto.groupby("front", sort=False):
+        self.files[choice_tables.CSV] = csv(choice_tables.frame(findings.advice))
+        self.files[pareto_tables.CSV] = csv(findings.pareto)
+        self.page.choices = choices.first(findings.advice, choice_tables.CSV)
+        self.page.rankings = [choice_tables.ranking(choice) for choice in findings.advice]
+        self.page.no_fronts = pareto_tables.missing(findings.pareto)
+        for front, rows in findings.pareto.groupby("front", sort=False):
             title = pareto_tables.title(str(front))
-            where = words.listed([words.machine(row) for row in rows[MACHINE].drop_duplicates().to_dict("records")])
+            where = labels.listed([labels.machine(row) for row in rows[MACHINE].drop_duplicates().to_dict("records")])
             drawn = self.picture(
                 f"pareto_{front}",
-                Head(f"{title}, on {where}", found.lanes[0].precision),
+                Head(f"{title}, on {where}", findings.lanes[0].precision),
                 f"{title}, on {where}. The line joins what is not dominated; what is, is pale. Bars: 95 % intervals.",
                 rows,
                 partial(pareto_graph, rows),
@@ -164,7 +166,7 @@ class Report:
 
     def _add_costs(self, lane: Lane) -> None:
         """The chart over machines; of one machine the table says as much."""
-        rows = cost_rows(pd.concat([of.costs for of in lane.machines]))
+        rows = cost_rows(pd.concat([machine.costs for machine in lane.machines]))
         if len(rows[MACHINE].drop_duplicates()) < 2:
             return
         first = rows.iloc[0]
@@ -185,72 +187,74 @@ class Report:
                 "overview_line_graph",
                 Head("Mean throughput of each engine on each machine", lane.precision),
                 "Mean throughput over the base and pruned files that all engines have. "
-                f"{sentences.basis(lane.points_basis)}{_emulated(points)}",
+                f"{sentences.sample_note(lane.points_sample)}{_emulated(points)}",
                 points,
                 lambda: figures.line_graph(points),
             )
-        for number, of in enumerate(lane.machines):
-            self._add_machine(of, lane.precision, drawn=number < figures.MOST_DRAWN)
+        for number, machine in enumerate(lane.machines):
+            self._add_machine(machine, lane.precision, drawn=number < figures.MOST_DRAWN)
         if len(lane.machines) > figures.MOST_DRAWN:
             self.page.warnings.append(
                 f"Of {len(lane.machines)} machines the first {figures.MOST_DRAWN} have figures of their own here; all "
                 "have their tables."
             )
 
-    def _add_machine(self, of: OfMachine, precision: str, drawn: bool) -> None:
-        name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{of.machine.instance_type}_{of.machine.cpu_model}")[:80]
-        where = words.machine(of.machine)
-        bars = of.cells[of.cells["variant"].isin(BAR_VARIANTS)]
+    def _add_machine(self, machine: MachineFindings, precision: str, drawn: bool) -> None:
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{machine.machine.instance_type}_{machine.machine.cpu_model}")[:80]
+        where = labels.machine(machine.machine)
+        bars = machine.cells[machine.cells["variant"].isin(BAR_VARIANTS)]
         picture = None
         if len(bars) and drawn:
             picture = self.draw(
                 f"overview_graph_{name}",
                 Head("Throughput of every network and engine", precision),
-                f"Throughput on {where}. {sentences.basis(of.bars_basis)}{_beyond(of)}",
+                f"Throughput on {where}. {sentences.sample_note(machine.bars_sample)}{_beyond(machine)}",
                 bars,
-                lambda: figures.bar_graph(of.cells, of.missing),
+                lambda: figures.bar_graph(machine.cells, machine.missing),
             )
-        self.page.machines.append(self._numbers(of, "throughput.csv", picture))
-        fakes = figures.fake_prune_rows(of.cells)
+        self.page.machines.append(self._numbers(machine, "throughput.csv", picture))
+        fakes = figures.fake_prune_rows(machine.cells)
         if len(fakes) and drawn:
             self.page.fakes.append(
                 self.draw(
                     f"fake_prune_throughput_{name}",
                     Head("Throughput against target sparsity", precision),
-                    f"Throughput against target sparsity on {where}. {sentences.basis(of.fakes_basis)}",
+                    f"Throughput against target sparsity on {where}. {sentences.sample_note(machine.fakes_sample)}",
                     fakes,
                     lambda: figures.fake_prune_graph(fakes),
                 )
             )
 
-    def _numbers(self, of: OfMachine, csv_name: str, picture: Picture | None = None) -> MachinePart:
+    def _numbers(self, machine: MachineFindings, csv_name: str, picture: Picture | None = None) -> MachinePart:
         """The throughputs of a machine, and its ratios where there are any."""
-        said, target = sentences.basis(of.basis), self.findings.target
-        pairs = ratio_tables.pairs(of.ratios, target, said) if len(of.ratios) else None
-        variants = speedup_tables.speedups(of, target, said) if len(of.speedups) else None
-        latencies = latency(of) if len(of.latencies) else None
-        return MachinePart(picture, throughput(of, csv_name, said), pairs, variants, latencies)
+        sample_note, target = sentences.sample_note(machine.sample), self.findings.target
+        pairs = ratio_tables.pairs(machine.ratios, target, sample_note) if len(machine.ratios) else None
+        variants = speedup_tables.speedups(machine, target, sample_note) if len(machine.speedups) else None
+        latencies = latency(machine) if len(machine.latencies) else None
+        return MachinePart(picture, throughput(machine, csv_name, sample_note), pairs, variants, latencies)
 
     def _add_lane(self, lane: Lane) -> None:
         csv_name = f"throughput_{lane.precision}.csv"
         self.files[csv_name] = csv(lane.cells)
-        parts = [self._numbers(of, csv_name) for of in lane.machines]
-        self.page.other_lanes.append(LanePart(lane.precision, words.LANES[lane.precision], parts))
+        parts = [self._numbers(machine, csv_name) for machine in lane.machines]
+        self.page.other_lanes.append(LanePart(lane.precision, labels.LANES[lane.precision], parts))
 
     def add_evidence(self) -> None:
         """How the engines compute, what disturbed them, and what they take."""
-        found = self.findings
-        if found.blocks.empty:
+        findings = self.findings
+        if findings.blocks.empty:
             return
-        by_machine = groupby(found.executions.items(), key=lambda item: item[0][: len(MACHINE)])
+        by_machine = groupby(findings.executions.items(), key=lambda item: item[0][: len(MACHINE)])
         self.page.executions = [execution.execution(dict(items)) for _, items in by_machine]
-        self.page.disturbance = disturbance(found.disturbances)
-        if len(found.takes):
-            self.page.costs = execution.costs(found.takes)
+        self.page.disturbance = disturbance(findings.disturbances)
+        if len(findings.takes):
+            self.page.costs = execution.costs(findings.takes)
         self.files |= {
-            "kernels.csv": csv(found.kernels),
-            "interference.csv": csv(found.blocks, float_format="%.6g"),  # a row a block: every digit would be megabytes
-            "costs.csv": csv(found.takes),
+            "kernels.csv": csv(findings.kernels),
+            "interference.csv": csv(
+                findings.blocks, float_format="%.6g"
+            ),  # a row a block: every digit would be megabytes
+            "costs.csv": csv(findings.takes),
         }
 
     def add_night(self, night: Night) -> None:
@@ -268,7 +272,7 @@ class Report:
         self.page.networks += [networks.sparsities(sparsities, study), networks.origins(sparsities)]
         self.page.inputs = [inputs.inputs(manifest)]
         if night.unreadable:
-            self.page.warnings.append(f"{words.unreadable(night.unreadable)} They are listed below under Left out.")
+            self.page.warnings.append(f"{labels.unreadable(night.unreadable)} They are listed below under Left out.")
             self.page.inputs.append(unreadable(self.findings))
             self.files["unreadable.csv"] = csv(unreadable_frame(self.findings))
         if hosts:
@@ -325,13 +329,13 @@ def _intervals(rows: pd.DataFrame) -> str:
     if rows["low_img_s"].isna().all():
         return "There are no intervals: one repeat each."
     cut = figures.cut(rows)
-    wide = f" {words.count(cut, 'interval')} wider than {words.within(figures.WIDEST, 0)}, cut there." if cut else ""
+    wide = f" {labels.count(cut, 'interval')} wider than {labels.within(figures.WIDEST, 0)}, cut there." if cut else ""
     return f"Lines and bands: 95 % intervals of the means.{wide}"
 
 
-def _beyond(of: OfMachine) -> str:
+def _beyond(machine: MachineFindings) -> str:
     """That a bar graph does not show every network."""
-    networks = figures.bar_networks(of.cells, of.missing)
+    networks = figures.bar_networks(machine.cells, machine.missing)
     if len(networks) <= figures.MOST_NETWORKS:
         return ""
     return f" The first {figures.MOST_NETWORKS} of {len(networks)} networks; the table below has all."
@@ -339,4 +343,4 @@ def _beyond(of: OfMachine) -> str:
 
 def _emulated(rows: pd.DataFrame) -> str:
     machines = rows[MACHINE].drop_duplicates().to_dict("records")
-    return "".join(f" {row['instance_type']} is {words.emulated(row)}." for row in machines if words.is_emulated(row))
+    return "".join(f" {row['instance_type']} is {labels.emulated(row)}." for row in machines if labels.is_emulated(row))

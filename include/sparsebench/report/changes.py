@@ -10,8 +10,8 @@ from rich.text import Text
 from sparsebench.analysis import events
 from sparsebench.analysis.history import history, read
 from sparsebench.contracts import ChangedSeries, Changes, Event
-from sparsebench.report import words
-from sparsebench.report.tables.form import Table
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Table
 from sparsebench.report.terminal import shown
 from sparsebench.store import Store, Unreadable
 
@@ -45,25 +45,28 @@ def remember(store: Store, at: datetime) -> None:
 def sentence(event: Event) -> str:
     """Who is how much faster or slower, since when, in what, and what differs."""
     others = len(event.series) - 1
-    also = f"; so say {words.count(others, 'other ratio')}" if others else ""
+    also = f"; so say {labels.count(others, 'other ratio')}" if others else ""
     low, high = sorted((_by(event.low), _by(event.high)))
-    said = (
+    text = (
         f"{_subject(event)} on {event.instance_type} is {_by(event.times):.1f} % {event.direction} since {event.first} "
         f"(95 %: {low:.1f} to {high:.1f} %), {_compared(event)}{also}. {cause(event)}"
     )
-    return said if event.stands else f"{said} It is none any more, since nights were measured again."
+    return text if event.stands else f"{text} It is none any more, since nights were measured again."
 
 
 def cause(event: Event) -> str:
     """What differs around the first night, as far as that is known."""
-    known = [of for of in event.differs if of.what != events.INSTANCE]
+    known = [difference for difference in event.differs if difference.what != events.INSTANCE]
     if not known:
         but = " but the instance" if event.differs else ""
         return f"Nothing that we know of differs{but}."
-    texts = [f"{of.what} ({of.before or 'none'}, from {of.night} on {of.after or 'none'})" for of in known]
+    texts = [
+        f"{difference.what} ({difference.before or 'none'}, from {difference.night} on {difference.after or 'none'})"
+        for difference in known
+    ]
     more = len(texts) - MOST_CAUSES
     named = [*texts[:MOST_CAUSES], *([f"{more} more"] if more > 0 else [])]
-    return f"What differs: {words.listed(named)}."
+    return f"What differs: {labels.listed(named)}."
 
 
 def _by(times: float) -> float:
@@ -73,21 +76,21 @@ def _by(times: float) -> float:
 
 def _subject(event: Event) -> str:
     if event.engine is not None:
-        return words.engine(event.engine)
-    return f"{words.network(event.network or '')} {words.VARIANT_LABELS[event.variant or '']}"
+        return labels.engine(event.engine)
+    return f"{labels.network(event.network or '')} {labels.VARIANT_LABELS[event.variant or '']}"
 
 
 def _compared(event: Event) -> str:
     """What the surest of its series is of."""
-    of = event.series[0]
-    file = f"{words.network(of.network)} {words.VARIANT_LABELS[of.variant_a]}"
-    if of.variant_a != of.variant_b:
-        base = f"against {words.VARIANT_LABELS[of.variant_b]}"
-        return f"{file} {base}" if event.engine is not None else f"{base} in {words.engine(of.engine_a)}"
+    surest = event.series[0]
+    file = f"{labels.network(surest.network)} {labels.VARIANT_LABELS[surest.variant_a]}"
+    if surest.variant_a != surest.variant_b:
+        base = f"against {labels.VARIANT_LABELS[surest.variant_b]}"
+        return f"{file} {base}" if event.engine is not None else f"{base} in {labels.engine(surest.engine_a)}"
     if event.engine is None:
-        return f"{words.engine(of.engine_a)} against {words.engine(of.engine_b)}"
-    is_a = of.engine_a.partition(".")[0] == event.engine
-    return f"{file} against {words.engine(of.engine_b if is_a else of.engine_a)}"
+        return f"{labels.engine(surest.engine_a)} against {labels.engine(surest.engine_b)}"
+    is_a = surest.engine_a.partition(".")[0] == event.engine
+    return f"{file} against {labels.engine(surest.engine_b if is_a else surest.engine_a)}"
 
 
 def table(changes: Changes) -> Table:
@@ -99,35 +102,35 @@ def table(changes: Changes) -> Table:
                 (event.first, ""),
                 (event.instance_type, ""),
                 (_subject(event), ""),
-                (f"{words.network(of.network)}, {_side_a(of)} : {_side_b(of)}", ""),
-                (of.precision, ""),
-                (words.percent(of.times - 1, 1), "number"),
-                (words.changes(of.low - 1, of.high - 1), "number"),
-                (f"{of.p:.0e}", "number"),
+                (f"{labels.network(series.network)}, {_side_a(series)} : {_side_b(series)}", ""),
+                (series.precision, ""),
+                (labels.percent(series.times - 1, 1), "number"),
+                (labels.changes(series.low - 1, series.high - 1), "number"),
+                (f"{series.p:.0e}", "number"),
             )
         ]
         for event in changes.events
-        for of in event.series
+        for series in event.series
     ]
     columns = ("since", "instance type", "event", "ratio of", "lane", "change", "95 %", "p")
     return Table("Ratios that changed", "", "", columns, rows)
 
 
-def _side_a(of: ChangedSeries) -> str:
-    return f"{of.variant_a} {words.engine(of.engine_a)}"
+def _side_a(series: ChangedSeries) -> str:
+    return f"{series.variant_a} {labels.engine(series.engine_a)}"
 
 
-def _side_b(of: ChangedSeries) -> str:
-    return f"{of.variant_b} {words.engine(of.engine_b)}"
+def _side_b(series: ChangedSeries) -> str:
+    return f"{series.variant_b} {labels.engine(series.engine_b)}"
 
 
 def rendered(changes: Changes, unreadable: list[Unreadable]) -> RenderableType:
     """For a terminal."""
-    looked = f"{words.count(changes.series, 'ratio')} over {words.count(changes.nights, 'night')}"
+    looked = f"{labels.count(changes.series, 'ratio')} over {labels.count(changes.nights, 'night')}"
     parts: list[RenderableType] = [Text(f"• {sentence(event)}") for event in changes.events]
     if changes.events:
         content = table(changes)
         parts += [Text(), shown(content, content.title), Text()]
-    parts.append(Text(f"{words.count(len(changes.events), 'change')} in {looked}."))
+    parts.append(Text(f"{labels.count(len(changes.events), 'change')} in {looked}."))
     parts += [Text(f"left out: {night.path}: {night.reason}") for night in unreadable]
     return Group(*parts)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sparsebench.analysis.candidates import Candidate
 from sparsebench.analysis.choice import Bounds, Choice, Missed, Ranked, Refused
 from sparsebench.analysis.models import MB
-from sparsebench.report import words
+from sparsebench.report import labels
 
 MOST_NAMED = 4
 """Candidates that a sentence names; the table has them all."""
@@ -23,123 +23,125 @@ BECAUSE = {
 """Why a candidate cannot be told from the best."""
 
 
-def advice(of: Choice) -> list[str]:
+def advice(choice: Choice) -> list[str]:
     """The answer for one network: what to take, what cannot be told from it, what the next loses, and what is open."""
-    name = words.network(of.network)
-    if not of.ranked:
-        return [f"{name}: {_nothing(of)}", *_open(of)]
-    best = of.ranked[0]
-    first = f"{candidate(best.candidate)}, {value(best, of.bounds)}"
-    if of.tied:
-        said = f"{name}: by its mean {first}, {LOWEST[of.bounds.target]}, but it cannot be told from {_tied(of.tied)}."
-    elif of.losers:
-        said = f"{name}: take {first}. It {LOWEST[of.bounds.target]}."
+    name = labels.network(choice.network)
+    if not choice.ranked:
+        return [f"{name}: {_nothing(choice)}", *_open(choice)]
+    best = choice.ranked[0]
+    first = f"{candidate_label(best.candidate)}, {value(best, choice.bounds)}"
+    if choice.tied:
+        others = _tied(choice.tied)
+        answer = f"{name}: by its mean {first}, {LOWEST[choice.bounds.target]}, but it cannot be told from {others}."
+    elif choice.losers:
+        answer = f"{name}: take {first}. It {LOWEST[choice.bounds.target]}."
     else:
-        said = f"{name}: take {first}. Nothing else {_meets(of.bounds)}."
-    if of.losers:
-        loser = of.losers[0]
-        rest = f", the other {len(of.losers) - 1} more than that" if len(of.losers) > 1 else ""
-        said += f" {candidate(loser.candidate)} {behind(loser, of.bounds)}{rest}."
-    return [said, *_open(of)]
+        answer = f"{name}: take {first}. Nothing else {_meets(choice.bounds)}."
+    if choice.losers:
+        loser = choice.losers[0]
+        rest = f", the other {len(choice.losers) - 1} more than that" if len(choice.losers) > 1 else ""
+        answer += f" {candidate_label(loser.candidate)} {behind(loser, choice.bounds)}{rest}."
+    return [answer, *_open(choice)]
 
 
 def first(choices: Sequence[Choice], csv: str) -> list[str]:
     """The answers for the first networks. csv: the table that has them all."""
-    said = [sentence for choice in choices[: words.MOST_NAMED] for sentence in advice(choice)]
-    more = len(choices) - words.MOST_NAMED
-    return [*said, f"{words.count(more, 'network')} more: {csv}."] if more > 0 else said
+    answers = [sentence for choice in choices[: labels.MOST_NAMED] for sentence in advice(choice)]
+    more = len(choices) - labels.MOST_NAMED
+    return [*answers, f"{labels.count(more, 'network')} more: {csv}."] if more > 0 else answers
 
 
 def asked(bounds: Bounds) -> str:
-    """The bounds in words."""
+    """The bounds in labels."""
     licence = "licensed for production" if bounds.production else ""
-    said = [
+    parts = [
         "" if bounds.latency_ms is None else f"p{bounds.percentile} of at most {bounds.latency_ms:g} ms",
-        "" if bounds.accuracy is None else f"top-1 of at least {words.top1(bounds.accuracy)}",
+        "" if bounds.accuracy is None else f"top-1 of at least {labels.top1(bounds.accuracy)}",
         "" if bounds.size_bytes is None else f"at most {bounds.size_bytes / MB:g} MB after gzip −9",
         licence,
     ]
-    return words.listed(list(filter(None, said)))
+    return labels.listed(list(filter(None, parts)))
 
 
-def candidate(of: Candidate) -> str:
+def candidate_label(candidate: Candidate) -> str:
     """m7i.xlarge with DeepSparse, pruned; on this machine it is DeepSparse, pruned."""
-    variant, engine, _ = of.treatment
-    what = f"{words.engine(engine)}, {words.VARIANT_LABELS[variant]}"
-    if words.is_this_machine(of.machine.instance_type):
+    variant, engine, _ = candidate.treatment
+    what = f"{labels.engine(engine)}, {labels.VARIANT_LABELS[variant]}"
+    if labels.is_this_machine(candidate.machine.instance_type):
         return what
-    emulated = f" (emulated on {of.machine.cpu_model})" if words.is_emulated(of.machine._asdict()) else ""
-    return f"{of.machine.instance_type}{emulated} with {what}"
+    emulated = (
+        f" (emulated on {candidate.machine.cpu_model})" if labels.is_emulated(candidate.machine._asdict()) else ""
+    )
+    return f"{candidate.machine.instance_type}{emulated} with {what}"
 
 
-def value(of: Ranked, bounds: Bounds) -> str:
+def value(ranked: Ranked, bounds: Bounds) -> str:
     """0.42 USD a million inferences (0.40–0.45)."""
     if bounds.target == "cost":
-        number, low, high = (words.dollars(end, of.value) for end in (of.value, of.low, of.high))
-        return f"{number} USD a million inferences{_interval(of, low, high)}"
+        number, low, high = (labels.dollars(end, ranked.value) for end in (ranked.value, ranked.low, ranked.high))
+        return f"{number} USD a million inferences{_interval(ranked, low, high)}"
     if bounds.target == "latency":
-        return f"{of.value:.2f} ms at p{bounds.percentile}{_interval(of, f'{of.low:.2f}', f'{of.high:.2f}')}"
-    return f"{words.rate(of.value)} img/s{_interval(of, words.rate(of.low), words.rate(of.high))}"
+        interval = _interval(ranked, f"{ranked.low:.2f}", f"{ranked.high:.2f}")
+        return f"{ranked.value:.2f} ms at p{bounds.percentile}{interval}"
+    return f"{labels.rate(ranked.value)} img/s{_interval(ranked, labels.rate(ranked.low), labels.rate(ranked.high))}"
 
 
-def _interval(of: Ranked, low: str, high: str) -> str:
-    return f" ({low}–{high})" if of.low == of.low else ", without an interval"  # NaN: a single process
+def _interval(ranked: Ranked, low: str, high: str) -> str:
+    return f" ({low}–{high})" if ranked.low == ranked.low else ", without an interval"  # NaN: a single process
 
 
-def behind(of: Ranked, bounds: Bounds) -> str:
+def behind(ranked: Ranked, bounds: Bounds) -> str:
     """costs 12.0 % more (8.1 to 16.0 %)."""
-    low, high = (words.percent(end, 1).lstrip("+") for end in (of.behind_low, of.behind_high))
-    ends = f" ({low.removesuffix(' %')} to {high})" if of.behind_high < float("inf") else ""
-    return BEHIND[bounds.target].format(words.percent(of.behind, 1).lstrip("+")) + ends
+    low, high = (labels.percent(end, 1).lstrip("+") for end in (ranked.behind_low, ranked.behind_high))
+    ends = f" ({low.removesuffix(' %')} to {high})" if ranked.behind_high < float("inf") else ""
+    return BEHIND[bounds.target].format(labels.percent(ranked.behind, 1).lstrip("+")) + ends
 
 
-def missed(of: Missed, bounds: Bounds) -> str:
+def missed(miss: Missed, bounds: Bounds) -> str:
     """Which bound is not surely met, and why."""
-    match of.kind:
+    match miss.kind:
         case "licence":
             return "its licence does not cover production"
         case "price":
-            return f"no {of.detail.replace('_', '-')} is known"
+            return f"no {miss.detail.replace('_', '-')} is known"
         case "value":
-            return f"too few inferences for p{bounds.percentile}: {of.detail}"
+            return f"too few inferences for p{bounds.percentile}: {miss.detail}"
         case "latency":
-            if of.detail:
-                return f"too few inferences for p{bounds.percentile}: {of.detail}"
-            own = f"p{bounds.percentile} is {of.value:.2f} ms ({of.low:.2f}–{of.high:.2f})"
+            if miss.detail:
+                return f"too few inferences for p{bounds.percentile}: {miss.detail}"
+            own = f"p{bounds.percentile} is {miss.value:.2f} ms ({miss.low:.2f}–{miss.high:.2f})"
             return f"{own}, and at most {bounds.latency_ms:g} are asked for"
         case "accuracy":
-            if of.detail:
-                return f"its accuracy was {of.detail}"
-            least = words.top1(bounds.accuracy or 0)
-            return (
-                f"top-1 is {words.accuracy({'top1': of.value, 'low': of.low, 'high': of.high})}, {least} are asked for"
-            )
-    if of.detail:
+            if miss.detail:
+                return f"its accuracy was {miss.detail}"
+            own = labels.accuracy({"top1": miss.value, "low": miss.low, "high": miss.high})
+            return f"top-1 is {own}, {labels.top1(bounds.accuracy or 0)} are asked for"
+    if miss.detail:
         return "its size is not known"
-    return f"it has {of.value / MB:.1f} MB, above {(bounds.size_bytes or 0) / MB:g}"
+    return f"it has {miss.value / MB:.1f} MB, above {(bounds.size_bytes or 0) / MB:g}"
 
 
-def _nothing(of: Choice) -> str:
-    bounds = asked(of.bounds)
-    said = f"nothing surely meets the bounds ({bounds})." if bounds else "nothing can be ranked."
-    if of.nearest:
-        return f"{said} The nearest is {_refused(of.nearest, of.bounds)}."
-    if not of.refused:
-        return f"{said} None of what was asked for has a number."
-    reasons = dict.fromkeys(missed(miss, of.bounds) for refused in of.refused for miss in refused.missed)
-    return f"{said} How near anything is cannot be said: {'; '.join(reasons)}."
+def _nothing(choice: Choice) -> str:
+    bounds = asked(choice.bounds)
+    answer = f"nothing surely meets the bounds ({bounds})." if bounds else "nothing can be ranked."
+    if choice.nearest:
+        return f"{answer} The nearest is {_refused(choice.nearest, choice.bounds)}."
+    if not choice.refused:
+        return f"{answer} None of what was asked for has a number."
+    reasons = dict.fromkeys(missed(miss, choice.bounds) for refused in choice.refused for miss in refused.missed)
+    return f"{answer} How near anything is cannot be said: {'; '.join(reasons)}."
 
 
-def _open(of: Choice) -> list[str]:
-    refused = [other for other in of.open if other is not of.nearest]
-    if not refused or not of.ranked:
+def _open(choice: Choice) -> list[str]:
+    refused = [other for other in choice.open if other is not choice.nearest]
+    if not refused or not choice.ranked:
         return []
-    named = "; ".join(_named([_refused(other, of.bounds) for other in refused]))
-    return [f"{words.network(of.network)}: whether these meet the bounds cannot be told: {named}."]
+    named = "; ".join(_named([_refused(other, choice.bounds) for other in refused]))
+    return [f"{labels.network(choice.network)}: whether these meet the bounds cannot be told: {named}."]
 
 
-def _refused(of: Refused, bounds: Bounds) -> str:
-    return f"{candidate(of.candidate)}: {', '.join(missed(miss, bounds) for miss in of.missed)}"
+def _refused(refused: Refused, bounds: Bounds) -> str:
+    return f"{candidate_label(refused.candidate)}: {', '.join(missed(miss, bounds) for miss in refused.missed)}"
 
 
 def _named(names: Sequence[str]) -> list[str]:
@@ -149,15 +151,19 @@ def _named(names: Sequence[str]) -> list[str]:
 def _tied(tied: Sequence[Ranked]) -> str:
     """Those that cannot be told from the best: each with its interval, or all of a reason with the reason."""
     close = _named(
-        [f"{candidate(of.candidate)} ({words.changes(of.behind_low, of.behind_high)})" for of in tied if not of.because]
+        [
+            f"{candidate_label(ranked.candidate)} ({labels.changes(ranked.behind_low, ranked.behind_high)})"
+            for ranked in tied
+            if not ranked.because
+        ]
     )
-    reasons = dict.fromkeys(of.because for of in tied if of.because)
+    reasons = dict.fromkeys(ranked.because for ranked in tied if ranked.because)
     others = [
-        f"{words.listed(_named([candidate(of.candidate) for of in tied if of.because == reason]))}, because "
-        f"{BECAUSE[reason]}"
+        labels.listed(_named([candidate_label(ranked.candidate) for ranked in tied if ranked.because == reason]))
+        + f", because {BECAUSE[reason]}"
         for reason in reasons
     ]
-    return "; nor from ".join(filter(None, [words.listed(close), *others]))
+    return "; nor from ".join(filter(None, [labels.listed(close), *others]))
 
 
 def _meets(bounds: Bounds) -> str:

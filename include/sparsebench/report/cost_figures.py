@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sparsebench.analysis.findings import BAR_VARIANTS
 from sparsebench.analysis.order import VARIANTS, ordered
 from sparsebench.analysis.results import MACHINE, is_tool
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.report.drawing import MARKERS, PAPER, engine_colours
 from sparsebench.report.pareto_figures import COLUMNS, engines_and_variants
 
@@ -51,7 +51,7 @@ def cost_graph(rows: pd.DataFrame) -> Figure:
                 elinewidth=0.8,
                 linestyle="",
             )
-        panel.set_title(words.network(network))
+        panel.set_title(labels.network(network))
         panel.set_xlim(left=0)
         panel.tick_params(length=0, labelsize=7.5)
         panel.set_yticks(range(len(machines)), [machine[0] for machine in machines])

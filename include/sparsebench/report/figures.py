@@ -16,7 +16,7 @@ from sparsebench import catalog
 from sparsebench.analysis.findings import BAR_VARIANTS
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.results import FILE, MACHINE
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.report.drawing import DASHES, GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours
 
 FAKE_STEPS = {"base": "default", "fake85": "85 %", "fake99": "99 %"}
@@ -68,29 +68,29 @@ def line_graph(points: pd.DataFrame) -> Figure:
     colour = engine_colours(engines)
     looks = zip(engines, itertools.cycle(MARKERS), itertools.cycle(DASHES))
     for name, marker, dash in looks:
-        mine = points[points["engine"] == name]
+        curve = points[points["engine"] == name]
         aside = 0.04 * (engines.index(name) - (len(engines) - 1) / 2)  # points of equal height stay apart
-        x = [place[tuple(machine)] + aside for machine in mine[MACHINE].itertuples(index=False)]
-        low, high = _interval(mine)
+        x = [place[tuple(machine)] + aside for machine in curve[MACHINE].itertuples(index=False)]
+        low, high = _interval(curve)
         axes.fill_between(x, low, high, color=colour[name], alpha=0.22, linewidth=0)
         # A band has no width at a single machine: a bar at each point shows the same interval.
         axes.vlines(x, low, high, color=colour[name], alpha=0.45, linewidth=3)
         axes.plot(
             x,
-            mine["mean_img_s"],
+            curve["mean_img_s"],
             color=colour[name],
             linestyle=dash,
             marker=marker,
             markeredgecolor=PAPER,
-            label=words.engine(name),
+            label=labels.engine(name),
         )
-    labels = []
+    ticks = []
     for machine in machines.to_dict("records"):
         first = points[(points[MACHINE] == pd.Series(machine)).all(axis=1)].iloc[0]
-        name, _, cpu = words.machine(machine).partition(", ")
+        name, _, cpu = labels.machine(machine).partition(", ")
         files = f"{first['files']} of {first['files_planned']} files"
-        labels.append("\n".join([*textwrap.wrap(name, 17), *textwrap.wrap(cpu, 17), files]))
-    axes.set_xticks(range(len(place)), labels, fontsize=7.5)
+        ticks.append("\n".join([*textwrap.wrap(name, 17), *textwrap.wrap(cpu, 17), files]))
+    axes.set_xticks(range(len(place)), ticks, fontsize=7.5)
     axes.set_xlim(-0.4, len(place) - 0.6)
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])  # matplotlib's margin is of the range, which may be nearly nothing
     axes.grid(axis="x", visible=False)
@@ -121,9 +121,9 @@ def _row_graph(points: pd.DataFrame) -> Figure:
             marker=marker,
             markersize=4,
             markeredgecolor=PAPER,
-            label=words.engine(name),
+            label=labels.engine(name),
         )
-    axes.set_yticks(range(len(place)), [words.machine(machine) for machine in machines.to_dict("records")], fontsize=6)
+    axes.set_yticks(range(len(place)), [labels.machine(machine) for machine in machines.to_dict("records")], fontsize=6)
     axes.set_ylim(len(place) - 0.4, -0.6)
     axes.set_xlim(left=0)
     axes.tick_params(length=0)
@@ -168,19 +168,19 @@ def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     longest = _interval(shown)[1].max()
     for offset, name in enumerate(engines):
-        mine = shown[shown["engine"] == name]
-        where = [tops[key] + offset for key in zip(mine["network"], mine["variant"], strict=True)]
-        low, high = _interval(mine)
+        of_engine = shown[shown["engine"] == name]
+        where = [tops[key] + offset for key in zip(of_engine["network"], of_engine["variant"], strict=True)]
+        low, high = _interval(of_engine)
         axes.barh(
             where,
-            mine["mean_img_s"],
+            of_engine["mean_img_s"],
             height=0.88,
             color=colour[name],
-            label=words.engine(name),
-            xerr=[mine["mean_img_s"] - low, high - mine["mean_img_s"]],
+            label=labels.engine(name),
+            xerr=[of_engine["mean_img_s"] - low, high - of_engine["mean_img_s"]],
             error_kw={"ecolor": INK, "elinewidth": 0.9},
         )
-        for value, end, row_y in zip(mine["mean_img_s"], high, where, strict=True):
+        for value, end, row_y in zip(of_engine["mean_img_s"], high, where, strict=True):
             axes.text(
                 end + longest * 0.008,
                 row_y,
@@ -195,11 +195,11 @@ def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
                 axes.text(longest * 0.008, top + offset, reason, fontsize=6, va="center", style="italic", color=MUTED)
 
     middles = [top + (len(engines) - 1) / 2 for top in tops.values()]
-    axes.set_yticks(middles, [words.VARIANT_LABELS[variant] for _, variant in tops], fontsize=7.5)
+    axes.set_yticks(middles, [labels.VARIANT_LABELS[variant] for _, variant in tops], fontsize=7.5)
     for network in dict.fromkeys(network for network, _ in tops):
-        own = [top for (of, _), top in tops.items() if of == network]
+        own = [top for (name, _), top in tops.items() if name == network]
         middle = (own[0] + own[-1] + len(engines) - 1) / 2
-        label = "\n".join(textwrap.wrap(words.network(network), 16))
+        label = "\n".join(textwrap.wrap(labels.network(network), 16))
         axes.annotate(
             label,
             (0, middle),
@@ -219,8 +219,8 @@ def bar_graph(cells: pd.DataFrame, missing: pd.DataFrame) -> Figure:
     axes.tick_params(length=0)
     interval = "" if shown["low_img_s"].isna().all() else " and its 95 % interval"
     axes.set_xlabel(f"throughput, img/s: mean{interval}")
-    handles, labels = axes.get_legend_handles_labels()
-    _legend(figure, dict(zip(labels, handles, strict=True)), _title(cells))
+    handles, names = axes.get_legend_handles_labels()
+    _legend(figure, dict(zip(names, handles, strict=True)), _title(cells))
     return figure
 
 
@@ -247,9 +247,9 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
     panels = figure.subplots(panel_rows, columns, sharex=True, sharey=True, squeeze=False)
     steps = list(FAKE_STEPS)
     for panel, engine in zip(panels.flat, engines, strict=False):
-        mine = rows[rows["engine"] == engine]
+        of_engine = rows[rows["engine"] == engine]
         for network in networks:
-            line = mine[mine["network"] == network]
+            line = of_engine[of_engine["network"] == network]
             if line.empty:
                 continue
             x = [steps.index(variant) for variant in line["variant"]]
@@ -263,9 +263,9 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
                 markersize=5,
                 markeredgecolor=PAPER,
                 elinewidth=0.9,
-                label=words.network(network),
+                label=labels.network(network),
             )
-        panel.set_title(words.engine(engine))
+        panel.set_title(labels.engine(engine))
         panel.set_xticks(range(len(steps)), list(FAKE_STEPS.values()))
         panel.set_xlim(-0.3, len(steps) - 0.7)
         panel.grid(axis="x", visible=False)
@@ -277,8 +277,8 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
     for panel in panels[-1]:
         panel.set_xlabel("target sparsity of every prunable layer")
     drawn = [panel.get_legend_handles_labels() for panel in panels.flat]
-    lines_of = {label: bars[0] for handles, labels in drawn for bars, label in zip(handles, labels, strict=True)}
-    _legend(figure, {name: lines_of[name] for name in map(words.network, networks)}, _title(rows))
+    lines_of = {label: bars[0] for handles, names in drawn for bars, label in zip(handles, names, strict=True)}
+    _legend(figure, {name: lines_of[name] for name in map(labels.network, networks)}, _title(rows))
     return figure
 
 
@@ -298,4 +298,4 @@ def _legend(figure: Figure, handles: dict[str, Any], title: str) -> None:
 
 
 def _title(rows: pd.DataFrame) -> str:
-    return "\n".join(textwrap.wrap(words.machine(rows.iloc[0]), 78))
+    return "\n".join(textwrap.wrap(labels.machine(rows.iloc[0]), 78))

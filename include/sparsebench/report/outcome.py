@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sparsebench.analysis.counts import Counts, of_run
 from sparsebench.contracts import Collection, Job, MissingCell
 from sparsebench.fleet.collect import passes
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.store import Store
 
 NO_FAULT = ("absent", "disturbed")
@@ -29,16 +29,16 @@ class Outcome:
     def summary(self) -> str:
         """One line: the night, the three counts, and the cost."""
         cost = "" if self.cost_usd is None else f" {self.cost_usd:.2f} USD at most."
-        return f"Night {self.night}: {words.counts(self.counts)}{cost}"
+        return f"Night {self.night}: {labels.counts(self.counts)}{cost}"
 
     @property
     def problem(self) -> str | None:
         """Why the run is no success; None where it is one."""
         if not self.counts.with_number:
-            return f"none of {words.count(self.counts.planned, 'cell')} has a number"
+            return f"none of {labels.count(self.counts.planned, 'cell')} has a number"
         faults = sum(number for reason, number in self.counts.without.items() if reason not in NO_FAULT)
         if faults:
-            return f"{faults} of {words.count(self.counts.planned, 'cell')} should have a number and have none"
+            return f"{faults} of {labels.count(self.counts.planned, 'cell')} should have a number and have none"
         return None
 
 

@@ -11,9 +11,9 @@ from typing import ClassVar
 from jinja2 import Environment, StrictUndefined
 
 from sparsebench.analysis.compare import Comparison
-from sparsebench.report import sentences, words
+from sparsebench.report import labels, sentences
 from sparsebench.report.drawing import DARK, GRID, INK, MUTED, PAPER
-from sparsebench.report.tables.form import Table
+from sparsebench.report.tables.formatting import Table
 from sparsebench.report.tables.speedups import HeatMap
 
 
@@ -40,18 +40,18 @@ class Tile:
     table: Table
 
     @classmethod
-    def of(cls, found: Comparison, table: Table) -> Tile:
-        a, b, overall = words.engine(found.a), words.engine(found.b), found.overall
+    def from_comparison(cls, comparison: Comparison, table: Table) -> Tile:
+        a, b, overall = labels.engine(comparison.a), labels.engine(comparison.b), comparison.overall
         known = isfinite(overall.high)
-        of_all = {**found.machines.iloc[-1], "low": nan}
+        of_all = {**comparison.machines.iloc[-1], "low": nan}
         return cls(
             pair=f"{a} against {b}",
-            change=words.percent(found.geometric, 1),
-            interval=words.changes(overall.low - 1, overall.high - 1) if known else words.verdict(of_all),
-            sentence=sentences.geometric(found),
-            study=words.percent(found.study),
-            study_sentence=sentences.study(found),
-            notes=sentences.emulated_machines(found),
+            change=labels.percent(comparison.geometric, 1),
+            interval=labels.changes(overall.low - 1, overall.high - 1) if known else labels.verdict(of_all),
+            sentence=sentences.geometric(comparison),
+            study=labels.percent(comparison.study),
+            study_sentence=sentences.study(comparison),
+            notes=sentences.emulated_machines(comparison),
             table=table,
         )
 
@@ -89,7 +89,7 @@ class MachinePart:
 @dataclass(frozen=True)
 class LanePart:
     name: str
-    words: str
+    description: str
     machines: Sequence[MachinePart]
 
 
@@ -187,9 +187,9 @@ def _colours(css: str) -> str:
     named = {"ink": INK, "muted": MUTED, "grid": GRID, "paper": PAPER}
 
     def variables(shade: dict[str, str]) -> str:
-        words = {name: shade[colour] for name, colour in named.items()}
+        chrome = {name: shade[colour] for name, colour in named.items()}
         return (
-            " ".join(f"--{name}: {value};" for name, value in words.items())
+            " ".join(f"--{name}: {value};" for name, value in chrome.items())
             + " "
             + " ".join(f"--c{colour[1:]}: {value};" for colour, value in shade.items())
         )

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from sparsebench.analysis.models import MB
 from sparsebench.analysis.order import VARIANTS, ordered
 from sparsebench.analysis.pareto import PERCENTILE
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.report.drawing import INK, MARKERS, MUTED, PAPER, engine_colours
 
 LABELS: dict[str, str] = {
@@ -50,7 +50,7 @@ def pareto_graph(rows: pd.DataFrame) -> Figure:
         _front(panel, of_network, x, y)
         for row in of_network.to_dict("records"):
             _point(panel, row, x, y, colour[row["engine"]], marker[row["variant"]], several)
-        panel.set_title(words.network(network))
+        panel.set_title(labels.network(network))
         panel.tick_params(length=0, labelsize=7.5)
         panel.margins(0.14)
     for column, panel in enumerate(panels[-1] if panel_rows == 1 else panels.flat[len(networks) - columns :]):
@@ -74,12 +74,21 @@ def pareto_graph(rows: pd.DataFrame) -> Figure:
 def engines_and_variants(colour: Mapping[str, str], marker: Mapping[str, str]) -> list[Line2D]:
     """For a legend: a colour an engine, a marker a variant."""
     return [
-        *(Line2D([], [], color=of, linestyle="", marker="o", label=words.engine(name)) for name, of in colour.items()),
+        *(
+            Line2D([], [], color=shade, linestyle="", marker="o", label=labels.engine(name))
+            for name, shade in colour.items()
+        ),
         *(
             Line2D(
-                [], [], color=MUTED, linestyle="", marker=of, markerfacecolor="none", label=words.VARIANT_LABELS[name]
+                [],
+                [],
+                color=MUTED,
+                linestyle="",
+                marker=symbol,
+                markerfacecolor="none",
+                label=labels.VARIANT_LABELS[name],
             )
-            for name, of in marker.items()
+            for name, symbol in marker.items()
         ),
     ]
 

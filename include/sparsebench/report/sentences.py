@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from sparsebench.analysis.basis import Basis
 from sparsebench.analysis.compare import Comparison
-from sparsebench.analysis.findings import Findings, Lane, OfMachine
+from sparsebench.analysis.findings import Findings, Lane, MachineFindings
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.ratios import UNPAIRED
 from sparsebench.analysis.results import is_tool
+from sparsebench.analysis.sample import Sample
 from sparsebench.analysis.speedups import NOT_MEASURED
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.statistics.pairs import BASE
 from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, Verdict
 
@@ -24,61 +24,71 @@ MOST_NAMED = 6
 """Unconverged networks, or exceptional machines, that are named; ratios.csv and headline.csv have them all."""
 
 
-def basis(of: Basis) -> str:
+def sample_note(sample: Sample) -> str:
     """Lane, scenario, hosts, processes, blocks, what is without a number and why, and what has not converged."""
-    said = [words.LANES[of.precision], scenario(of), _stands_on(of), _counts(of), _unconverged(of)]
-    return " ".join(filter(None, said))
+    parts = [
+        labels.LANES[sample.precision],
+        scenario(sample),
+        _stands_on(sample),
+        _counts(sample),
+        _unconverged(sample),
+    ]
+    return " ".join(filter(None, parts))
 
 
-def scenario(of: Basis) -> str:
+def scenario(sample: Sample) -> str:
     """What was timed: one inference at a time, or each engine's own way to many images a second."""
-    if of.protocol is None:
+    if sample.protocol is None:
         return "The table does not state the batch."
-    if of.protocol.scenario == "latency":
+    if sample.protocol.scenario == "latency":
         return "Batch 1, one inference at a time."
     ways = [
         ", ".join(
             [
-                f"{words.engine(way.engine)} with batch {' or '.join(map(str, way.batches))}",
+                f"{labels.engine(way.engine)} with batch {' or '.join(map(str, way.batches))}",
                 *(f"{streams} streams" for streams in way.streams),
             ]
         )
-        for way in of.ways
+        for way in sample.ways
     ]
     return f"Each engine as many images a second as it can, as it recommends: {'; '.join(ways)}."
 
 
-def _stands_on(of: Basis) -> str:
-    if of.blocks is None:
-        return f"{words.count(of.processes, 'throughput')}."
-    said = ", ".join(
-        [words.count(of.hosts, "host"), words.count(of.processes, "process"), words.count(of.blocks, "block")]
+def _stands_on(sample: Sample) -> str:
+    if sample.blocks is None:
+        return f"{labels.count(sample.processes, 'throughput')}."
+    counted = ", ".join(
+        [
+            labels.count(sample.hosts, "host"),
+            labels.count(sample.processes, "process"),
+            labels.count(sample.blocks, "block"),
+        ]
     )
-    left_out = f"of which {of.disturbed:,} disturbed ones are left out" if of.disturbed else "none disturbed"
-    return f"{said}, {left_out}."
+    left_out = f"of which {sample.disturbed:,} disturbed ones are left out" if sample.disturbed else "none disturbed"
+    return f"{counted}, {left_out}."
 
 
-def _counts(of: Basis) -> str:
-    counts = of.counts
-    said = f"{words.count(counts.planned, 'cell')} planned, {counts.with_number:,} with a number"
+def _counts(sample: Sample) -> str:
+    counts = sample.counts
+    planned = f"{labels.count(counts.planned, 'cell')} planned, {counts.with_number:,} with a number"
     if not counts.without:
-        return f"{said}."
-    reasons = ", ".join(f"{number} {words.reason(reason)}" for reason, number in counts.without.items())
-    return f"{said}, {counts.planned - counts.with_number:,} without: {reasons}."
+        return f"{planned}."
+    reasons = ", ".join(f"{number} {labels.reason(reason)}" for reason, number in counts.without.items())
+    return f"{planned}, {counts.planned - counts.with_number:,} without: {reasons}."
 
 
-def _unconverged(of: Basis) -> str:
-    if of.protocol is None or of.protocol.target is None or not of.compared:
+def _unconverged(sample: Sample) -> str:
+    if sample.protocol is None or sample.protocol.target is None or not sample.compared:
         return ""
-    target = words.within(of.protocol.target)
-    if not of.unconverged:
+    target = labels.within(sample.protocol.target)
+    if not sample.unconverged:
         return f"Every ratio of two engines is known to {target}."
     named = []
-    for file in of.unconverged[:MOST_NAMED]:
-        where = f" on {file.instance_type}" if of.machines > 1 else ""
-        width = words.within(file.half_width) if math.isfinite(file.half_width) else "no interval"
-        named.append(f"{words.network(file.network)} {words.VARIANT_LABELS[file.variant]}{where} {width}")
-    more = f" and {len(of.unconverged) - MOST_NAMED} more" if len(of.unconverged) > MOST_NAMED else ""
+    for file in sample.unconverged[:MOST_NAMED]:
+        where = f" on {file.instance_type}" if sample.machines > 1 else ""
+        width = labels.within(file.half_width) if math.isfinite(file.half_width) else "no interval"
+        named.append(f"{labels.network(file.network)} {labels.VARIANT_LABELS[file.variant]}{where} {width}")
+    more = f" and {len(sample.unconverged) - MOST_NAMED} more" if len(sample.unconverged) > MOST_NAMED else ""
     return f"Unconverged (the target is {target}; the worst ratio is given): {', '.join(named)}{more}."
 
 
@@ -98,42 +108,42 @@ PAYS = {
 """By the verdict of the mean over networks; in this order."""
 
 
-def pays(of: OfMachine) -> list[str]:
+def pays(machine: MachineFindings) -> list[str]:
     """Whether each variant pays on a machine, one sentence a verdict; then what its cheapest inferences cost."""
-    means = {(row["variant"], row["engine"]): row for row in of.means.to_dict("records")}
-    said = []
-    for variant, rows in of.speedups.groupby("variant", sort=False):
+    means = {(row["variant"], row["engine"]): row for row in machine.means.to_dict("records")}
+    outcomes = []
+    for variant, rows in machine.speedups.groupby("variant", sort=False):
         engines: dict[str, list[str]] = {}
         for engine in dict.fromkeys(rows["engine"]):
             verdict, numbers = _pays(means.get((variant, engine)), rows[rows["engine"] == engine].to_dict("records"))
-            engines.setdefault(verdict, []).append(f"{words.engine(engine)} ({numbers})")
-        label = f"{words.VARIANT_LABELS[str(variant)]} networks"
+            engines.setdefault(verdict, []).append(f"{labels.engine(engine)} ({numbers})")
+        label = f"{labels.VARIANT_LABELS[str(variant)]} networks"
         for verdict in filter(engines.get, PAYS):
-            what = label if PAYS[verdict].startswith("Whether") else words.sentence(label)
-            margin = words.within(EQUIVALENT_WITHIN, 0)
-            said.append(PAYS[verdict].format(what=what, margin=margin, engines="; ".join(engines[verdict])))
-    return [*said, *_cheapest(of)]
+            what = label if PAYS[verdict].startswith("Whether") else labels.sentence(label)
+            margin = labels.within(EQUIVALENT_WITHIN, 0)
+            outcomes.append(PAYS[verdict].format(what=what, margin=margin, engines="; ".join(engines[verdict])))
+    return [*outcomes, *_cheapest(machine)]
 
 
 def _pays(mean: Any, rows: list[Any]) -> tuple[str, str]:
     """A key of PAYS, and the numbers behind it, or the reasons."""
     if mean is None or math.isnan(mean["ratio"]):
-        reasons = Counter(words.because(row) if row["because"] else "no common round" for row in rows)
+        reasons = Counter(labels.because(row) if row["because"] else "no common round" for row in rows)
         return NOT_MEASURED, ", ".join(f"{reason}: {number}" for reason, number in reasons.items())
-    networks = f"{mean['entered']} of {words.count(mean['planned'], 'network')}"
+    networks = f"{mean['entered']} of {labels.count(mean['planned'], 'network')}"
     times = f"{mean['ratio']:.2f} times as fast"
     if math.isnan(mean["low"]):
         return "no_interval", f"{times}, {networks}"
-    together = words.together(mean) if mean["verdict"] == "undecided" else ""
+    together = labels.together(mean) if mean["verdict"] == "undecided" else ""
     interval = f"95 % interval {mean['low']:.2f} to {mean['high']:.2f}"
     return mean["verdict"], ", ".join(filter(None, [times, interval, together, networks]))
 
 
-def _cheapest(of: OfMachine) -> list[str]:
+def _cheapest(machine: MachineFindings) -> list[str]:
     """Of the networks that have both files with a price: what a million inferences cost, base and pruned."""
-    rows = {(row["network"], row["variant"]): row for row in _lowest(of.costs, ["network", "variant"])}
+    rows = {(row["network"], row["variant"]): row for row in _lowest(machine.costs, ["network", "variant"])}
     named = [
-        f"{words.network(name)} {words.usd(row)} instead of {words.usd(rows[name, BASE])}"
+        f"{labels.network(name)} {labels.usd(row)} instead of {labels.usd(rows[name, BASE])}"
         for (name, variant), row in rows.items()
         if variant == "pruned" and (name, BASE) in rows
     ]
@@ -141,7 +151,7 @@ def _cheapest(of: OfMachine) -> list[str]:
         return []
     return [
         "A million inferences cost, pruned instead of base, each in the engine in which it costs least, in USD: "
-        f"{words.some(named, 'usd.csv')}."
+        f"{labels.some(named, 'usd.csv')}."
     ]
 
 
@@ -149,8 +159,8 @@ def over_machines(lane: Lane) -> list[str]:
     """Of several machines: on how many each variant pays, a sentence a variant. What to take is in choices.py."""
     if len(lane.machines) < 2:
         return []
-    means = ordered(pd.concat([of.means for of in lane.machines]))
-    said = []
+    means = ordered(pd.concat([machine.means for machine in lane.machines]))
+    lines = []
     for variant, of_variant in means[~means["engine"].map(is_tool).astype(bool)].groupby("variant", sort=False):
         engines = []
         for engine, rows in of_variant.groupby("engine", sort=False):
@@ -158,23 +168,23 @@ def over_machines(lane: Lane) -> list[str]:
             named = ", ".join(f"{what} on {number}" for what, number in counted.items())
             low, high = (f"{end:.2f}" for end in (rows["ratio"].min(), rows["ratio"].max()))
             times = low if low == high else f"{low} to {high}"
-            engines.append(f"with {words.engine(str(engine))} {named} ({times} times as fast)")
-        what = words.sentence(words.VARIANT_LABELS[str(variant)])
-        said.append(f"{what} against base, of {len(lane.machines)} machines: {'; '.join(engines)}.")
-    return said
+            engines.append(f"with {labels.engine(str(engine))} {named} ({times} times as fast)")
+        what = labels.sentence(labels.VARIANT_LABELS[str(variant)])
+        lines.append(f"{what} against base, of {len(lane.machines)} machines: {'; '.join(engines)}.")
+    return lines
 
 
 def lowest_costs(lane: Lane) -> list[str]:
     """Of a table of throughputs, which carries no choice: where a million inferences cost least by its means."""
-    lowest = _lowest(pd.concat([of.costs for of in lane.machines]), ["network"])
+    lowest = _lowest(pd.concat([machine.costs for machine in lane.machines]), ["network"])
     if not lowest or len(lane.machines) < 2:
         return []
     places = [
-        f"{words.network(row['network'])} {words.usd(row)} ({words.machine(row)}, {words.engine(row['engine'])}, "
-        f"{words.VARIANT_LABELS[row['variant']]})"
+        f"{labels.network(row['network'])} {labels.usd(row)} ({labels.machine(row)}, {labels.engine(row['engine'])}, "
+        f"{labels.VARIANT_LABELS[row['variant']]})"
         for row in lowest
     ]
-    named = words.some(places, "usd.csv")
+    named = labels.some(places, "usd.csv")
     return [f"A million inferences cost least, by the means of what was measured, in USD: {named}."]
 
 
@@ -196,9 +206,9 @@ def _lowest(costs: pd.DataFrame, by: list[str]) -> list[Any]:
     return ordered(priced.loc[priced.groupby(by, sort=False)["usd_per_million"].idxmin()]).to_dict("records")
 
 
-def pooled(found: Findings) -> str:
-    names = ", ".join(night.name for night in found.nights)
-    nights = words.count(len(found.nights), "night")
+def pooled(findings: Findings) -> str:
+    names = ", ".join(night.name for night in findings.nights)
+    nights = labels.count(len(findings.nights), "night")
     return f"Pooled: {nights} ({names}) taken as one; each host of each is a further sample."
 
 
@@ -210,61 +220,63 @@ def faster(a: str, ratio: float, b: str, digits: int = 2) -> str:
     return f"{a} is {size} % {'faster' if ratio > 0 else 'slower'} than {b}"
 
 
-def headline(found: Comparison) -> str:
+def headline(comparison: Comparison) -> str:
     """A comparison in plain words: the geometric mean and what may be said of it, then the study's rule."""
-    return " ".join([geometric(found), f"By the study's rule, {study(found)}", *emulated_machines(found)])
+    return " ".join(
+        [geometric(comparison), f"By the study's rule, {study(comparison)}", *emulated_machines(comparison)]
+    )
 
 
-def geometric(found: Comparison) -> str:
+def geometric(comparison: Comparison) -> str:
     """What the geometric mean says, on how much it stands, and on which machines it is otherwise."""
-    a, b, overall = words.engine(found.a), words.engine(found.b), found.overall
-    machines = found.machines.to_dict("records")
-    entered, cells_planned = found.machines["entered"].sum(), found.machines["cells_planned"].sum()
-    basis = f"{_where(found)}, geometric mean over {entered} of {cells_planned} cells"
+    a, b, overall = labels.engine(comparison.a), labels.engine(comparison.b), comparison.overall
+    machines = comparison.machines.to_dict("records")
+    entered, cells_planned = comparison.machines["entered"].sum(), comparison.machines["cells_planned"].sum()
+    scope = f"{_where(comparison)}, geometric mean over {entered} of {cells_planned} cells"
     if not entered:
-        return f"{a} and {b} were never timed in the same round {_where(found)}, so their ratio is not known."
+        return f"{a} and {b} were never timed in the same round {_where(comparison)}, so their ratio is not known."
     others = []
     for row in machines:
         if len(machines) > 1 and row["verdict"] != overall.kind and not math.isnan(row["low"]):
-            there = {"faster": f"{a} is faster", "slower": f"{a} is slower"}.get(row["verdict"], words.verdict(row))
-            others.append(f"On {row['instance_type']}: {there} ({words.changes(row['low'], row['high'])}).")
-    return " ".join([f"{_verdict(a, b, overall, basis)}.", *_first(others, "Another verdict, too, on {}.")])
+            there = {"faster": f"{a} is faster", "slower": f"{a} is slower"}.get(row["verdict"], labels.verdict(row))
+            others.append(f"On {row['instance_type']}: {there} ({labels.changes(row['low'], row['high'])}).")
+    return " ".join([f"{_verdict(a, b, overall, scope)}.", *_first(others, "Another verdict, too, on {}.")])
 
 
-def _verdict(a: str, b: str, verdict: Verdict, basis: str) -> str:
-    change = words.percent(verdict.ratio - 1, 1)
+def _verdict(a: str, b: str, verdict: Verdict, scope: str) -> str:
+    change = labels.percent(verdict.ratio - 1, 1)
     if not math.isfinite(verdict.high):
-        return f"{a} against {b}: {change} {basis}. There is no interval, so which is faster is not known"
-    interval = f"95 % interval {words.changes(verdict.low - 1, verdict.high - 1)}"
+        return f"{a} against {b}: {change} {scope}. There is no interval, so which is faster is not known"
+    interval = f"95 % interval {labels.changes(verdict.low - 1, verdict.high - 1)}"
     match verdict.kind:
         case "equivalent":
-            margin = words.within(EQUIVALENT_WITHIN, 0)
-            return f"{a} and {b} are equally fast within {margin}: {change}, {interval}, {basis}"
+            margin = labels.within(EQUIVALENT_WITHIN, 0)
+            return f"{a} and {b} are equally fast within {margin}: {change}, {interval}, {scope}"
         case "undecided":
             if not verdict.low <= 1 <= verdict.high:
-                together = words.changes(verdict.family_low - 1, verdict.family_high - 1)
+                together = labels.changes(verdict.family_low - 1, verdict.family_high - 1)
                 interval = f"{interval} ({together} when all that is compared here has to hold together)"
-            return f"Whether {a} or {b} is faster is undecided: {change}, {interval}, {basis}"
+            return f"Whether {a} or {b} is faster is undecided: {change}, {interval}, {scope}"
         case "too_few":
-            return f"{a} against {b}: {change}, {interval}, {basis}. That is of too few processes for a verdict"
-    return f"{faster(a, verdict.ratio - 1, b, 1)}, {interval}, {basis}"
+            return f"{a} against {b}: {change}, {interval}, {scope}. That is of too few processes for a verdict"
+    return f"{faster(a, verdict.ratio - 1, b, 1)}, {interval}, {scope}"
 
 
-def study(found: Comparison) -> str:
+def study(comparison: Comparison) -> str:
     """A comparison by the study's rule, the exceptions included. It has no interval."""
-    a, b = words.engine(found.a), words.engine(found.b)
-    cells, cells_planned = found.machines["cells"].sum(), found.machines["cells_planned"].sum()
-    said = f"{faster(a, found.study, b)} {_where(found)}, over {cells} of {cells_planned} cells."
+    a, b = labels.engine(comparison.a), labels.engine(comparison.b)
+    cells, cells_planned = comparison.machines["cells"].sum(), comparison.machines["cells_planned"].sum()
+    overall = f"{faster(a, comparison.study, b)} {_where(comparison)}, over {cells} of {cells_planned} cells."
     others = []
-    for row in found.machines.to_dict("records"):
-        if row["study"] * found.study < 0:
+    for row in comparison.machines.to_dict("records"):
+        if row["study"] * comparison.study < 0:
             other = faster(b, 1 / (1 + row["study"]) - 1, a)
             others.append(f"Not so on {row['instance_type']}: {faster(a, row['study'], b)} there, which is: {other}.")
-    return " ".join([said, *_first(others, "Nor on {}.")])
+    return " ".join([overall, *_first(others, "Nor on {}.")])
 
 
-def emulated_machines(found: Comparison) -> list[str]:
-    machines = found.machines.to_dict("records")
+def emulated_machines(comparison: Comparison) -> list[str]:
+    machines = comparison.machines.to_dict("records")
     if len(machines) == 1:
         return []
     return [f"Note: {sentence}" for sentence in emulated(machines)]
@@ -272,20 +284,20 @@ def emulated_machines(found: Comparison) -> list[str]:
 
 def emulated(machines: Sequence[Any]) -> list[str]:
     """Of machines, with the fields of a Machine: which are emulated, and on what."""
-    notes = [f"{row['instance_type']} is {words.emulated(row)}." for row in machines if words.is_emulated(row)]
+    notes = [f"{row['instance_type']} is {labels.emulated(row)}." for row in machines if labels.is_emulated(row)]
     return _first(notes, "emulated, too: {}.")
 
 
-def _first(said: list[str], rest: str) -> list[str]:
+def _first(notes: list[str], rest: str) -> list[str]:
     """The first of these sentences, and one on the others. rest: says it of so many machines."""
-    more = len(said) - MOST_NAMED
-    return [*said[:MOST_NAMED], rest.format(f"{words.count(more, 'machine')} more")] if more > 0 else said
+    more = len(notes) - MOST_NAMED
+    return [*notes[:MOST_NAMED], rest.format(f"{labels.count(more, 'machine')} more")] if more > 0 else notes
 
 
-def _where(found: Comparison) -> str:
-    machines = found.machines.to_dict("records")
+def _where(comparison: Comparison) -> str:
+    machines = comparison.machines.to_dict("records")
     if len(machines) == 1:
-        return f"on {words.machine(machines[0])}"
-    types = len(set(found.machines["instance_type"]))
+        return f"on {labels.machine(machines[0])}"
+    types = len(set(comparison.machines["instance_type"]))
     what = "instance types" if types == len(machines) else f"machines of {types} instance types"
     return f"on average over {len(machines)} {what}"

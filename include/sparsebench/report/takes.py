@@ -9,7 +9,7 @@ import pandas as pd
 
 from sparsebench.analysis.models import MB
 from sparsebench.analysis.worth import FAKES, UNKNOWN
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.report.tables.worth import CSV
 
 
@@ -31,17 +31,17 @@ def _accuracies(of_variants: dict[str, list[Any]]) -> list[str]:
         known = [row for row in rows if not row["accuracy_because"]]
         reasons = _by_reason(rows)
         if known:
-            said = f"Accuracy (top-1), {_label(variant)} instead of base: {words.some([*map(_accuracy, known)], CSV)}."
+            text = f"Accuracy (top-1), {_label(variant)} instead of base: {labels.some([*map(_accuracy, known)], CSV)}."
             others = "; ".join(f"of {_networks(names)}, because {UNKNOWN[name]}" for name, names in reasons.items())
-            sentences.append(f"{said} Not known {others}." if others else said)
+            sentences.append(f"{text} Not known {others}." if others else text)
         else:
             both = [
                 UNKNOWN[name] if len(reasons) == 1 else f"of {_networks(names)}: {UNKNOWN[name]}"
                 for name, names in reasons.items()
             ]
             unknown.setdefault("; ".join(both), []).append(_label(variant))
-    for because, labels in unknown.items():
-        what = f"What accuracy {words.listed(labels)} instead of base takes"
+    for because, variants in unknown.items():
+        what = f"What accuracy {labels.listed(variants)} instead of base takes"
         sentences.append(f"{what} cannot be said, because {because}.")
     return sentences
 
@@ -57,10 +57,10 @@ def _by_reason(rows: Sequence[Any]) -> dict[str, list[str]]:
 
 def _accuracy(row: Any) -> str:
     """ResNet-50 75.9 % instead of 76.1 % (−0.2 points, 95 % interval −0.7 to +0.3; 50,000 images of imagenet-1k)."""
-    interval = f"{words.points(row['change_low'])} to {words.points(row['change_high'])}"
-    change = f"{words.points(row['change'])} points, 95 % interval {interval}"
-    both = f"{words.top1(row['top1'])} instead of {words.top1(row['top1_base'])}"
-    return f"{words.network(row['network'])} {both} ({change}; {row['images']:,} images of {row['dataset']})"
+    interval = f"{labels.points(row['change_low'])} to {labels.points(row['change_high'])}"
+    change = f"{labels.points(row['change'])} points, 95 % interval {interval}"
+    both = f"{labels.top1(row['top1'])} instead of {labels.top1(row['top1_base'])}"
+    return f"{labels.network(row['network'])} {both} ({change}; {row['images']:,} images of {row['dataset']})"
 
 
 def _sizes(variant: str, rows: Sequence[Any]) -> str:
@@ -68,18 +68,18 @@ def _sizes(variant: str, rows: Sequence[Any]) -> str:
     if not known:
         return ""
     sizes = [
-        f"{words.network(row['network'])} {row['bytes'] / MB:.1f} instead of {row['bytes_base'] / MB:.1f} MB "
+        f"{labels.network(row['network'])} {row['bytes'] / MB:.1f} instead of {row['bytes_base'] / MB:.1f} MB "
         f"({row['bytes_base'] / row['bytes']:.1f} times smaller)"
         for row in known
     ]
-    return f"Size after gzip −9, {_label(variant)} instead of base: {words.some(sizes, CSV)}."
+    return f"Size after gzip −9, {_label(variant)} instead of base: {labels.some(sizes, CSV)}."
 
 
 def _label(variant: str) -> str:
-    return words.VARIANT_LABELS[variant]
+    return labels.VARIANT_LABELS[variant]
 
 
 def _networks(names: Sequence[str]) -> str:
-    most = words.MOST_NAMED
+    most = labels.MOST_NAMED
     more = [f"{len(names) - most:,} more"] if len(names) > most else []
-    return words.listed([*map(words.network, names[:most]), *more])
+    return labels.listed([*map(labels.network, names[:most]), *more])

@@ -18,11 +18,11 @@ from sparsebench.analysis.choice import Choice
 from sparsebench.analysis.difference import Difference
 from sparsebench.analysis.findings import Findings
 from sparsebench.analysis.results import MACHINE, grouped
-from sparsebench.report import sentences, words
+from sparsebench.report import labels, sentences
 from sparsebench.report.choices import advice as advised
 from sparsebench.report.tables.choices import frame as choice_frame
 from sparsebench.report.tables.choices import ranking
-from sparsebench.report.tables.form import Table
+from sparsebench.report.tables.formatting import Table
 from sparsebench.report.tables.headline import headline, headline_frame
 from sparsebench.report.tables.ratios import native, pairs
 from sparsebench.report.tables.speedups import speedups
@@ -32,56 +32,56 @@ from sparsebench.report.takes import takes
 STYLES = {"best": "bold green", "absent": "dim italic", "open": "yellow"}
 
 
-def summary(found: Findings) -> RenderableType:
+def summary(findings: Findings) -> RenderableType:
     """Per machine: networks and variants down, engines across in img/s, the fastest marked; then what it says."""
-    if not found.lanes:
-        return Text("No cell of this night has a valid throughput. " + words.counts(found.counts))
-    main = found.lanes[0]
+    if not findings.lanes:
+        return Text("No cell of this night has a valid throughput. " + labels.counts(findings.counts))
+    main = findings.lanes[0]
     parts: list[RenderableType] = []
-    for of in main.machines:
-        content = throughput(of, "", sentences.basis(of.basis))
+    for machine in main.machines:
+        content = throughput(machine, "", sentences.sample_note(machine.sample))
         parts += [
             shown(content, f"{content.title} · img/s, lane {main.precision}"),
             Text(content.note.replace("Bold:", "*:")),
-            *(Text(sentence) for sentence in sentences.pays(of)),
+            *(Text(sentence) for sentence in sentences.pays(machine)),
         ]
-    parts += [Text(sentence) for sentence in takes(found.worth)]
-    parts += [Text(sentence) for choice in found.advice for sentence in advised(choice)]
-    parts += [Text(sentences.headline(comparison)) for comparison in found.headlines]
-    return Group(*parts, Text(words.counts(found.counts)), *_left_out(found))
+    parts += [Text(sentence) for sentence in takes(findings.worth)]
+    parts += [Text(sentence) for choice in findings.advice for sentence in advised(choice)]
+    parts += [Text(sentences.headline(comparison)) for comparison in findings.headlines]
+    return Group(*parts, Text(labels.counts(findings.counts)), *_left_out(findings))
 
 
-def comparison(found: Findings) -> RenderableType:
+def comparison(findings: Findings) -> RenderableType:
     """The headlines and every ratio of one night, or of several pooled."""
     parts: list[RenderableType] = []
-    if len(found.nights) > 1:
-        parts.append(Text(f"{sentences.pooled(found)}\n"))
-    if found.ratios.empty:
+    if len(findings.nights) > 1:
+        parts.append(Text(f"{sentences.pooled(findings)}\n"))
+    if findings.ratios.empty:
         parts.append(Text("No two engines have a throughput of the same network, so there is nothing to compare."))
-    for compared in found.headlines:
+    for compared in findings.headlines:
         content = headline(compared)
         parts += [shown(content, content.title), Text(sentences.headline(compared)), Text()]
-    for lane in found.lanes:
-        for of in lane.machines:
-            said = sentences.basis(of.basis)
-            tables = [pairs(of.ratios, found.target, said)] if len(of.ratios) else []
-            tables += [speedups(of, found.target, said)] if len(of.speedups) else []
+    for lane in findings.lanes:
+        for machine in lane.machines:
+            sample_note = sentences.sample_note(machine.sample)
+            tables = [pairs(machine.ratios, findings.target, sample_note)] if len(machine.ratios) else []
+            tables += [speedups(machine, findings.target, sample_note)] if len(machine.speedups) else []
             for content in tables:
                 parts += [shown(content, f"{content.title}, lane {lane.precision}"), Text(content.note), Text()]
-            parts += [Text(sentence) for sentence in sentences.pays(of)]
-    parts += [Text(sentence) for sentence in takes(found.worth)]
-    for content in _choices(found):
+            parts += [Text(sentence) for sentence in sentences.pays(machine)]
+    parts += [Text(sentence) for sentence in takes(findings.worth)]
+    for content in _choices(findings):
         parts += [shown(content, content.title), Text(content.note), Text()]
-    if found.bench_differs:
+    if findings.bench_differs:
         parts.append(Text("The nights' bench environments differ: the engines may be of other versions."))
-    return Group(*parts, Text(words.counts(found.counts)), *_left_out(found))
+    return Group(*parts, Text(labels.counts(findings.counts)), *_left_out(findings))
 
 
-def advice(choices: Sequence[Choice], found: Findings) -> RenderableType:
+def advice(choices: Sequence[Choice], findings: Findings) -> RenderableType:
     """What to take, network by network: in a sentence or two, then the ranking."""
     parts: list[RenderableType] = []
-    if len(found.nights) > 1:
-        parts.append(Text(f"{sentences.pooled(found)}\n"))
+    if len(findings.nights) > 1:
+        parts.append(Text(f"{sentences.pooled(findings)}\n"))
     if not choices:
         parts.append(Text("No network of this night has a number, so there is nothing to choose from."))
     for choice in choices:
@@ -94,14 +94,14 @@ def advice(choices: Sequence[Choice], found: Findings) -> RenderableType:
         ]
     if choices:
         parts.append(Text(ranking(choices[0]).note))
-    return Group(*parts, *_left_out(found))
+    return Group(*parts, *_left_out(findings))
 
 
-def advice_json(choices: Sequence[Choice], found: Findings) -> bytes:
+def advice_json(choices: Sequence[Choice], findings: Findings) -> bytes:
     """UTF-8 JSON: nights, lane, bounds, and of each network the only best (null where several can be), what is said of
     it, and every candidate (an object a row of the report's choices.csv)."""
     content = {
-        "nights": [night.name for night in found.nights],
+        "nights": [night.name for night in findings.nights],
         "lane": choices[0].precision if choices else None,
         "bounds": asdict(choices[0].bounds) if choices else None,
         "networks": [
@@ -120,14 +120,14 @@ def advice_json(choices: Sequence[Choice], found: Findings) -> bytes:
 def _winner(choice: Choice) -> dict[str, str] | None:
     if choice.winner is None:
         return None
-    of = choice.winner.candidate
-    return {"instance_type": of.machine.instance_type, **of.treatment._asdict()}
+    winner = choice.winner.candidate
+    return {"instance_type": winner.machine.instance_type, **winner.treatment._asdict()}
 
 
-def _left_out(found: Findings) -> list[Text]:
+def _left_out(findings: Findings) -> list[Text]:
     """What of the store could not be read, an object a line."""
-    objects = found.results.unreadable
-    return [Text(words.unreadable(objects)), *(Text(": ".join(left_out)) for left_out in objects)] if objects else []
+    objects = findings.results.unreadable
+    return [Text(labels.unreadable(objects)), *(Text(": ".join(left_out)) for left_out in objects)] if objects else []
 
 
 def difference(changed: Difference) -> RenderableType:
@@ -145,10 +145,10 @@ def difference(changed: Difference) -> RenderableType:
                 *(
                     (text, "")
                     for text in (
-                        moved.of.instance_type,
-                        moved.of.network,
-                        moved.of.variant,
-                        f"{moved.of.a} : {moved.of.b}",
+                        moved.compared.instance_type,
+                        moved.compared.network,
+                        moved.compared.variant,
+                        f"{moved.compared.a} : {moved.compared.b}",
                     )
                 ),
                 *(
@@ -163,38 +163,38 @@ def difference(changed: Difference) -> RenderableType:
             shown(Table("", "", "", columns, rows), "Ratios of img/s whose 95 % intervals do not overlap"),
             Text(),
         ]
-    both = f"{words.count(changed.compared, 'ratio')} with an interval in both nights"
+    both = f"{labels.count(changed.compared, 'ratio')} with an interval in both nights"
     parts.append(Text(f"{len(changed.moved)} of {both} moved further than that."))
     return Group(*parts)
 
 
-def _choices(found: Findings) -> list[Table]:
+def _choices(findings: Findings) -> list[Table]:
     """Each engine's own precision against fp32, machine by machine."""
     return [
-        native(choices, found.executions, found.output_errors, found.target)
-        for _, choices in grouped(found.choices, MACHINE)
+        native(choices, findings.executions, findings.output_errors, findings.target)
+        for _, choices in grouped(findings.choices, MACHINE)
     ]
 
 
-def to_json(found: Findings) -> bytes:
+def to_json(findings: Findings) -> bytes:
     """UTF-8 JSON: nights, protocol (its name), counts, headlines, ratios, speedups, their means, what variants are
     worth, latencies (one object a row of the report's CSVs)."""
     content = {
-        "nights": [night.name for night in found.nights],
-        "pooled": len(found.nights) > 1,
-        "protocol": found.protocol.name if found.protocol else None,
+        "nights": [night.name for night in findings.nights],
+        "pooled": len(findings.nights) > 1,
+        "protocol": findings.protocol.name if findings.protocol else None,
         "counts": {
-            "planned": found.counts.planned,
-            "with_number": found.counts.with_number,
-            "without": found.counts.without,
+            "planned": findings.counts.planned,
+            "with_number": findings.counts.with_number,
+            "without": findings.counts.without,
         },
-        "headlines": _records(headline_frame(found.headlines)) if found.headlines else [],
-        "ratios": _records(found.ratios),
-        "speedups": _records(found.speedups),
-        "means": _records(found.means),
-        "worth": _records(found.worth),
-        "latencies": _records(found.latencies),
-        "latency_ratios": _records(found.latency_ratios),
+        "headlines": _records(headline_frame(findings.headlines)) if findings.headlines else [],
+        "ratios": _records(findings.ratios),
+        "speedups": _records(findings.speedups),
+        "means": _records(findings.means),
+        "worth": _records(findings.worth),
+        "latencies": _records(findings.latencies),
+        "latency_ratios": _records(findings.latency_ratios),
     }
     return json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sparsebench.analysis import training
 from sparsebench.analysis.training import Phase
 from sparsebench.contracts import Mask, Sensitivity, TrainingRecord
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.report.drawing import COLOURS, GRID, INK, MARKERS, MUTED, PAPER
 
 MASK_LABELS: dict[Mask, str] = {"magnitude": "the smallest weights", "random": "weights chosen at random"}
@@ -38,13 +38,14 @@ def of_training(record: TrainingRecord) -> str:
     )
 
 
-def of_analysis(found: Sensitivity) -> str:
+def of_analysis(analysis: Sensitivity) -> str:
     """The caption of a graph of sensitivity."""
-    seeds = len({point.seed for point in found.points if point.mask == "random"})
-    at_random = f" At random: the mean of {words.count(seeds, 'mask')}." if seeds else ""
+    seeds = len({point.seed for point in analysis.points if point.mask == "random"})
+    at_random = f" At random: the mean of {labels.count(seeds, 'mask')}." if seeds else ""
     return (
-        f"{words.network(found.network)}: top-1 on {found.dense.images:,} images of {found.dataset} when one layer is "
-        f"pruned and all others are dense, without training; {words.count(len(found.layers), 'layer')}, the largest."
+        f"{labels.network(analysis.network)}: top-1 on {analysis.dense.images:,} images of {analysis.dataset} when one "
+        f"layer is pruned and all others are dense, without training; {labels.count(len(analysis.layers), 'layer')}, "
+        "the largest."
         f"{at_random} Grey: the dense network, with its 95 % interval (Wilson)."
     )
 
@@ -112,24 +113,24 @@ def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str) -> None:
 
 
 def _name(row: Any) -> str:
-    return f"{words.network(row['network'])}, {words.VARIANT_LABELS[row['variant']]}"
+    return f"{labels.network(row['network'])}, {labels.VARIANT_LABELS[row['variant']]}"
 
 
-def sensitivity(found: Sensitivity) -> Figure:
+def sensitivity(analysis: Sensitivity) -> Figure:
     """Accuracy against the sparsity of one layer, all others dense: a panel a way to choose weights, a line a layer."""
-    masks = training.masks(found)
-    layers = list(training.ranking(found)["layer"])
+    masks = training.masks(analysis)
+    layers = list(training.ranking(analysis)["layer"])
     named = layers[:MOST_NAMED]
     legend_rows = -(-len(named) // 2)
     figure = Figure(figsize=(7.4, 3.7 + 0.17 * legend_rows), layout="constrained")
     panels = figure.subplots(1, len(masks), sharey=True, squeeze=False)[0]
     looks = {layer: _look(index) for index, layer in enumerate(named)}
-    low, high = found.dense.interval
+    low, high = analysis.dense.interval
     for panel, mask in zip(panels, masks, strict=True):
         panel.axhspan(low, high, color=GRID, alpha=0.6, linewidth=0)
-        panel.axhline(found.dense.accuracy, color=MUTED, linewidth=0.8)
+        panel.axhline(analysis.dense.accuracy, color=MUTED, linewidth=0.8)
         for layer in reversed(layers):  # the most sensitive lies on top
-            curve = found.curve(layer, mask)
+            curve = analysis.curve(layer, mask)
             look = looks.get(layer, {"color": GRID, "linewidth": 0.8})
             panel.plot(list(curve), list(curve.values()), label=layer, **look)
         panel.set_title(MASK_LABELS[mask])
@@ -137,11 +138,11 @@ def sensitivity(found: Sensitivity) -> Figure:
         panel.xaxis.set_major_formatter(_PERCENT)
         panel.yaxis.set_major_formatter(_PERCENT)
         panel.tick_params(length=0)
-        panel.set_xlim(-0.03, max(point.sparsity for point in found.points) + 0.04)
+        panel.set_xlim(-0.03, max(point.sparsity for point in analysis.points) + 0.04)
     panels[0].set_ylim(-0.03, 1.03)
     panels[0].set_ylabel("top-1, validation")
     panels[0].annotate(
-        f"dense: {found.dense.accuracy * 100:.1f}\u00a0%",
+        f"dense: {analysis.dense.accuracy * 100:.1f}\u00a0%",
         (0.02, low),
         xycoords=("axes fraction", "data"),
         xytext=(0, -3),
@@ -158,7 +159,7 @@ def sensitivity(found: Sensitivity) -> Figure:
         ncols=2,
         handlelength=2.6,
         fontsize=7.5,
-        title=f"{words.network(found.network)}: layers, the most sensitive first",
+        title=f"{labels.network(analysis.network)}: layers, the most sensitive first",
         title_fontproperties={"size": 9.5, "weight": "bold"},
     )
     legend.set_alignment("left")

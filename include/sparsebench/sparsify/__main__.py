@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sparsebench.instance.attend import attend
 from sparsebench.instance.exits import exit_codes
+from sparsebench.instance.heartbeat import instance_heartbeat
 from sparsebench.instance.switch import MOMENT, UNTIL
 from sparsebench.sparsify.check import check
 from sparsebench.store import Store
@@ -43,7 +43,7 @@ def run(
         network = check(what)
         from sparsebench.sparsify.run import run as carry_out  # imports torch: only for a request that was checked
 
-        carry_out(where, network, what, attend(until, STAGE_S))
+        carry_out(where, network, what, instance_heartbeat(until, STAGE_S))
 
 
 if __name__ == "__main__":

@@ -63,13 +63,13 @@ def images(dataset: DatasetRef, network: Network, part: Part) -> Any:
     Raises:
         BadInput: a URI that leads nowhere, a part or a class without images, classes that are not the network's.
     """
-    found = _digits(part, network) if dataset.uri == DIGITS.uri else _folder(dataset, part, network)
-    if len(found.classes) != network.classes:
+    opened = _digits(part, network) if dataset.uri == DIGITS.uri else _folder(dataset, part, network)
+    if len(opened.classes) != network.classes:
         raise BadInput(
-            f"dataset.uri is {dataset.uri!r}: it has {len(found.classes)} classes; expected the {network.classes} of "
+            f"dataset.uri is {dataset.uri!r}: it has {len(opened.classes)} classes; expected the {network.classes} of "
             f"network {network.name}"
         )
-    return found
+    return opened
 
 
 def check_images(both: Split, tell: Callable[[str], None]) -> None:

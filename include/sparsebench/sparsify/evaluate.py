@@ -47,12 +47,14 @@ def same_top1(parent: bytes, child: bytes, batches: Iterable[Batch]) -> float:
     of_parent, of_child = _logits_of(parent), _logits_of(child)
     images = same = 0
     for inputs, _ in batches:
-        expected, found = of_parent(inputs), of_child(inputs)
-        if expected.shape != found.shape:
-            raise BadInput(f"onnx: outputs of shape {list(found.shape)}: expected the parent's {list(expected.shape)}")
-        finite = expected.isfinite().all(1) & found.isfinite().all(1)
+        expected, computed = of_parent(inputs), of_child(inputs)
+        if expected.shape != computed.shape:
+            raise BadInput(
+                f"onnx: outputs of shape {list(computed.shape)}: expected the parent's {list(expected.shape)}"
+            )
+        finite = expected.isfinite().all(1) & computed.isfinite().all(1)
         images += len(inputs)
-        same += int((finite & (expected.argmax(1) == found.argmax(1))).sum())
+        same += int((finite & (expected.argmax(1) == computed.argmax(1))).sum())
     if not images:
         raise BadInput("dataset: no images: expected one at least")
     return same / images
@@ -86,14 +88,14 @@ def _logits_of(data: bytes) -> Callable[[Tensor], Tensor]:
 def _score(logits: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Score:
     images = top1 = top5 = classes = 0
     for inputs, labels in batches:
-        found = logits(inputs)
-        classes = found.shape[1]
+        outputs = logits(inputs)
+        classes = outputs.shape[1]
         if int(labels.max()) >= classes:
             raise BadInput(
                 f"network: it has {classes} classes: expected more than the images' class {int(labels.max())}"
             )
-        best = found.topk(min(5, classes)).indices == labels[:, None]
-        best &= found.isfinite().all(1, keepdim=True)  # an output that is no number is never correct
+        best = outputs.topk(min(5, classes)).indices == labels[:, None]
+        best &= outputs.isfinite().all(1, keepdim=True)  # an output that is no number is never correct
         images += len(labels)
         top1 += int(best[:, 0].sum())
         top5 += int(best.any(1).sum())

@@ -47,7 +47,7 @@ def layer_sparsities(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
             continue
         values = numpy_helper.to_array(weight)
         if emulated:
-            values = quantised(values, *(numpy_helper.to_array(tensors[of]) for of in emulated.input[1:3] if of))
+            values = quantised(values, *(numpy_helper.to_array(tensors[name]) for name in emulated.input[1:3] if name))
         layers.append(
             LayerSparsity(
                 name=_layer_name(node.name, weight.name),

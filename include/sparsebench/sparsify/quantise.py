@@ -98,7 +98,7 @@ def _check(model: nn.Module) -> None:
 
 
 def _is_known(block: Any) -> bool:
-    steps = {f"{kind}{number}": of for number in (1, 2, 3) for kind, of in _STEP.items()}
+    steps = {f"{kind}{number}": layer_type for number in (1, 2, 3) for kind, layer_type in _STEP.items()}
     return (
         _are(block, **steps, drop_block=nn.Identity, aa=nn.Identity)
         and block.se is None

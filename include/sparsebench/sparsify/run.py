@@ -18,8 +18,8 @@ from sparsebench.bench.images import fixed_images, photographs
 from sparsebench.catalog import Network
 from sparsebench.contracts import DatasetRef, ModelCard, Sensitivity, SparsifyRequest, Variant, Weights
 from sparsebench.errors import SparsebenchError
-from sparsebench.instance.attend import Attend, nothing
 from sparsebench.instance.exits import Interrupted
+from sparsebench.instance.heartbeat import Heartbeat, no_heartbeat
 from sparsebench.instance.progress import ProgressReport
 from sparsebench.sparsify import build, data, evaluate, gmp, weights
 from sparsebench.sparsify.dataset_cache import local
@@ -39,7 +39,7 @@ CALIBRATION_IMAGES = 256
 """Of those to train on, for the ranges of an INT8 network's activations."""
 
 
-def run(store: Store, network: Network, request: SparsifyRequest, attend: Attend = nothing) -> None:
+def run(store: Store, network: Network, request: SparsifyRequest, heartbeat: Heartbeat = no_heartbeat) -> None:
     """Build the variants that the request names, except those that the store has already.
 
     Raises:
@@ -48,11 +48,11 @@ def run(store: Store, network: Network, request: SparsifyRequest, attend: Attend
         SparsebenchError: trained weights would be replaced by random ones, or the export lost a layer or computes
             otherwise than torch.
         StoreError: the store cannot be written.
-        Interrupted: by ``attend``, between two steps; the variants that were done by then are in the store, and so is
-            all that a training takes to go on.
+        Interrupted: by ``heartbeat``, between two steps; the variants that were done by then are in the store, and so
+            is all that a training takes to go on.
     """
     store.check_writable()
-    report = ProgressReport(store, request.job, network.name, len(request.variants), attend)
+    report = ProgressReport(store, request.job, network.name, len(request.variants), heartbeat)
     try:
         with TemporaryDirectory() as scratch, chdir(scratch):  # SparseML writes into the working folder
             _Builder(store, network, request, report).build()
@@ -105,19 +105,19 @@ class _Builder:
         self._refuse_what_is_random()
 
     def _refuse_what_is_random(self) -> None:
-        found = self._source.weights
-        if found.kind != "random" or self._request.dense_epochs:
+        weights = self._source.weights
+        if weights.kind != "random" or self._request.dense_epochs:
             return
         if self._split:
             raise SparsebenchError(
-                f"{self._network.name}: its weights are random ({found.origin}), so there is no accuracy that pruning "
-                "could keep; expected weights that were trained, or dense_epochs of training"
+                f"{self._network.name}: its weights are random ({weights.origin}), so there is no accuracy that "
+                "pruning could keep; expected weights that were trained, or dense_epochs of training"
             )
         trained = [card.weights for card in self._own_cards() if card.weights.kind != "random"]
         if trained and not all(self._is_current(variant, self._wanted(variant)) for variant in self._request.variants):
             raise SparsebenchError(
                 f"{self._network.name}: the store has it with trained weights ({trained[0].origin}), which cannot be "
-                f"had now ({found.origin}); random variants are not put beside them: try again, or use another store"
+                f"had now ({weights.origin}); random variants are not put beside them: try again, or use another store"
             )
 
     def build(self) -> None:
@@ -170,13 +170,13 @@ class _Builder:
         return one_shot(targets)
 
     def _weights(self) -> Weights:
-        found, epochs = self._source.weights, self._request.dense_epochs
+        weights, epochs = self._source.weights, self._request.dense_epochs
         if not (self._split and epochs):
-            return found
+            return weights
         trained = f"trained on {self._split.dataset.name} for {epochs} epochs"
-        if found.kind == "random":
-            return Weights(kind="trained", origin=f"{trained} from random weights", seed=found.seed)
-        return found.model_copy(update={"origin": f"{found.origin}, then {trained}"})
+        if weights.kind == "random":
+            return Weights(kind="trained", origin=f"{trained} from random weights", seed=weights.seed)
+        return weights.model_copy(update={"origin": f"{weights.origin}, then {trained}"})
 
     def _is_current(self, variant: Variant, wanted: _Wanted) -> bool:
         return any(
@@ -230,14 +230,14 @@ class _Builder:
         self._report.step(f"{variant}: exporting")
         shape = self._network.input_shape
         file = to_onnx(model, shape)
-        found = evaluate.parity(model, file, torch.from_numpy(fixed_images(shape)))
-        if not found.agrees:
+        parity = evaluate.parity(model, file, torch.from_numpy(fixed_images(shape)))
+        if not parity.agrees:
             raise SparsebenchError(
                 f"{self._network.name} {variant}: the exported file computes otherwise than the network in torch: "
-                f"off by {found.relative} of the largest logit, {found.same_top1} of {found.images} images in the same "
-                f"class; expected {found.tolerance} at most"
+                f"off by {parity.relative} of the largest logit, {parity.same_top1} of {parity.images} images in the "
+                f"same class; expected {parity.tolerance} at most"
             )
-        self._report.step(f"{variant}: ONNX Runtime is off by {found.relative:.0e} of torch's largest logit")
+        self._report.step(f"{variant}: ONNX Runtime is off by {parity.relative:.0e} of torch's largest logit")
         return file
 
     def _prune(self, model: nn.Module, variant: Variant, wanted: _Wanted) -> None:

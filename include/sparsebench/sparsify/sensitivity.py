@@ -63,18 +63,18 @@ def analyse(
 
     sizes = sorted(prunable_layers(model).items(), key=lambda layer: -layer[1])[:layers]
     kept = list(images)
-    found = before or Sensitivity(
+    analysis = before or Sensitivity(
         network=network,
         dataset=dataset,
         layers=tuple(LayerSize(name=layer, parameters=size) for layer, size in sizes),
         dense=of_model(model, kept),
         points=(),
     )
-    tried = {point.layer for point in found.points}
+    tried = {point.layer for point in analysis.points}
     for layer, size in sizes:
         if layer in tried:
             continue
-        points = list(found.points)
+        points = list(analysis.points)
         weight = model.get_submodule(layer).weight
         with _restored(weight) as whole:
             for mask, seed, order in _orders(whole, seeds):
@@ -83,9 +83,9 @@ def analyse(
                     score = of_model(model, kept)
                     points.append(SensitivityPoint(layer=layer, mask=mask, seed=seed, sparsity=sparsity, score=score))
                     on_point(points[-1])
-        found = found.model_copy(update={"points": tuple(points)})
-        on_layer(found)
-    return found
+        analysis = analysis.model_copy(update={"points": tuple(points)})
+        on_layer(analysis)
+    return analysis
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import onnx
 from sparsebench.catalog import Network
 from sparsebench.contracts import Accuracy, LayerSparsity, ModelCard, Variant
 from sparsebench.errors import SparsebenchError
-from sparsebench.instance.attend import attended
+from sparsebench.instance.heartbeat import with_heartbeat
 from sparsebench.instance.progress import ProgressReport
 from sparsebench.sparsify import data, evaluate
 from sparsebench.sparsify.inspect_onnx import MAX_IR, gzip_bytes, layer_sparsities, overall_sparsity
@@ -106,4 +106,4 @@ class Shipping:
 
     def _validation(self) -> Iterable[evaluate.Batch]:
         assert self._split
-        return attended(data.batches(self._split.validation), self._report.attend)
+        return with_heartbeat(data.batches(self._split.validation), self._report.heartbeat)

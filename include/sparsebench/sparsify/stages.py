@@ -57,7 +57,13 @@ class Stages:
             self._report.step(f"{variant}: {_said(epoch)}", left_s=epoch.left_s)
 
         curve = train(
-            model, recipe, self._split, self._training, checkpoint=local, on_epoch=keep, attend=self._report.attend
+            model,
+            recipe,
+            self._split,
+            self._training,
+            checkpoint=local,
+            on_epoch=keep,
+            heartbeat=self._report.heartbeat,
         )
         local.unlink()
         self._store.put_training(
@@ -88,20 +94,20 @@ class Stages:
             ANALYSED_IMAGES,
         )
         key = sha256(repr(settings).encode())
-        found = self._store.sensitivity(key)
-        if found is None:
+        analysis = self._store.sensitivity(key)
+        if analysis is None:
             before = self._store.sensitivity_so_far(key)
             tried = {point.layer for point in before.points} if before else set[str]()
             total = len(list(prunable_layers(model))[:layers])
             self._report.step(f"sensitivity: {len(tried)} of {total} layers are there already")
 
             def tell(point: SensitivityPoint) -> None:
-                self._report.attend()
+                self._report.heartbeat()
                 if point.layer not in tried:
                     tried.add(point.layer)
                     self._report.step(f"sensitivity: layer {len(tried)} of {total}, {point.layer}")
 
-            found = sensitivity.analyse(
+            analysis = sensitivity.analyse(
                 model,
                 batches(sample(self._split.validation, ANALYSED_IMAGES)),
                 network=self._network.name,
@@ -111,10 +117,10 @@ class Stages:
                 on_point=tell,
                 on_layer=lambda so_far: self._store.put_sensitivity_so_far(key, so_far),
             )
-            self._store.put_sensitivity(key, found)
-        costs = ", ".join(f"{layer} {points:.1f}" for layer, points in list(found.ranking().items())[:3])
+            self._store.put_sensitivity(key, analysis)
+        costs = ", ".join(f"{layer} {points:.1f}" for layer, points in list(analysis.ranking().items())[:3])
         self._report.step(f"sensitivity: most points are lost by {costs}")
-        return key, found
+        return key, analysis
 
 
 def _said(epoch: Epoch) -> str:

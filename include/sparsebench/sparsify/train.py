@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from sparsebench.contracts import Contract, Epoch, sha256
 from sparsebench.errors import BadInput, SparsebenchError
-from sparsebench.instance.attend import Attend, attended, nothing
+from sparsebench.instance.heartbeat import Heartbeat, no_heartbeat, with_heartbeat
 from sparsebench.sparsify import checkpoint as checkpoints
 from sparsebench.sparsify import gmp, quietly
 from sparsebench.sparsify.build import prunable_layers
@@ -49,7 +49,7 @@ def train(
     *,
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
-    attend: Attend = nothing,
+    heartbeat: Heartbeat = no_heartbeat,
 ) -> tuple[Epoch, ...]:
     """Train a network in place, on a GPU with mixed precision where there is one, and return its learning curve.
 
@@ -66,7 +66,7 @@ def train(
         training: batch, momentum, seed and so on.
         checkpoint: where to keep it; None: nowhere.
         on_epoch: see above.
-        attend: is called before each step.
+        heartbeat: is called before each step.
 
     Raises:
         BadInput: a recipe that cannot be carried out on this network, a batch larger than the dataset, a checkpoint
@@ -74,7 +74,7 @@ def train(
         SparsebenchError: the loss is not finite any more.
     """
     training = training or Training()
-    run = _Run(model, gmp.check(recipe, prunable_layers(model)), split, training, attend)
+    run = _Run(model, gmp.check(recipe, prunable_layers(model)), split, training, heartbeat)
     curve: tuple[Epoch, ...] = ()
     if checkpoint and checkpoint.exists():
         curve = run.restore(checkpoint)
@@ -95,8 +95,8 @@ class _Run:
     modifiers depend on nothing but the number of steps, except for their masks.
     """
 
-    def __init__(self, model: nn.Module, recipe: str, split: Split, training: Training, attend: Attend):
-        self._attend = attend
+    def __init__(self, model: nn.Module, recipe: str, split: Split, training: Training, heartbeat: Heartbeat):
+        self._heartbeat = heartbeat
         self.epochs = gmp.epochs(recipe)
         self._model = model
         self._split = split
@@ -171,7 +171,7 @@ class _Run:
         began = time.monotonic()
         loss = self._train(number)
         validation = batches(self._split.validation, self._training.batch, self._training.workers)
-        score = of_model(self._model, attended(validation, self._attend))
+        score = of_model(self._model, with_heartbeat(validation, self._heartbeat))
         seconds = time.monotonic() - began
         mean_s = (sum(epoch.seconds for epoch in before) + seconds) / number
         return Epoch(
@@ -197,7 +197,7 @@ class _Run:
         )
         self._model.train()
         total = torch.zeros((), device=self._device)
-        for images, labels in attended(loader, self._attend):
+        for images, labels in with_heartbeat(loader, self._heartbeat):
             with self._autocast:
                 loss = cross_entropy(self._model(images.to(self._device)), labels.to(self._device))
             self._optimizer.zero_grad()

@@ -54,6 +54,6 @@ def rounds_per_process(spreads: Sequence[Spread], cost: Cost, budget_s: float, l
     proportions of the variances, not on their size: more noise means more processes, never fewer blocks.
     """
     most = min(most, floor((budget_s / ENOUGH_PROCESSES - cost.generation) / cost.round))
-    worst = max(spreads, key=lambda one: one.within + one.between)
+    worst = max(spreads, key=lambda spread: spread.within + spread.between)
     best = sqrt(cost.generation / cost.round * worst.within / worst.between) if worst.between else most
     return max(least, ceil(min(best, most)))

@@ -120,18 +120,18 @@ class Store(Objects):
             IntegrityError: it is another content; ``target`` is then removed.
         """
         path = self.artifact_path(digest)
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         try:
             with self._fs.open(self._path(path), "rb") as source, open(target or os.devnull, "wb") as sink:
                 while chunk := source.read(1 << 22):
-                    found.update(chunk)
+                    hasher.update(chunk)
                     sink.write(chunk)
         except FileNotFoundError as error:
             raise StoreError(f"{self.uri} has no {path}") from error
-        if found.hexdigest() != digest:
+        if hasher.hexdigest() != digest:
             if target:
                 target.unlink()
-            raise IntegrityError(f"{self.uri}: {path} has digest {found.hexdigest()}: it was edited or damaged")
+            raise IntegrityError(f"{self.uri}: {path} has digest {hasher.hexdigest()}: it was edited or damaged")
 
     # Models.
 
@@ -294,9 +294,9 @@ class Store(Objects):
     ) -> list[Trial]:
         """A night's trials: of all instance types or of one, of all jobs or of one."""
         below = f"/{instance_type}" if instance_type else ""
-        found = self._json(f"nights/{night}/trials{below}")
+        paths = self._json(f"nights/{night}/trials{below}")
         # A job's name may begin with another's, and generations are numbers: compare what is before the last dash.
-        wanted = (path for path in found if job in ("", posixpath.basename(path).rpartition("-")[0]))
+        wanted = (path for path in paths if job in ("", posixpath.basename(path).rpartition("-")[0]))
         return self._load_all(Trial, wanted, self.trial_path, unreadable)
 
     @staticmethod

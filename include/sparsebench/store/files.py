@@ -148,8 +148,8 @@ class Files:
     def paths(self, prefix: str) -> Iterator[str]:
         """The paths of all objects below a folder, sorted."""
         base = self._path(prefix)
-        for found in sorted(self._fs.find(base)):
-            path = str(found)[len(self._root) + 1 :]
+        for match in sorted(self._fs.find(base)):
+            path = str(match)[len(self._root) + 1 :]
             if not posixpath.basename(path).startswith("."):
                 yield path
 

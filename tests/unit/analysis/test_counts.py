@@ -8,7 +8,7 @@ from sparsebench import catalog
 from sparsebench.analysis.counts import Counts, counts, of_run
 from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import ArtifactRef, BenchRequest, Block, Collection, HostFacts, MissingCell, Trial, sha256
-from sparsebench.report import words
+from sparsebench.report import labels
 
 ENGINES = ("onnxruntime", "openvino", "deepsparse")
 
@@ -44,7 +44,7 @@ def test_every_planned_cell_has_a_number_or_a_reason(
     assert found == Counts(6, 1, {"absent": 1, "disturbed": 1, "capacity": 1, "not_begun": 2})
     assert list(found.without) == ["absent", "disturbed", "capacity", "not_begun"]
     assert (found.expected, found.unexpected) == (5, 4)
-    assert words.counts(found).startswith("6 cells planned, 1 with a number, 5 without: 1 absent (the engine cannot")
+    assert labels.counts(found).startswith("6 cells planned, 1 with a number, 5 without: 1 absent (the engine cannot")
 
 
 def test_a_cell_that_one_host_measured_has_a_number_though_another_did_not(
@@ -64,4 +64,4 @@ def test_a_run_counts_its_own_cells_alone(
 
 
 def test_nothing_planned_is_said_to_be_so() -> None:
-    assert words.counts(counts(from_trials([], []))) == "No run was to measure anything."
+    assert labels.counts(counts(from_trials([], []))) == "No run was to measure anything."

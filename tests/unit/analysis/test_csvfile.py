@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sparsebench.analysis.csvfile import quoted, read_csv, unquoted
 from sparsebench.errors import BadInput
-from sparsebench.report.tables.form import csv
+from sparsebench.report.tables.formatting import csv
 
 HEADER = "instance_type,cpu_model,model,variant,engine,throughput_img_s"
 ROW = "m5.xlarge,Intel Xeon,vgg19,base,deepsparse,7.5"

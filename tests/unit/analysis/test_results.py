@@ -12,7 +12,7 @@ import pytest
 from sparsebench.analysis.results import CELLS, MISSING, REASONS, REPEATS
 from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import Block, Collection, HostFacts, MissingCell, Parity, Trial
-from sparsebench.report import words
+from sparsebench.report import labels
 
 MakeTrial = Callable[..., Trial]
 MakeBlock = Callable[..., Block]
@@ -78,7 +78,7 @@ def test_a_cell_has_a_number_as_long_as_one_block_of_it_is_undisturbed(
         (row,) = results.missing.to_dict("records")
         assert (row["reason"], row["trials"], row["valid_trials"]) == ("disturbed", 2, 0)
         assert (row["disturbed_by"], row["disturbed_value"]) == ("throttled", 3)
-        assert words.lost(row) == "every block; in most of them the CPU was throttled 3 times"
+        assert labels.lost(row) == "every block; in most of them the CPU was throttled 3 times"
 
 
 def test_trials_that_took_turns_have_the_same_number(make_trial: MakeTrial, make_host: MakeHost) -> None:

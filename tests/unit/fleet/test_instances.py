@@ -55,8 +55,8 @@ def described(configure: Configure) -> dict[str, Any]:
 
 
 def test_it_expires_after_it_should_have_ended_itself(configure: Configure) -> None:
-    assert Instance.of(described(configure)).expires == NOW + timedelta(minutes=70)
-    assert Instance.of(described(configure) | {"Tags": []}).has_expired(NOW)
+    assert Instance.from_ec2(described(configure)).expires == NOW + timedelta(minutes=70)
+    assert Instance.from_ec2(described(configure) | {"Tags": []}).has_expired(NOW)
 
 
 def test_a_launch_that_is_repeated_later_asks_for_exactly_the_same(

@@ -292,8 +292,8 @@ def test_a_network_of_digits_is_swept_only_by_its_name(store: Store, make_card: 
     store.put_model_card(card.model_copy(update={"artifact": store.put_artifact(b"digits")}))
     manifest = manifest_for(store, Sweep(instance_types=("localhost",)), None, "ami-1", NOW, "quick")
     assert "vgg19-digits" in {model.network for model in manifest.models}
-    assert "vgg19-digits" not in {model.network for model in Sweep(instance_types=("localhost",)).of(manifest)}
-    (named,) = Sweep(instance_types=("localhost",), networks=("vgg19-digits",)).of(manifest)
+    assert "vgg19-digits" not in {model.network for model in Sweep(instance_types=("localhost",)).models_of(manifest)}
+    (named,) = Sweep(instance_types=("localhost",), networks=("vgg19-digits",)).models_of(manifest)
     assert named.network == "vgg19-digits"
 
 

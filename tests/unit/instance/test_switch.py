@@ -9,7 +9,7 @@ import pytest
 from tests.support.instance import Shutdown
 
 from sparsebench.instance import switch
-from sparsebench.instance.attend import attend
+from sparsebench.instance.heartbeat import instance_heartbeat
 from sparsebench.instance.switch import Switch
 
 pytestmark = pytest.mark.slow
@@ -89,8 +89,8 @@ def test_a_shutdown_that_cannot_be_moved_is_told_and_tried_again(
 def test_a_machine_without_an_end_is_never_shut_down(shutdown: Shutdown, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
 
-    attend(None, 60)()
+    instance_heartbeat(None, 60)()
     assert shutdown.calls == []
 
-    attend(after(hours=9), 60)()
+    instance_heartbeat(after(hours=9), 60)()
     assert len(shutdown.calls) == 1

@@ -53,7 +53,10 @@ def test_a_ratio_that_moved_further_than_its_intervals_is_named(add_night: Calla
     add_night("2026-11-23")
     found = diff(add_night("2026-11-24", faster=1.2), "2026-11-23", "2026-11-24")
     (moved,) = found.moved
-    assert (moved.of.network, {moved.of.a, moved.of.b}) == ("vgg19", {"deepsparse f32", "openvino f32"})
+    assert (moved.compared.network, {moved.compared.a, moved.compared.b}) == (
+        "vgg19",
+        {"deepsparse f32", "openvino f32"},
+    )
     assert max(moved.after[0] / moved.before[0], moved.before[0] / moved.after[0]) == pytest.approx(1.2, rel=0.01)
 
 

@@ -17,7 +17,7 @@ from sparsebench.analysis.csvfile import read_csv
 from sparsebench.analysis.results import OnMachine, Results
 from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import Block, HostFacts, Trial
-from sparsebench.report import figures, words
+from sparsebench.report import figures, labels
 
 MakeTrial = Callable[..., Trial]
 MakeHost = Callable[..., HostFacts]
@@ -164,7 +164,7 @@ def test_nothing_is_drawn_outside_its_axes(results: Results) -> None:
 def test_the_fake_prune_graph_has_a_panel_an_engine_and_a_line_a_network(results: Results) -> None:
     _, cells, _ = measured(results)[0]
     figure = figures.fake_prune_graph(figures.fake_prune_rows(cells))
-    assert [axes.get_title() for axes in figure.axes] == list(map(words.engine, dict.fromkeys(cells["engine"])))
+    assert [axes.get_title() for axes in figure.axes] == list(map(labels.engine, dict.fromkeys(cells["engine"])))
     of = cells.set_index(["engine", "network", "variant"])["mean_img_s"]
     for axes, engine in zip(figure.axes, dict.fromkeys(cells["engine"]), strict=True):
         lines = {str(one.get_label()): one[0] for one in axes.containers}
@@ -190,8 +190,8 @@ def test_figures_name_the_real_cpu_of_an_emulated_instance(results: Results) -> 
 
 def test_localhost_is_this_machine_and_not_emulated() -> None:
     row = {"instance_type": "localhost", "cpu_model": "AMD EPYC", "emulated": True}
-    assert words.machine(row) == "this machine (AMD EPYC)"
-    assert not words.is_emulated(row)
+    assert labels.machine(row) == "this machine (AMD EPYC)"
+    assert not labels.is_emulated(row)
 
 
 def test_a_network_without_any_number_is_drawn_with_its_reasons(make_trial: MakeTrial, make_host: MakeHost) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from sparsebench.report import from_csv
 from sparsebench.report.figures import MOST_DRAWN, MOST_MACHINES, MOST_NETWORKS
+from sparsebench.report.labels import MOST_NAMED
 from sparsebench.report.page import Page
-from sparsebench.report.words import MOST_NAMED
 
 pytestmark = pytest.mark.slow
 

@@ -28,7 +28,7 @@ from sparsebench.contracts import (
     Weights,
     sha256,
 )
-from sparsebench.report import training_figures, words
+from sparsebench.report import labels, training_figures
 from sparsebench.report.drawing import GRID, style
 from sparsebench.sparsify import gmp
 from sparsebench.store import Store
@@ -184,7 +184,7 @@ def test_the_same_night_gives_the_same_bytes(
 
 def test_a_network_of_digits_has_a_readable_name(text: str) -> None:
     assert "MobileViT-xs (digits), pruned: top-1 on 360 images of digits" in text
-    assert words.network("unheard-of") == "unheard-of"
+    assert labels.network("unheard-of") == "unheard-of"
 
 
 def test_the_sections_are_in_the_contents(text: str) -> None:

@@ -48,13 +48,13 @@ from sparsebench.store import Store
 
 calls = []
 
-def attend():
+def heartbeat():
     calls.append(1)
     if len(calls) == 40:  # a layer has 36 points
         raise KeyboardInterrupt
 
 def stage():
-    return Stages(store, NETWORK, few, request, ProgressReport(store, "job", "net", 1, attend)).analyse(model, 2)
+    return Stages(store, NETWORK, few, request, ProgressReport(store, "job", "net", 1, heartbeat)).analyse(model, 2)
 
 store = Store(Path(sys.argv[2]).as_uri())
 whole = data.split(DIGITS, NETWORK)

@@ -49,8 +49,8 @@ def _arn(region: str, kind: str, name: str) -> str:
 # ------------------------------------------------------------------------------------------------ EC2
 
 
-def of_ec2(form: Mapping[str, str], region: str) -> Iterator[Access]:
-    action, fields = f"ec2:{form.get('Action')}", _fields(form)
+def of_ec2(parameters: Mapping[str, str], region: str) -> Iterator[Access]:
+    action, fields = f"ec2:{parameters.get('Action')}", _fields(parameters)
     if action == "ec2:RunInstances":
         yield from _launch(fields, region)
         return
@@ -58,15 +58,15 @@ def of_ec2(form: Mapping[str, str], region: str) -> Iterator[Access]:
     if not ids or action.startswith("ec2:Describe"):
         yield Access(action)
         return
-    for one in [ids] if isinstance(ids, str) else ids:
-        kind = _KINDS.get(one.partition("-")[0], "*")
-        yield Access(action, _arn(region, kind, one), _tags(region, one, "ec2:resourcetag/"))
+    for resource_id in [ids] if isinstance(ids, str) else ids:
+        kind = _KINDS.get(resource_id.partition("-")[0], "*")
+        yield Access(action, _arn(region, kind, resource_id), _tags(region, resource_id, "ec2:resourcetag/"))
 
 
-def _fields(form: Mapping[str, str]) -> dict[str, Any]:
+def _fields(parameters: Mapping[str, str]) -> dict[str, Any]:
     """EC2's flat parameters with the structure that their names give: Tag.1.Key is in the list Tag."""
     tree: dict[str, Any] = {}
-    for name, value in form.items():
+    for name, value in parameters.items():
         *path, last = name.split(".")
         node = tree
         for part in path:
@@ -142,8 +142,8 @@ def _template(asked: Fields | None, region: str) -> tuple[str | None, Fields]:
 
 
 def _owner(image: str, region: str) -> dict[str, str]:
-    found = _backend(region).amis.get(image)
-    return {"ec2:owner": found.owner_alias or found.owner_id} if found else {}
+    ami = _backend(region).amis.get(image)
+    return {"ec2:owner": ami.owner_alias or ami.owner_id} if ami else {}
 
 
 def _subnet(asked: Fields, region: str) -> Any | None:
@@ -243,8 +243,8 @@ def of_s3(request: Request) -> Iterator[Access]:
 def bucket_policy(access: Access) -> bytes | None:
     """The policy of the bucket that an access is about."""
     bucket = access.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
-    found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(bucket)
-    return found.policy if found else None
+    kept = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(bucket)
+    return kept.policy if kept else None
 
 
 def _s3_arn(bucket: str, key: str = "") -> str:

@@ -92,8 +92,8 @@ def _wanted(service: str, request: Request, action: str, region: str) -> Iterato
                 _body(request)
             return accesses.of_s3(request)
         case "ec2":
-            form = Request({**request.environ, "wsgi.input": io.BytesIO(_body(request))}).form.to_dict()
-            return accesses.of_ec2(form, region)
+            parameters = Request({**request.environ, "wsgi.input": io.BytesIO(_body(request))}).form.to_dict()
+            return accesses.of_ec2(parameters, region)
         case "ssm":
             return accesses.of_ssm(action, json.loads(_body(request)), region)
         case _:
@@ -118,7 +118,7 @@ def _refusal(principal: Principal, access: Access, request: Request) -> str | No
     tls = "false" if request.headers.get("X-Forwarded-Proto") == "http" else "true"
     statements: list[Statement] = list(principal.statements)
     if access.action.startswith("s3:") and (policy := accesses.bucket_policy(access)):
-        statements += [one for one in parse(policy) if one.is_of("AWS", principal.names)]
+        statements += [statement for statement in parse(policy) if statement.is_of("AWS", principal.names)]
     return refusal(statements, replace(access, context={**access.context, "aws:securetransport": tls}))
 
 

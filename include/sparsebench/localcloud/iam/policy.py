@@ -56,7 +56,7 @@ def parse(policy: str | bytes | Mapping[str, Any]) -> list[Statement]:
     """
     document = policy if isinstance(policy, Mapping) else json.loads(policy)
     statements = document.get("Statement", [])
-    return [Statement(one) for one in ([statements] if isinstance(statements, Mapping) else statements)]
+    return [Statement(statement) for statement in ([statements] if isinstance(statements, Mapping) else statements)]
 
 
 def refusal(statements: Iterable[Statement], access: Access) -> str | None:
@@ -106,7 +106,7 @@ class Statement:
 
 def _strings(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    return [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+    return [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
 
 
 @cache
@@ -127,8 +127,8 @@ def _arn_like(pattern: str, value: str) -> bool:
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "ArnEquals": _arn_like,  # as on AWS, where both are the same
     "ArnLike": _arn_like,
-    "Bool": lambda wanted, found: wanted.lower() == found.lower(),
-    "StringEquals": lambda wanted, found: wanted == found,
+    "Bool": lambda wanted, given: wanted.lower() == given.lower(),
+    "StringEquals": lambda wanted, given: wanted == given,
     "StringLike": _like,
 }
 
@@ -143,7 +143,7 @@ def _condition(operator: str, key: str, wanted: list[str]) -> Callable[[Mapping[
     compare, if_missing = _OPERATORS[base], operator != base
 
     def holds(context: Mapping[str, str]) -> bool:
-        found = context.get(key.lower())
-        return if_missing if found is None else any(compare(one, found) for one in wanted)
+        given = context.get(key.lower())
+        return if_missing if given is None else any(compare(pattern, given) for pattern in wanted)
 
     return holds

@@ -63,7 +63,7 @@ def caller(request: Request) -> Principal:
 
 def _principal(key: str, token: str | None) -> Principal:
     for user in list(_iam().users.values()):
-        if any(one.access_key_id == key for one in user.access_keys):
+        if any(access_key.access_key_id == key for access_key in user.access_keys):
             return Principal(user.arn, _names(user.arn), tuple(statements_of(user.arn) or ()))
     session = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key)
     if session is None or session.session_token != token:

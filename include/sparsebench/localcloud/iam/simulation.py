@@ -12,24 +12,24 @@ from werkzeug import Response
 from sparsebench.localcloud.iam.policy import Access, refusal
 from sparsebench.localcloud.iam.principals import statements_of
 
-Form = Mapping[str, str]
+Parameters = Mapping[str, str]
 
 _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 
-def simulate(form: Form) -> Response:
+def simulate(parameters: Parameters) -> Response:
     """One result an action and resource."""
-    statements = statements_of(form["PolicySourceArn"])
+    statements = statements_of(parameters["PolicySourceArn"])
     if statements is None:
-        error = f"<Code>NoSuchEntity</Code><Message>{escape(form['PolicySourceArn'])} is not known</Message>"
+        error = f"<Code>NoSuchEntity</Code><Message>{escape(parameters['PolicySourceArn'])} is not known</Message>"
         return Response(f"<ErrorResponse><Error>{error}</Error></ErrorResponse>", 404, content_type="text/xml")
     context = {
-        form[f"{entry}.ContextKeyName"].lower(): form.get(f"{entry}.ContextKeyValues.member.1", "")
-        for entry in dict.fromkeys(re.findall(r"ContextEntries\.member\.\d+", "\n".join(form)))
+        parameters[f"{entry}.ContextKeyName"].lower(): parameters.get(f"{entry}.ContextKeyValues.member.1", "")
+        for entry in dict.fromkeys(re.findall(r"ContextEntries\.member\.\d+", "\n".join(parameters)))
     }
     results = []
-    for action in _members(form, "ActionNames"):
-        for resource in _members(form, "ResourceArns") or ["*"]:
+    for action in _members(parameters, "ActionNames"):
+        for resource in _members(parameters, "ResourceArns") or ["*"]:
             access = replace(Access(action, resource), context=context)
             decision = "implicitDeny" if refusal(statements, access) else "allowed"
             results.append(
@@ -42,5 +42,5 @@ def simulate(form: Form) -> Response:
     return Response(answer, content_type="text/xml")
 
 
-def _members(form: Form, name: str) -> list[str]:
-    return [value for key, value in form.items() if re.fullmatch(rf"{name}\.member\.\d+", key)]
+def _members(parameters: Parameters, name: str) -> list[str]:
+    return [value for key, value in parameters.items() if re.fullmatch(rf"{name}\.member\.\d+", key)]

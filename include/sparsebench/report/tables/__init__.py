@@ -1,6 +1,6 @@
 """The tables of a report: each a CSV with the exact values, and rows of text for the page and the terminal.
 
-form.py         what a table is, and how values become text
+formatting.py   tables, and how values become the text of their cells
 speedups.py     each variant against its base, as a map and as a table; USD per million inferences
 worth.py        what each variant changes all in all: cost, latency, size, accuracy
 choices.py      which machine, engine and variant to take

@@ -10,31 +10,31 @@ import pandas as pd
 from sparsebench.analysis.candidates import Candidate
 from sparsebench.analysis.choice import Bounds, Choice, Ranked, Refused
 from sparsebench.analysis.results import Row
-from sparsebench.report import choices, words
-from sparsebench.report.tables.form import Cell, Table
+from sparsebench.report import choices, labels
+from sparsebench.report.tables.formatting import Cell, Table
 
 CSV = "choices.csv"
 
 TITLES = {"cost": "USD per million", "latency": "p{}, ms", "throughput": "img/s"}
 
 
-def ranking(of: Choice) -> Table:
+def ranking(choice: Choice) -> Table:
     """Of one network; the best first."""
-    bounds = of.bounds
+    bounds = choice.bounds
     column = TITLES[bounds.target].format(bounds.percentile)
     within = choices.asked(bounds)
     return Table(
-        title=f"{words.network(of.network)} by {bounds.target}{f', {within}' if within else ''}",
+        title=f"{labels.network(choice.network)} by {bounds.target}{f', {within}' if within else ''}",
         csv=CSV,
-        note=f"{_price(of)}With its 95 % interval. Behind: by how much the best is better; its interval holds for all "
-        "comparisons with the best together (Bonferroni), and what it leaves no doubt of loses. Engines of one machine "
-        "are compared by the rounds that they shared; of two machines, as these hosts were.",
+        note=f"{_price(choice)}With its 95 % interval. Behind: by how much the best is better; its interval holds for "
+        "all comparisons with the best together (Bonferroni), and what it leaves no doubt of loses. Engines of one "
+        "machine are compared by the rounds that they shared; of two machines, as these hosts were.",
         columns=("instance type", "engine", "variant", "threads", column, "verdict", "behind"),
         rows=[
-            *(_row(ranked, bounds) for ranked in of.ranked),
+            *(_row(ranked, bounds) for ranked in choice.ranked),
             *(
                 [*_names(refused.candidate), ("", "number"), ("left out", "absent"), (reasons(refused, bounds), "")]
-                for refused in of.refused
+                for refused in choice.refused
             ),
         ],
     )
@@ -44,12 +44,12 @@ def reasons(refused: Refused, bounds: Bounds) -> str:
     return "; ".join(choices.missed(miss, bounds) for miss in refused.missed)
 
 
-def _price(of: Choice) -> str:
-    offers = dict.fromkeys(ranked.candidate.offer for ranked in of.ranked)
+def _price(choice: Choice) -> str:
+    offers = dict.fromkeys(ranked.candidate.offer for ranked in choice.ranked)
     known = [offer for offer in offers if isfinite(offer.usd_per_hour)]
-    if of.bounds.target != "cost" or not known:
+    if choice.bounds.target != "cost" or not known:
         return ""
-    where = words.listed(list(dict.fromkeys(f"{offer.region} of {offer.as_of}" for offer in known)))
+    where = labels.listed(list(dict.fromkeys(f"{offer.region} of {offer.as_of}" for offer in known)))
     return f"At prices {known[0].market.replace('_', ' ')} in {where}. "
 
 
@@ -66,35 +66,35 @@ def _row(ranked: Ranked, bounds: Bounds) -> list[Cell]:
 VERDICTS = {"best": "best by its mean", "tied": "cannot be told", "loses": "loses"}
 
 
-def _names(of: Candidate) -> list[Cell]:
+def _names(candidate: Candidate) -> list[Cell]:
     return [
-        (words.machine(of.machine), ""),
-        (words.engine(of.treatment.engine), "short"),
-        (words.VARIANT_LABELS[of.treatment.variant], "short"),
-        (str(of.threads), "number"),
+        (labels.machine(candidate.machine), ""),
+        (labels.engine(candidate.treatment.engine), "short"),
+        (labels.VARIANT_LABELS[candidate.treatment.variant], "short"),
+        (str(candidate.threads), "number"),
     ]
 
 
 def _value(ranked: Ranked, bounds: Bounds) -> str:
     if bounds.target == "cost":
-        value, low, high = (words.dollars(end, ranked.value) for end in (ranked.value, ranked.low, ranked.high))
+        value, low, high = (labels.dollars(end, ranked.value) for end in (ranked.value, ranked.low, ranked.high))
     elif bounds.target == "latency":
         value, low, high = (f"{end:.2f}" for end in (ranked.value, ranked.low, ranked.high))
     else:
-        value, low, high = (words.rate(end) for end in (ranked.value, ranked.low, ranked.high))
+        value, low, high = (labels.rate(end) for end in (ranked.value, ranked.low, ranked.high))
     return f"{value} ({low}–{high})" if isfinite(ranked.low) else value
 
 
 def _behind(ranked: Ranked) -> str:
     if not isfinite(ranked.behind_high):
-        return words.percent(ranked.behind, 1)
-    return f"{words.percent(ranked.behind, 1)} ({words.changes(ranked.behind_low, ranked.behind_high)})"
+        return labels.percent(ranked.behind, 1)
+    return f"{labels.percent(ranked.behind, 1)} ({labels.changes(ranked.behind_low, ranked.behind_high)})"
 
 
-def frame(of: Sequence[Choice]) -> pd.DataFrame:
+def frame(listed: Sequence[Choice]) -> pd.DataFrame:
     """Every candidate of every network, as CSV and JSON have them: a row each."""
     rows: list[Row] = []
-    for choice in of:
+    for choice in listed:
         for ranked in choice.ranked:
             rows.append(
                 {
@@ -123,15 +123,15 @@ _FIELDS = (
 )
 
 
-def _fields(choice: Choice, of: Candidate) -> Row:
+def _fields(choice: Choice, candidate: Candidate) -> Row:
     return {
-        "network": of.network,
-        **of.machine._asdict(),
-        **of.treatment._asdict(),
-        "threads": of.threads,
+        "network": candidate.network,
+        **candidate.machine._asdict(),
+        **candidate.treatment._asdict(),
+        "threads": candidate.threads,
         "target": choice.bounds.target,
         "percentile": choice.bounds.percentile,
-        **of.offer._asdict(),
-        "top1": of.accuracy.top1 if of.accuracy else None,
-        "bytes": of.size_bytes,
+        **candidate.offer._asdict(),
+        "top1": candidate.accuracy.top1 if candidate.accuracy else None,
+        "bytes": candidate.size_bytes,
     }

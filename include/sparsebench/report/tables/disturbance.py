@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from sparsebench.contracts import MAX_FOREIGN_CORES, MAX_STOLEN_CORES
-from sparsebench.report import words
-from sparsebench.report.tables.form import Cell, Table, text
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Cell, Table, text
 
 
 def disturbance(frame: pd.DataFrame) -> Table:
@@ -22,10 +22,10 @@ def disturbance(frame: pd.DataFrame) -> Table:
         columns=("machine", "blocks", "disturbed", "because", "foreign cores", "stolen cores", "pressure", "MHz"),
         rows=[
             [
-                text(words.machine(row)),
+                text(labels.machine(row)),
                 (f"{row['blocks']:,}", "number"),
                 (f"{row['disturbed_blocks']:,}", "number"),
-                text("; ".join(map(words.disturbed, row["disturbances"])) or "none"),
+                text("; ".join(map(labels.disturbed, row["disturbances"])) or "none"),
                 _both(row, "foreign_cores", "p95", "{:.2f}"),
                 _both(row, "stolen_cores", "p95", "{:.2f}"),
                 _both(row, "pressure", "p95", "{:.3f}"),

@@ -8,29 +8,38 @@ import pandas as pd
 
 from sparsebench.analysis.results import MACHINE
 from sparsebench.contracts import Execution
-from sparsebench.report import words
-from sparsebench.report.tables.form import Table, engine, network, number, rows_of, text, variant, without_repetition
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import (
+    Table,
+    engine,
+    network,
+    number,
+    rows_of,
+    text,
+    variant,
+    without_repetition,
+)
 
 TOP = 3
 
 
-def execution(found: Mapping[tuple[object, ...], Execution]) -> Table:
-    """found: of one machine, by the CELL columns."""
+def execution(executions: Mapping[tuple[object, ...], Execution]) -> Table:
+    """The table shows the executions of one machine, by the CELL columns."""
     rows = [
         [
             network(key[3]),
             variant(key[4]),
             engine(key[5]),
             text(key[6]),
-            text(words.shares(how.precisions)),
+            text(labels.shares(how.precisions)),
             text(", ".join(_instruction_sets(how)) or "not told"),
-            text("; ".join(f"{kernel.name} {words.share(kernel.time_share)}" for kernel in how.kernels[:TOP])),
+            text("; ".join(f"{kernel.name} {labels.share(kernel.time_share)}" for kernel in how.kernels[:TOP])),
             text(how.source),
         ]
-        for key, how in found.items()
+        for key, how in executions.items()
     ]
     return Table(
-        title=words.machine(dict(zip(MACHINE, next(iter(found)), strict=False))),
+        title=labels.machine(dict(zip(MACHINE, next(iter(executions)), strict=False))),
         csv="kernels.csv",
         note="Read from each engine by a run of its own with its profiler on, at batch 1. Shares are of the time of "
         f"all operators. The {TOP} kernels that take the most time; all are in the file.",
@@ -45,7 +54,7 @@ def _instruction_sets(how: Execution) -> Iterable[str]:
 
 def costs(frame: pd.DataFrame) -> Table:
     """frame: as of analysis.execution.costs."""
-    machines = [words.machine(row) for row in frame.to_dict("records")]
+    machines = [labels.machine(row) for row in frame.to_dict("records")]
     return Table(
         title="Load time and memory",
         csv="costs.csv",

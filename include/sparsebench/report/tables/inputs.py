@@ -9,8 +9,8 @@ import pandas as pd
 
 from sparsebench.analysis.order import ordered
 from sparsebench.contracts import Collection, HostFacts, Manifest, ModelCard
-from sparsebench.report import words
-from sparsebench.report.tables.form import Table, number, rows_of, text
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Table, number, rows_of, text
 
 
 def runs_frame(collections: Sequence[Collection]) -> pd.DataFrame:
@@ -64,8 +64,8 @@ def hosts_frame(hosts: Sequence[HostFacts]) -> pd.DataFrame:
     return ordered(pd.DataFrame(rows))
 
 
-def hosts(found: Sequence[HostFacts]) -> Table:
-    frame = hosts_frame(found)
+def hosts(facts: Sequence[HostFacts]) -> Table:
+    frame = hosts_frame(facts)
     return Table(
         title="Hosts",
         csv="hosts.csv",
@@ -74,8 +74,8 @@ def hosts(found: Sequence[HostFacts]) -> Table:
         rows=[
             [
                 text(row["instance_type"]),
-                text(words.emulated(row) if words.is_emulated(row) else row["cpu_model"]),
-                text("yes" if words.is_emulated(row) else "no"),
+                text(labels.emulated(row) if labels.is_emulated(row) else row["cpu_model"]),
+                text("yes" if labels.is_emulated(row) else "no"),
                 (f"{row['physical_cores']} ({row['logical_cores']})", "number"),
                 (f"{row['memory_bytes'] / 2**30:.1f} GiB", "number"),
                 text(f"{row['os']}, {row['kernel']}, Python {row['python']}"),
@@ -114,7 +114,7 @@ def inputs_frame(manifest: Manifest) -> pd.DataFrame:
 
 def _artifacts(card: ModelCard) -> list[tuple[str, str]]:
     name = f"artifact: {card.network} {card.variant}"
-    own = [(f"{name}, {words.engine(engine)}", artifact) for engine, artifact in sorted(card.encodings.items())]
+    own = [(f"{name}, {labels.engine(engine)}", artifact) for engine, artifact in sorted(card.encodings.items())]
     return [(name, card.artifact), *own]
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparsebench.analysis.findings import OfMachine
-from sparsebench.report import words
-from sparsebench.report.tables.form import Cell, Table, engine, network, variant, without_repetition
+from sparsebench.analysis.findings import MachineFindings
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Cell, Table, engine, network, variant, without_repetition
 from sparsebench.statistics.percentiles import PERCENTILES
 
 
-def latency(of: OfMachine) -> Table:
+def latency(machine: MachineFindings) -> Table:
     cells = {
         key: dict(zip(rows["percentile"], map(_cell, rows.to_dict("records")), strict=True))
-        for key, rows in of.latencies.groupby(["network", "variant", "engine"], sort=False)
+        for key, rows in machine.latencies.groupby(["network", "variant", "engine"], sort=False)
     }
     return Table(
-        title=f"Latency on {words.machine(of.machine)}",
+        title=f"Latency on {labels.machine(machine.machine)}",
         csv="latency.csv",
         note="ms of one inference (of a whole batch, where it has several images), of all undisturbed blocks (its 95 % "
         "interval, which knows that the inferences of one process are alike). Too few: a percentile that so few "
@@ -24,8 +24,8 @@ def latency(of: OfMachine) -> Table:
         columns=("network", "variant", "engine", *(f"p{percentile}" for percentile in PERCENTILES)),
         rows=without_repetition(
             [
-                [network(name), variant(as_), engine(by), *(found.get(p, ("", "number")) for p in PERCENTILES)]
-                for (name, as_, by), found in cells.items()
+                [network(name), variant(as_), engine(by), *(percentiles.get(p, ("", "number")) for p in PERCENTILES)]
+                for (name, as_, by), percentiles in cells.items()
             ],
             leading=2,
         ),

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from sparsebench.analysis.findings import Findings
-from sparsebench.report import words
-from sparsebench.report.tables.form import Table, engine, network, number, rows_of, text, variant
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Table, engine, network, number, rows_of, text, variant
 
 
-def missing(found: Findings) -> Table:
+def missing(findings: Findings) -> Table:
     """Every cell and reason; the note counts the cells that have no throughput at all."""
-    frame = found.results.missing
+    frame = findings.results.missing
     partly = len(frame[frame["valid_trials"] > 0])
-    note = words.counts(found.counts)
+    note = labels.counts(findings.counts)
     if partly:
         note += f" {partly} more lost some of their trials; their throughput is of the others."
-    machines = [words.machine(row) if row["cpu_model"] else row["instance_type"] for row in frame.to_dict("records")]
+    machines = [labels.machine(row) if row["cpu_model"] else row["instance_type"] for row in frame.to_dict("records")]
     return Table(
         title="Missing cells",
         csv="missing.csv",
@@ -33,7 +33,7 @@ def missing(found: Findings) -> Table:
             "detail",
         ),
         rows=rows_of(
-            frame.assign(machine=machines, detail=[words.lost(row) for row in frame.to_dict("records")]),
+            frame.assign(machine=machines, detail=[labels.lost(row) for row in frame.to_dict("records")]),
             machine=text,
             network=network,
             variant=variant,
@@ -47,16 +47,16 @@ def missing(found: Findings) -> Table:
     )
 
 
-def unreadable(found: Findings) -> Table:
+def unreadable(findings: Findings) -> Table:
     """Every object of the store that was left out, and why."""
     return Table(
         title="Left out",
         csv="unreadable.csv",
-        note=words.unreadable(found.results.unreadable),
+        note=labels.unreadable(findings.results.unreadable),
         columns=("object", "reason"),
-        rows=rows_of(unreadable_frame(found), path=text, reason=text),
+        rows=rows_of(unreadable_frame(findings), path=text, reason=text),
     )
 
 
-def unreadable_frame(found: Findings) -> pd.DataFrame:
-    return pd.DataFrame(list(found.results.unreadable), columns=["path", "reason"], dtype="str")
+def unreadable_frame(findings: Findings) -> pd.DataFrame:
+    return pd.DataFrame(list(findings.results.unreadable), columns=["path", "reason"], dtype="str")

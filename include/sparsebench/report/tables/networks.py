@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sparsebench.analysis import models
-from sparsebench.report import words
-from sparsebench.report.tables.form import Cell, Table, fraction, network, number, rows_of, short, text, variant
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Cell, Table, fraction, network, number, rows_of, short, text, variant
 
 DIGITS = 12
 """Of a digest, as it is shown."""
@@ -23,13 +23,13 @@ def sizes(frame: pd.DataFrame, study: pd.DataFrame) -> Table:
     keys = zip(frame["network"], frame["variant"], strict=True)
     beside = frame.assign(study=np.array([published.get(key) for key in keys], dtype=float))
     mean, study_mean = models.mean_ratio(frame), models.mean_ratio(study)
-    said = "" if mean is None else f" On average a pruned network is {mean:.3f} times smaller"
-    said += "" if mean is None else f" (in the study: {study_mean:.3f}), INT8 left out."
-    said += " No network of this night has both." if frame.empty else ""
+    note = "" if mean is None else f" On average a pruned network is {mean:.3f} times smaller"
+    note += "" if mean is None else f" (in the study: {study_mean:.3f}), INT8 left out."
+    note += " No network of this night has both." if frame.empty else ""
     return Table(
         title="Sizes after gzip −9",
         csv="sizes.csv",
-        note=f"MB of 10⁶ bytes, base → pruned.{said}",
+        note=f"MB of 10⁶ bytes, base → pruned.{note}",
         columns=("network", "variant", "base, MB", "pruned, MB", "ratio", "study's ratio"),
         rows=rows_of(
             beside,
@@ -73,14 +73,14 @@ def sparsities(frame: pd.DataFrame, study: pd.DataFrame) -> Table:
 def _accuracy(row: Any, study: Mapping[Any, Any]) -> list[Cell]:
     return [
         network(row["network"]),
-        short(words.VARIANT_LABELS[row["variant"]]),
+        short(labels.VARIANT_LABELS[row["variant"]]),
         text(row["weights"]),
         fraction(1)(row["sparsity"]),
         fraction(0)(study.get("sparsity")),
-        (words.accuracy(row), "number"),
-        (words.points(row["change"]), "number"),
+        (labels.accuracy(row), "number"),
+        (labels.points(row["change"]), "number"),
         fraction(1)(study.get("top1")),
-        (words.points(study.get("top1_change", nan)), "number"),
+        (labels.points(study.get("top1_change", nan)), "number"),
         fraction(1)(row["top5"]),
         fraction(1)(row["same_top1"]),
         text("" if pd.isna(row["images"]) else f"{row['images']:,} of {row['dataset']}"),
@@ -101,7 +101,7 @@ def origins(frame: pd.DataFrame) -> Table:
         rows=[
             [
                 network(name),
-                text("; ".join(words.VARIANT_LABELS[variant] for variant in variants)),
+                text("; ".join(labels.VARIANT_LABELS[variant] for variant in variants)),
                 text(kind),
                 text(origin),
                 short(digest[:DIGITS]),
@@ -126,8 +126,8 @@ def encodings(frame: pd.DataFrame) -> Table:
         rows=[
             [
                 network(name),
-                short(words.VARIANT_LABELS[variant]),
-                text(", ".join(map(words.engine, engines))),
+                short(labels.VARIANT_LABELS[variant]),
+                text(", ".join(map(labels.engine, engines))),
                 text("QDQ" if encoding == "QDQ" else "their own"),
                 short(artifact[:DIGITS]),
             ]
@@ -139,7 +139,7 @@ def encodings(frame: pd.DataFrame) -> Table:
 def ranking(frame: pd.DataFrame, csv_name: str) -> Table:
     """frame: as of analysis.training.ranking, of one network."""
     return Table(
-        title=f"{words.network(frame['network'].iloc[0])}: what each layer costs",
+        title=f"{labels.network(frame['network'].iloc[0])}: what each layer costs",
         csv=csv_name,
         note="Points of accuracy that the network loses when this layer alone is pruned, without training: the mean "
         "over all sparsities that were tried.",

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from sparsebench.analysis.pareto import FRONTS
-from sparsebench.report import words
+from sparsebench.report import labels
 from sparsebench.report.pareto_figures import LABELS, SCALES
-from sparsebench.report.tables.form import Cell, Table, engine, network, short, text, variant, without_repetition
+from sparsebench.report.tables.formatting import Cell, Table, engine, network, short, text, variant, without_repetition
 
 CSV = "pareto.csv"
 
@@ -26,7 +26,7 @@ def missing(frame: pd.DataFrame) -> str:
     if not absent:
         return ""
     why = "no network has two choices that differ in both numbers, each of which is known"
-    return f"Not shown: {words.listed([name.lower() for name in absent])}, because {why}."
+    return f"Not shown: {labels.listed([name.lower() for name in absent])}, because {why}."
 
 
 def pareto(rows: pd.DataFrame) -> Table:
@@ -43,7 +43,7 @@ def pareto(rows: pd.DataFrame) -> Table:
             [
                 [
                     network(row["network"]),
-                    text(words.machine(row)),
+                    text(labels.machine(row)),
                     engine(row["engine"]),
                     variant(row["variant"]),
                     _number(row, "x", SCALES[x]),
@@ -59,8 +59,8 @@ def pareto(rows: pd.DataFrame) -> Table:
 
 def _by(name: str) -> str:
     instance_type, of_engine, of_variant = name.split(" ")
-    where = "this machine" if words.is_this_machine(instance_type) else instance_type
-    return f"{where} with {words.engine(of_engine)}, {words.VARIANT_LABELS[of_variant]}"
+    where = "this machine" if labels.is_this_machine(instance_type) else instance_type
+    return f"{where} with {labels.engine(of_engine)}, {labels.VARIANT_LABELS[of_variant]}"
 
 
 def _number(row: Any, axis: str, scale: float) -> Cell:

@@ -9,36 +9,36 @@ import pandas as pd
 
 from sparsebench.analysis.results import MACHINE
 from sparsebench.contracts import Execution
-from sparsebench.report import words
-from sparsebench.report.tables.form import Cell, Table, engine, network, short, text, variant, without_repetition
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Cell, Table, engine, network, short, text, variant, without_repetition
 from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, MIN_PROCESSES
 
 CSV = "ratios.csv"
 
 VERDICTS = (
     "Faster or slower: a test of the ratio says so at 5 % for all of the table's pairs together (Holm). Equivalent: "
-    f"the whole interval lies within {words.within(EQUIVALENT_WITHIN, 0)}. Undecided: neither; if the pair's own "
+    f"the whole interval lies within {labels.within(EQUIVALENT_WITHIN, 0)}. Undecided: neither; if the pair's own "
     "interval leaves out 1 all the same, the wider one that holds for all pairs together does not (family_low, "
     f"family_high in ratios.csv). Too few: fewer than {MIN_PROCESSES} processes. "
     "Known to: half of the interval, and the target where it was not reached."
 )
 
 
-def pairs(ratios: pd.DataFrame, target: float | None, basis: str) -> Table:
+def pairs(ratios: pd.DataFrame, target: float | None, sample_note: str) -> Table:
     """ratios: of one machine and lane."""
     return Table(
-        title=f"Engine against engine on {words.machine(ratios.iloc[0])}",
+        title=f"Engine against engine on {labels.machine(ratios.iloc[0])}",
         csv=CSV,
         note="The first engine's throughput over the second's, paired round by round: the geometric mean over the "
         f"{_units(ratios)} (its 95 % interval). The verdict is on the first engine. {VERDICTS} "
-        f"Rounds: those that entered, of those in which both were timed. {basis}",
+        f"Rounds: those that entered, of those in which both were timed. {sample_note}",
         columns=("network", "variant", "engines", "ratio", "verdict", "known to", "processes", "rounds"),
         rows=without_repetition(
             [
                 [
                     network(row["network"]),
                     variant(row["variant"]),
-                    short(f"{words.engine(row['engine_a'])} / {words.engine(row['engine_b'])}"),
+                    short(f"{labels.engine(row['engine_a'])} / {labels.engine(row['engine_b'])}"),
                     *_numbers(row, target),
                     (str(row["processes"]), "number"),
                     (_rounds(row), "number"),
@@ -67,12 +67,12 @@ def native(
                 variant(row["variant"]),
                 engine(row["engine_a"]),
                 *_numbers(row, target),
-                text(words.shares(executions[cell].precisions) if cell in executions else "not told"),
+                text(labels.shares(executions[cell].precisions) if cell in executions else "not told"),
                 ("" if pd.isna(errors.get(cell)) else f"{errors[cell]:.1e}", "number"),
             ]
         )
     return Table(
-        title=words.machine(ratios.iloc[0]),
+        title=labels.machine(ratios.iloc[0]),
         csv=CSV,
         note="Throughput in the engine's own choice of precision over that in fp32, the geometric mean over the "
         f"{_units(ratios)} (its 95 % interval). The verdict is on the former. {VERDICTS} Computed in: shares of the "
@@ -94,12 +94,12 @@ def native(
 
 def _numbers(row: dict[Any, Any], target: float | None) -> list[Cell]:
     """Ratio, verdict, and how well it is known."""
-    width = "" if pd.isna(row["half_width"]) else words.within(row["half_width"])
+    width = "" if pd.isna(row["half_width"]) else labels.within(row["half_width"])
     unconverged = row["converged"] is not pd.NA and not row["converged"]
     known: Cell = (width, "number")
     if target is not None and unconverged:
-        known = (f"{width or 'unknown'} > {words.within(target)}", "number open")
-    return [(words.ratio(row), "number"), short(words.verdict(row)), known]
+        known = (f"{width or 'unknown'} > {labels.within(target)}", "number open")
+    return [(labels.ratio(row), "number"), short(labels.verdict(row)), known]
 
 
 def _rounds(row: dict[Any, Any]) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from sparsebench.analysis import csvfile
-from sparsebench.analysis.findings import OfMachine
+from sparsebench.analysis.findings import MachineFindings
 from sparsebench.analysis.order import UNSTATED, ordered
 from sparsebench.analysis.ratios import slower
 from sparsebench.analysis.results import FILE, Results
-from sparsebench.report import words
-from sparsebench.report.tables.form import Cell, Table, csv, network, variant
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Cell, Table, csv, network, variant
 
 TIED = "≈ "
 NBSP = "\u00a0"
@@ -25,9 +25,9 @@ def repeats_csv(results: Results) -> bytes:
     return csv(frame[given])
 
 
-def throughput(of: OfMachine, csv_name: str, basis: str) -> Table:
+def throughput(machine: MachineFindings, csv_name: str, sample_note: str) -> Table:
     """The fastest of each row is marked, and so is what is not shown to be slower than it."""
-    cells, missing, ratios = of.cells, of.missing, of.ratios
+    cells, missing, ratios = machine.cells, machine.missing, machine.ratios
     both = ordered(pd.concat([frame[[*FILE, "engine"]] for frame in (cells, missing)]))
     engines = list(dict.fromkeys(ordered(both[["engine"]].drop_duplicates())["engine"]))
     known_cells = {(row["network"], row["variant"], row["engine"]): row for row in cells.to_dict("records")}
@@ -41,7 +41,7 @@ def throughput(of: OfMachine, csv_name: str, basis: str) -> Table:
         for engine in engines:
             if engine not in rates:
                 reason = reasons.get((name, as_, engine), "not planned")
-                row.append((words.reason(reason), "absent"))
+                row.append((labels.reason(reason), "absent"))
             elif engine == best:
                 row.append(_cell(rates[engine], " best"))
             else:
@@ -54,19 +54,19 @@ def throughput(of: OfMachine, csv_name: str, basis: str) -> Table:
         else "Bold: the largest number of the row. There are no intervals, so that it is the fastest is not shown."
     )
     return Table(
-        title=words.machine(of.machine),
+        title=labels.machine(machine.machine),
         csv=csv_name,
         note=f"img/s: the geometric mean over the processes (its 95 % interval). {marks} “% ops”: so much of the "
-        f"network the engine ran itself; it handed the rest to another engine. {basis}",
-        columns=("network", "variant", *map(words.engine, engines)),
+        f"network the engine ran itself; it handed the rest to another engine. {sample_note}",
+        columns=("network", "variant", *map(labels.engine, engines)),
         rows=rows,
     )
 
 
 def _cell(cell: Any, kind: str = "", mark: str = "") -> Cell:
-    shown = mark + words.rate(cell["mean_img_s"])
+    shown = mark + labels.rate(cell["mean_img_s"])
     if not pd.isna(cell["low_img_s"]):
-        shown += f" ({words.rate(cell['low_img_s'])}–{words.rate(cell['high_img_s'])})"
+        shown += f" ({labels.rate(cell['low_img_s'])}–{labels.rate(cell['high_img_s'])})"
     if cell["supported_ops"] < 1:
         return f"{shown.replace(' ', NBSP)} [{cell['supported_ops'] * 100:.1f} % ops]", f"number wide{kind}"
     return shown, f"number{kind}"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from sparsebench.analysis.findings import OfMachine
+from sparsebench.analysis.findings import MachineFindings
 from sparsebench.analysis.models import MB
 from sparsebench.analysis.worth import UNKNOWN
-from sparsebench.report import words
-from sparsebench.report.tables.form import Cell, Table, network, variant
+from sparsebench.report import labels
+from sparsebench.report.tables.formatting import Cell, Table, network, variant
 
 CSV = "worth.csv"
 
@@ -18,12 +18,12 @@ NUMBERS = {"USD per million": ("usd_per_million", 1, 2), "p50, ms": ("p50_ms", 1
 """Column -> field, divisor and digits."""
 
 
-def worth(of: OfMachine) -> Table:
+def worth(machine: MachineFindings) -> Table:
     """of a machine and lane; what none of its rows has is left out."""
-    rows = of.worth.to_dict("records")
-    shown = {title: field for title, field in NUMBERS.items() if not of.worth[field[0]].isna().all()}
+    rows = machine.worth.to_dict("records")
+    shown = {title: field for title, field in NUMBERS.items() if not machine.worth[field[0]].isna().all()}
     return Table(
-        title=f"What a variant is worth on {words.machine(of.machine)}",
+        title=f"What a variant is worth on {labels.machine(machine.machine)}",
         csv=CSV,
         note="Base → variant, each in the engine in which it is fastest by its mean, which is named; intervals are in "
         "usd.csv and latency.csv. Size: MB of 10⁶ bytes after gzip −9. Accuracy: top-1; in points, the variant's minus "
@@ -46,7 +46,7 @@ def worth(of: OfMachine) -> Table:
 
 
 def _engines(row: Any) -> Cell:
-    names = [words.engine(row[name]) for name in ("engine_base", "engine") if row[name] and not pd.isna(row[name])]
+    names = [labels.engine(row[name]) for name in ("engine_base", "engine") if row[name] and not pd.isna(row[name])]
     return " → ".join(dict.fromkeys(names)), "short"
 
 
@@ -60,11 +60,11 @@ def _both(row: Any, field: str, divisor: float, digits: int) -> Cell:
 def _accuracy(row: Any) -> Cell:
     if row["accuracy_because"]:
         return f"not known: {UNKNOWN[row['accuracy_because']]}", "absent"
-    return f"{words.top1(row['top1_base'])} → {words.top1(row['top1'])}", "number"
+    return f"{labels.top1(row['top1_base'])} → {labels.top1(row['top1'])}", "number"
 
 
 def _points(row: Any) -> Cell:
     if pd.isna(row["change"]):
         return "", "number"
-    ends = f"{words.points(row['change_low'])} to {words.points(row['change_high'])}"
-    return f"{words.points(row['change'])} ({ends})", "number"
+    ends = f"{labels.points(row['change_low'])} to {labels.points(row['change_high'])}"
+    return f"{labels.points(row['change'])} ({ends})", "number"

@@ -56,8 +56,8 @@ def execution(model: Path, inputs: Inputs, threads: int, precision: Precision) -
 
 def _executed(compiled: Any) -> dict[str, Any]:
     """What the runtime model has of each operator that took any time so far."""
-    found = {operator.friendly_name: operator.get_rt_info() for operator in compiled.get_runtime_model().get_ops()}
-    return {name: info for name, info in found.items() if _text(info, "execTimeMcs") != "not_executed"}
+    operators = {operator.friendly_name: operator.get_rt_info() for operator in compiled.get_runtime_model().get_ops()}
+    return {name: info for name, info in operators.items() if _text(info, "execTimeMcs") != "not_executed"}
 
 
 def _mean_us(info: Any) -> int:
@@ -71,8 +71,8 @@ def _kernel(info: Any) -> str:
 
 
 def _isa(primitive: str) -> str:
-    found = ISA.search(primitive)
-    return found[0] if found else UNKNOWN
+    match = ISA.search(primitive)
+    return match[0] if match else UNKNOWN
 
 
 def _text(info: Any, key: str) -> str:

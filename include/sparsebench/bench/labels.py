@@ -1,4 +1,4 @@
-"""The words that a run and the report share."""
+"""Labels and wording that a run and the report share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that the page, the figures and the terminal share."""
+"""Labels and wording that the page, the figures and the terminal share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparsebench.analysis.ratios import UNPAIRED
 from sparsebench.analysis.results import REASONS, Machine
 from sparsebench.analysis.speedups import NOT_MEASURED
 from sparsebench.bench.engines import ENGINES
-from sparsebench.bench.words import disturbance
+from sparsebench.bench.labels import disturbance
 from sparsebench.store import Unreadable
 
 VARIANT_LABELS = {
@@ -83,15 +83,15 @@ def unreadable(objects: Sequence[Unreadable]) -> str:
     return f"{count(len(objects), 'object')} of the store could not be read, or said something else than its place."
 
 
-def counts(found: Counts) -> str:
+def counts(counted: Counts) -> str:
     """How many cells were planned, how many have a number, and why the others have none."""
-    if not found.planned:
+    if not counted.planned:
         return "No run was to measure anything."
-    said = f"{count(found.planned, 'cell')} planned, {found.with_number:,} with a number"
-    if not found.without:
-        return f"{said}, none without."
-    reasons = "; ".join(f"{number} {reason(name)} ({REASONS[name]})" for name, number in found.without.items())
-    return f"{said}, {found.planned - found.with_number:,} without: {reasons}."
+    planned = f"{count(counted.planned, 'cell')} planned, {counted.with_number:,} with a number"
+    if not counted.without:
+        return f"{planned}, none without."
+    reasons = "; ".join(f"{number} {reason(name)} ({REASONS[name]})" for name, number in counted.without.items())
+    return f"{planned}, {counted.planned - counted.with_number:,} without: {reasons}."
 
 
 def reason(name: str) -> str:
@@ -99,11 +99,11 @@ def reason(name: str) -> str:
     return name.replace("_", " ")
 
 
-def disturbed(found: Disturbed) -> str:
+def disturbed(disturbances: Disturbed) -> str:
     """36 blocks: other processes took 0.9 of a core (at most 1.2)."""
-    most = disturbance(found.kind, found.most) != disturbance(found.kind, found.median)
-    limit = f" (at most {found.most:.1f})" if most else ""
-    return f"{count(found.blocks, 'block')}: {disturbance(found.kind, found.median)}{limit}"
+    most = disturbance(disturbances.kind, disturbances.most) != disturbance(disturbances.kind, disturbances.median)
+    limit = f" (at most {disturbances.most:.1f})" if most else ""
+    return f"{count(disturbances.blocks, 'block')}: {disturbance(disturbances.kind, disturbances.median)}{limit}"
 
 
 def lost(row: Any) -> str:

@@ -1,4 +1,4 @@
-"""What numbers of a lane stand on: hosts, processes, blocks, what is left out, and what is not known well enough."""
+"""The sample behind a lane's numbers: hosts, processes, blocks, what is left out, what is not known well enough."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ class Unconverged:
 
 
 @dataclass(frozen=True)
-class Basis:
-    """protocol: None of a CSV, which does not tell. blocks: None of a CSV. compared: ratios of two engines."""
+class Sample:
+    """What numbers stand on. protocol: None of a CSV, which does not tell. blocks: None of a CSV. compared: ratios of
+    two engines."""
 
     precision: str
     protocol: Protocol | None
@@ -50,19 +51,19 @@ class Basis:
     unconverged: tuple[Unconverged, ...]
 
 
-def basis(
+def sample_of(
     lane: Results,
     ratios: pd.DataFrame,
     protocol: Protocol | None,
     machine: Machine | None = None,
     variants: Sequence[str] = VARIANTS,
-) -> Basis:
-    """What the numbers of these variants stand on. ratios: of the lane. machine: None for all."""
+) -> Sample:
+    """The sample that the numbers of these variants stand on. ratios: of the lane. machine: None for all."""
     repeats, cells, missing, compared = (
         _only(frame, machine, variants) for frame in (lane.repeats, lane.cells, lane.missing, ratios)
     )
     from_csv = repeats["blocks"].isna().all()
-    return Basis(
+    return Sample(
         precision=lane.precision,
         protocol=protocol,
         ways=tuple(
@@ -94,7 +95,7 @@ def _distinct(values: pd.Series) -> tuple[int, ...]:
 
 
 def _unconverged(ratios: pd.DataFrame) -> tuple[Unconverged, ...]:
-    """The worst first."""
+    """The files that are not known to the target, the worst first."""
     wide = ratios[~ratios["converged"].fillna(True).astype(bool)]
     worst = wide.assign(half_width=wide["half_width"].fillna(inf))
     worst = worst.sort_values("half_width", ascending=False, kind="stable").drop_duplicates([*MACHINE, *FILE])

@@ -1,4 +1,4 @@
-"""What a table is, and how values become text."""
+"""Tables of the page, and how values become the text of their cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sparsebench.analysis.csvfile import quoted
-from sparsebench.report import words
+from sparsebench.report import labels
 
 Cell = tuple[str, str]
 """Text of a table's cell, and its class on the page: "", "short" (not broken into lines), "number", "number best" (of
@@ -49,19 +49,19 @@ def fraction(digits: int) -> Callable[[Any], Cell]:
 
 
 def percent(value: Any) -> Cell:
-    return words.percent(value), "number"
+    return labels.percent(value), "number"
 
 
 def network(value: Any) -> Cell:
-    return words.network(value), ""
+    return labels.network(value), ""
 
 
 def variant(value: Any) -> Cell:
-    return words.VARIANT_LABELS[value], ""
+    return labels.VARIANT_LABELS[value], ""
 
 
 def engine(value: Any) -> Cell:
-    return words.engine(value), ""
+    return labels.engine(value), ""
 
 
 def rows_of(frame: pd.DataFrame, **formats: Callable[[Any], Cell]) -> list[list[Cell]]:
@@ -70,10 +70,10 @@ def rows_of(frame: pd.DataFrame, **formats: Callable[[Any], Cell]) -> list[list[
 
 def without_repetition(rows: Sequence[list[Cell]], leading: int) -> list[list[Cell]]:
     """The first columns are left empty where they say the same as in the row above."""
-    found = []
+    kept = []
     for index, row in enumerate(rows):
         same = 0
         while index and same < leading and row[same] == rows[index - 1][same]:
             same += 1
-        found.append([("", kind) for _, kind in row[:same]] + row[same:])
-    return found
+        kept.append([("", kind) for _, kind in row[:same]] + row[same:])
+    return kept
