@@ -99,9 +99,9 @@ class Account:
 
     def _document(self, arn: str) -> dict[str, Any]:
         version = self.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = self.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-        assert isinstance(found, dict)
-        return found
+        document = self.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        assert isinstance(document, dict)
+        return document
 
     def launch(self, keys: Keys, config: dict[str, Any]) -> str:
         launched = self.client("ec2", keys).run_instances(ImageId=self.image, MinCount=1, MaxCount=1, **config)
@@ -112,19 +112,19 @@ class Account:
         metadata = f"{self.cloud.of_instance(instance_id, 'imds')}/latest"
         ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
         token = {"X-aws-ec2-metadata-token": read(f"{metadata}/api/token", ttl, "PUT")}
-        found = json.loads(read(f"{metadata}/meta-data/iam/security-credentials/{self.role}", token))
-        if found["Code"] != "Success":
-            raise PermissionError(found["Code"])
+        credentials = json.loads(read(f"{metadata}/meta-data/iam/security-credentials/{self.role}", token))
+        if credentials["Code"] != "Success":
+            raise PermissionError(credentials["Code"])
         return {
-            "aws_access_key_id": found["AccessKeyId"],
-            "aws_secret_access_key": found["SecretAccessKey"],
-            "aws_session_token": found["Token"],
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["Token"],
         }
 
     def is_online(self, instance_id: str, keys: Keys) -> bool:
         filters: Any = [{"Key": "InstanceIds", "Values": [instance_id]}]
-        found = self.client("ssm", keys).describe_instance_information(Filters=filters)["InstanceInformationList"]
-        return any(info["PingStatus"] == "Online" for info in found)
+        information = self.client("ssm", keys).describe_instance_information(Filters=filters)["InstanceInformationList"]
+        return any(info["PingStatus"] == "Online" for info in information)
 
 
 def read(url: str, headers: dict[str, str], method: str = "GET") -> str:

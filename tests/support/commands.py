@@ -15,19 +15,19 @@ PROGRAM = re.compile(r"(make|sparsebench|airflow|aws|pre-commit|git|python|(\.ve
 
 @dataclass(frozen=True)
 class Command:
-    """words: without the variables before it. whole: from a block, so that it can be typed as it is; in a sentence the
-    required arguments may be left out."""
+    """A command that a document has. arguments: without the variables before them. whole: from a block, so that it can
+    be typed as it is; in a sentence the required arguments may be left out."""
 
     document: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     whole: bool
 
     @property
     def program(self) -> str:
-        return self.words[0]
+        return self.arguments[0]
 
     def __str__(self) -> str:
-        return f"{self.document}: {' '.join(self.words)}"
+        return f"{self.document}: {' '.join(self.arguments)}"
 
 
 def commands() -> list[Command]:
@@ -44,9 +44,9 @@ def _of(document: str, text: str) -> Iterator[Command]:
             for part in _parts(line):
                 yield Command(document, part, whole=True)
     for span in re.findall(r"`([^`]+)`", text):
-        words = _without_variables(" ".join(span.split()))
-        if len(words) > 1 and PROGRAM.match(words[0]):
-            yield Command(document, words, whole=False)
+        arguments = _without_variables(" ".join(span.split()))
+        if len(arguments) > 1 and PROGRAM.match(arguments[0]):
+            yield Command(document, arguments, whole=False)
 
 
 def _parts(line: str) -> Iterator[tuple[str, ...]]:
@@ -57,15 +57,15 @@ def _parts(line: str) -> Iterator[tuple[str, ...]]:
         yield from _parts(inner[1])
         line = line.replace(inner[0], "VALUE")
     for part in re.split(r" \| ", line):
-        if words := _without_variables(part):
-            yield words
+        if arguments := _without_variables(part):
+            yield arguments
 
 
 def _without_variables(text: str) -> tuple[str, ...]:
     try:
-        words = shlex.split(text, comments=True)
+        tokens = shlex.split(text, comments=True)
     except ValueError:  # an apostrophe: words, not a command
         return ()
-    while words and re.match(r"\w+=", words[0]):
-        words.pop(0)
-    return tuple(words)
+    while tokens and re.match(r"\w+=", tokens[0]):
+        tokens.pop(0)
+    return tuple(tokens)

@@ -40,39 +40,39 @@ folder = Path(sys.argv[1])
 split = data.split(DIGITS, NETWORK)
 images = list(data.batches(split.validation))
 training = train.Training(batch=32)
-found = {{}}
+results = {{}}
 
 model = network()
 targets = dict.fromkeys(build.prunable_layers(model), {TARGET})
-found["dense_curve"] = [e.model_dump() for e in train.train(model, gmp.dense(3), split, training)]
+results["dense_curve"] = [e.model_dump() for e in train.train(model, gmp.dense(3), split, training)]
 torch.save(model.state_dict(), folder / "dense.pt")
-found["dense"] = evaluate.of_model(model, images).accuracy
+results["dense"] = evaluate.of_model(model, images).accuracy
 
 from sparsebench.sparsify.prune import prune
 prune(model, recipe.one_shot(targets))
-found["one_shot"] = evaluate.of_model(model, images).accuracy
+results["one_shot"] = evaluate.of_model(model, images).accuracy
 
 model = network(folder / "dense.pt")
 phases = gmp.Phases(stabilise=1, prune=1.5, finetune=1.5, updates=9)
-found["gmp_curve"] = [e.model_dump() for e in train.train(model, gmp.gradual(targets, phases), split, training)]
-found["gmp"] = evaluate.of_model(model, images).model_dump()
-found["sparsities"] = {{
+results["gmp_curve"] = [e.model_dump() for e in train.train(model, gmp.gradual(targets, phases), split, training)]
+results["gmp"] = evaluate.of_model(model, images).model_dump()
+results["sparsities"] = {{
     layer: float((model.get_submodule(layer).weight == 0).double().mean()) for layer in targets
 }}
 
 from sparsebench.sparsify.export import to_onnx
-found["onnx"] = evaluate.of_onnx(to_onnx(model, NETWORK.input_shape), images).model_dump()
-found["connections"] = connections
-print(json.dumps(found))
+results["onnx"] = evaluate.of_onnx(to_onnx(model, NETWORK.input_shape), images).model_dump()
+results["connections"] = connections
+print(json.dumps(results))
 """
 
 
 class Trained:
     """What the story found, and the folder that it left ``dense.pt`` in."""
 
-    def __init__(self, folder: Path, found: dict[str, Any]):
+    def __init__(self, folder: Path, results: dict[str, Any]):
         self.folder = folder
-        self.found = found
+        self.results = results
 
 
 _trained: list[Trained] = []

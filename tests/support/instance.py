@@ -39,8 +39,8 @@ def metadata_service(**answers: str | Callable[[], str | None]) -> Iterator[Meta
                 return self.answer(401)
             path = self.path.removeprefix("/latest/")
             service.asked.append(path)
-            found = service.answers.get(path)
-            text = found() if callable(found) else found
+            answer = service.answers.get(path)
+            text = answer() if callable(answer) else answer
             return self.answer(200, text) if text else self.answer(404)
 
         def answer(self, status: int, text: str = "") -> None:

@@ -34,18 +34,18 @@ def _normal(rng: Generator, shape: Shape) -> Floats:
 
 def _skewed(rng: Generator, shape: Shape) -> Floats:
     """Exponentially slow blocks of every other engine: of two that are skewed alike, the ratio is not."""
-    found = _normal(rng, shape)
-    slow = found[..., ::2, :]
+    sample = _normal(rng, shape)
+    slow = sample[..., ::2, :]
     slow[:] = BETWEEN * rng.standard_normal((*slow.shape[:-1], 1)) + 1 - rng.exponential(size=slow.shape)
-    return found
+    return sample
 
 
 def _autocorrelated(rng: Generator, shape: Shape, last: float = 0.6) -> Floats:
-    found = rng.standard_normal(shape)
+    noise = rng.standard_normal(shape)
     for round_ in range(1, shape[-1]):
-        found[..., round_] *= np.sqrt(1 - last**2)
-        found[..., round_] += last * found[..., round_ - 1]
-    return found + BETWEEN * rng.standard_normal((*shape[:-1], 1))
+        noise[..., round_] *= np.sqrt(1 - last**2)
+        noise[..., round_] += last * noise[..., round_ - 1]
+    return noise + BETWEEN * rng.standard_normal((*shape[:-1], 1))
 
 
 def _drifting(rng: Generator, shape: Shape) -> Floats:
@@ -67,15 +67,15 @@ def _outliers(rng: Generator, shape: Shape) -> Floats:
 
 
 def _one_bimodal(rng: Generator, shape: Shape) -> Floats:
-    found = 0.2 * rng.standard_normal(shape)
-    found[..., 0, :] += rng.choice([-1.0, 1.0], (*shape[:-2], 1))
-    return found
+    noise = 0.2 * rng.standard_normal(shape)
+    noise[..., 0, :] += rng.choice([-1.0, 1.0], (*shape[:-2], 1))
+    return noise
 
 
 def _rarely_slow(rng: Generator, shape: Shape) -> Floats:
-    found = 0.2 * rng.standard_normal(shape)
-    found[..., 0, :] += 0.4 - 2 * (rng.random((*shape[:-2], 1)) < 0.2)
-    return found
+    noise = 0.2 * rng.standard_normal(shape)
+    noise[..., 0, :] += 0.4 - 2 * (rng.random((*shape[:-2], 1)) < 0.2)
+    return noise
 
 
 NOISE: dict[str, Callable[[Generator, Shape], Floats]] = {
@@ -122,7 +122,7 @@ class Measured:
 
     @classmethod
     def together(cls, parts: Sequence[Self]) -> Self:
-        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+        return cls(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(cls)))
 
     @property
     def processes(self) -> NDArray[np.int64]:
@@ -172,7 +172,7 @@ def measure(ratios: Floats, protocol: Protocol, cost: Cost) -> Measured:
 def _rounds_per_process(within: Floats, between: Floats, cost: Cost, protocol: Protocol) -> NDArray[np.int64]:
     most = min(protocol.max_rounds, int((protocol.budget_s / ENOUGH_PROCESSES - cost.generation) // cost.round))
     worst = (within + between).argmax(-1)[:, None]
-    within, between = (np.take_along_axis(one, worst, -1)[:, 0] for one in (within, between))
+    within, between = (np.take_along_axis(variance, worst, -1)[:, 0] for variance in (within, between))
     with np.errstate(divide="ignore", invalid="ignore"):
         best = np.where(between > 0, np.sqrt(cost.generation / cost.round * within / between), most)
     return np.maximum(protocol.min_rounds, np.minimum(np.ceil(best), most)).astype(int)

@@ -74,12 +74,12 @@ def google_drive(content: dict[str, bytes], folder: Path) -> Iterator[dict[str, 
             if identity not in content:
                 self.answer(200, b"<html>You need access</html>", Content_Type="text/html")
             elif "confirm=" not in self.path:
-                form = (
+                submission = (
                     '<form id="download-form" action="https://drive.google.com/uc">'
                     f'<input type="hidden" name="id" value="{identity}">'
                     '<input type="hidden" name="confirm" value="t"></form>'
                 )
-                self.answer(200, form.encode(), Content_Type="text/html")
+                self.answer(200, submission.encode(), Content_Type="text/html")
             else:
                 whole = content[identity]
                 sent = whole[: len(whole) // 2] if identity.startswith("half") else whole

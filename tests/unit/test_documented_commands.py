@@ -71,22 +71,22 @@ def test_of_every_program_somebody_looks() -> None:
 def test_a_target_of_make(command: Command) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
     variables = re.findall(r"\b[A-Z_]+\b", (ROOT / "Makefile").read_text())
-    for word in command.words[1:]:
+    for word in command.arguments[1:]:
         name, is_variable, _ = word.partition("=")
         assert name in (variables if is_variable else targets)
 
 
 @of("sparsebench")
 def test_a_command_of_sparsebench(command: Command) -> None:
-    context = parsed_by(app, command.words[1:], command.whole)
+    context = parsed_by(app, command.arguments[1:], command.whole)
     if context.command.name == "bench":
-        parsed_by(bench, ("model", *command.words[2:]), command.whole)
+        parsed_by(bench, ("model", *command.arguments[2:]), command.whole)
 
 
 @pytest.mark.slow
 def test_commands_of_airflow(tmp_path: Path) -> None:
-    given = [c.words[1:] for c in COMMANDS if c.program == "airflow"]
-    given += [c.words[2:] for c in COMMANDS if c.words[:2] == ("sparsebench", "airflow") and c.whole]
+    given = [c.arguments[1:] for c in COMMANDS if c.program == "airflow"]
+    given += [c.arguments[2:] for c in COMMANDS if c.arguments[:2] == ("sparsebench", "airflow") and c.whole]
     assert given
     done = subprocess.run(
         [sys.executable, "-c", PARSE_AS_AIRFLOW],
@@ -103,20 +103,20 @@ def test_commands_of_airflow(tmp_path: Path) -> None:
 def test_a_module_with_its_options(command: Command) -> None:
     """Read by the module itself, in its environment: an unknown option is an error also before --help."""
     python = str(ROOT / ".venv/bin/python") if command.program == "python" else command.program
-    assert command.words[1] == "-m"
+    assert command.arguments[1] == "-m"
     environment = os.environ | {"PYTHONPATH": f"{ROOT}/include:{ROOT}/benchmarks/twins"}
-    if command.words[2].startswith("tests."):  # without options, and without help
-        assert (ROOT / command.words[2].replace(".", "/")).with_suffix(".py").is_file()
+    if command.arguments[2].startswith("tests."):  # without options, and without help
+        assert (ROOT / command.arguments[2].replace(".", "/")).with_suffix(".py").is_file()
         return
     done = subprocess.run(
-        [python, *command.words[1:], "--help"], cwd=ROOT, env=environment, capture_output=True, text=True
+        [python, *command.arguments[1:], "--help"], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
 
 
 @of(".venv/bin/pytest")
 def test_paths_of_tests(command: Command) -> None:
-    for word in command.words[1:]:
+    for word in command.arguments[1:]:
         if "/" in word:
             assert (ROOT / word).exists()
 
@@ -126,7 +126,7 @@ def test_an_operation_of_aws(command: Command) -> None:
     from botocore import xform_name
     from botocore.session import get_session
 
-    _, service, operation, *rest = command.words
+    _, service, operation, *rest = command.arguments
     options = {word for word in rest if word.startswith("--")} - {"--query", "--output"}
     if (service, operation) == ("cloudformation", "deploy"):
         assert options <= CLOUDFORMATION_DEPLOY

@@ -90,4 +90,4 @@ def test_what_cannot_be_evaluated_is_one_clear_error(evaluated, case: str, said:
 
 
 def test_the_exported_file_scores_as_the_network_in_torch_did(trained):  # noqa: F811
-    assert trained.found["onnx"] == trained.found["gmp"]
+    assert trained.results["onnx"] == trained.results["gmp"]

@@ -98,7 +98,7 @@ def test_the_largest_layers_are_pruned_by_magnitude_and_by_chance(analysed, foun
     assert [layer.parameters for layer in found.layers] == sizes[:3]
     assert len(found.points) == analysed["told"] == 3 * 3 * (1 + 2)
     assert {(point.mask, point.seed) for point in found.points} == {("magnitude", None), ("random", 0), ("random", 1)}
-    assert found.dense.accuracy == trained.found["dense"]
+    assert found.dense.accuracy == trained.results["dense"]
 
 
 def test_the_weights_are_as_before(analysed):

@@ -106,9 +106,9 @@ def short(python, environment, tmp_path_factory):
 
 
 def test_a_network_is_trained(trained):  # noqa: F811
-    curve = trained.found["dense_curve"]
+    curve = trained.results["dense_curve"]
 
-    assert trained.found["dense"] > 0.9
+    assert trained.results["dense"] > 0.9
     assert [(epoch["number"], epoch["total"]) for epoch in curve] == [(1, 3), (2, 3), (3, 3)]
     assert curve[-1]["loss"] < curve[0]["loss"] / 4
     assert curve[-1]["learning_rate"] < 0.005 < curve[0]["learning_rate"]
@@ -118,28 +118,28 @@ def test_a_network_is_trained(trained):  # noqa: F811
 
 
 def test_pruned_gradually_it_keeps_what_it_loses_when_pruned_in_one_shot(trained):  # noqa: F811
-    found = trained.found
+    found = trained.results
 
     assert found["one_shot"] < found["dense"] - 0.4
     assert found["gmp"]["top1"] / found["gmp"]["images"] > found["dense"] - 0.06
 
 
 def test_every_layer_lands_on_its_target(trained):  # noqa: F811
-    sparsities = trained.found["sparsities"]
+    sparsities = trained.results["sparsities"]
 
     assert len(sparsities) == 72
     assert all(sparsity == pytest.approx(TARGET, abs=0.01) for sparsity in sparsities.values())
 
 
 def test_sparsity_rises_with_time(trained):  # noqa: F811
-    sparsity = [epoch["sparsity"] for epoch in trained.found["gmp_curve"]]
+    sparsity = [epoch["sparsity"] for epoch in trained.results["gmp_curve"]]
 
     assert sparsity[0] == 0
     assert 0.05 < sparsity[1] < sparsity[2] <= sparsity[3] == pytest.approx(TARGET, abs=0.001)
 
 
 def test_nobody_is_called_and_nothing_is_left_in_the_working_folder(trained):  # noqa: F811
-    assert trained.found["connections"] == []
+    assert trained.results["connections"] == []
     assert [path.name for path in trained.folder.iterdir()] == ["dense.pt"]
 
 
