@@ -144,7 +144,7 @@ def stopped(runs: int, rng: Generator) -> Iterator[Stopped]:
 
 
 def _summary(protocol: Protocol, engines: int, case: str, level: float, measured: Measured) -> Stopped:
-    """Of A/A: the truth is 0."""
+    """The summary of an A/A comparison, whose truth is 0."""
     covered = (abs(measured.mean) <= measured.half).mean(0)
     worst = float(covered.min())
     p = 2 * stdtr(measured.processes[:, None] - 1, -abs(measured.mean) / measured.error)

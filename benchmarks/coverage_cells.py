@@ -129,7 +129,7 @@ HOST_EFFECT = 0.02
 
 
 def of_hosts(runs: int, rng: Generator) -> Iterator[Covered]:
-    """Of a ratio: just these hosts' mean, and from six hosts on the mean of their kind."""
+    """The means of a ratio: just these hosts' mean, and from six hosts on the mean of their kind."""
     for case in ("normal", "bimodal", "outliers"):
         for hosts in HOSTS:
             held, widths = [], []

@@ -127,7 +127,8 @@ def _child(file: Path, engine_name: str, durations: tuple[float, float], seed: i
 
 
 def _ratios(seconds: float, random: Random, first: Callable[[], float], second: Callable[[], float]) -> Estimate:
-    """Of the log ratio of two throughputs (img/s), measured in turns for so long: the mean of the units' medians."""
+    """The estimate of the log ratio of two throughputs (img/s), measured in turns for so long: the mean of the units'
+    medians."""
     logs, end = list[float](), perf_counter() + seconds
     while perf_counter() < end or len(logs) < 2 * UNITS:
         if random.random() < 0.5:

@@ -167,7 +167,7 @@ def _command_lost(random: Random, place: Place) -> Recipe:
 
 
 def _end_unreported(random: Random, place: Place) -> Recipe:
-    """That of prepare is waited for until the instance ends itself: half an hour."""
+    """The end of prepare is waited for until the instance ends itself: half an hour."""
     comment = ":prepare" if random.random() < 0.2 else ":work"
     return Recipe((_instance(place, kind="lost_command", comment=comment, stays="InProgress"),))
 
@@ -298,7 +298,7 @@ class Scenario:
         return f"#{self.number} {' + '.join(self.kinds) or 'undisturbed'}"
 
     def recipes(self, place: Place) -> dict[str, Recipe]:
-        """By kind."""
+        """The recipes, by kind."""
         return {name: BY_NAME[name].make(Random(f"{self.seed}/{self.number}/{name}"), place) for name in self.kinds}  # noqa: S311
 
 

@@ -126,7 +126,7 @@ class System(Stack):
 
     @staticmethod
     def _end(process: Running) -> None:
-        """As a container ends: all of it. What runs on localcloud's instances is no part of it."""
+        """The process ends as a container does: all of it. What runs on localcloud's instances is no part of it."""
         with suppress(ProcessLookupError):
             if process.name == "localcloud":
                 os.kill(process.popen.pid, signal.SIGKILL)
@@ -230,7 +230,7 @@ class Faults:
         return time.monotonic() < self._s3_until
 
     def struck(self) -> Counter[tuple[int, str]]:
-        """By scenario and kind."""
+        """The faults that struck, by scenario and kind."""
         with self._lock:
             times = self._before.copy()
             for owner, fault in self._report():

@@ -45,7 +45,7 @@ class FileSource:
 
     @property
     def origin(self) -> str:
-        """For a card."""
+        """The origin, for a card."""
         return f"gdrive:{self.place}" if self.kind == "gdrive" else self.text
 
 

@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 def _items(value: object) -> object:
-    """Of a text with commas."""
+    """The items of a text with commas."""
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
 
 def _object(value: object) -> object:
-    """Of a text that is JSON."""
+    """The object of a text that is JSON."""
     try:
         return json.loads(value or "{}") if isinstance(value, str) else value
     except ValueError as error:

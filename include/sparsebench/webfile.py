@@ -34,8 +34,8 @@ class DownloadFailed(SparsebenchError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a download. Each field is the environment variable SPARSEBENCH_DOWNLOAD_<FIELD IN CAPITALS>, for the instance
-    that downloads too: its commands carry them."""
+    """The limits of a download. Each field is the environment variable SPARSEBENCH_DOWNLOAD_<FIELD IN CAPITALS>, for
+    the instance that downloads too: its commands carry them."""
 
     max_mb: int = 20_000
     max_seconds: int = 7200

@@ -12,7 +12,7 @@ from sparsebench_airflow.step import STEPS
 
 
 def failed_steps(context: Context, jobs: Sequence[Job]) -> dict[str, str]:
-    """For each job that did not get through, by its name: the first step that did not succeed.
+    """The first step that did not succeed of each job that did not get through, by the job's name.
 
     ``ask`` for all, where a person did not approve of the cost.
     """
@@ -29,7 +29,7 @@ def failed_steps(context: Context, jobs: Sequence[Job]) -> dict[str, str]:
 
 
 def fail_unless_all_succeeded(context: Context) -> None:
-    """For the last task of a run, a teardown, so that no run ends as a success that was not one.
+    """The last task of a run, a teardown, calls this, so that no run ends as a success that was not one.
 
     *Mark failed* skips what has not begun, except teardowns, and Airflow then judges the run by its last tasks alone:
     where those are skipped, it would be a success.
@@ -46,7 +46,7 @@ def fail_unless_all_succeeded(context: Context) -> None:
 
 
 def _states(context: Context, **which: object) -> dict[str, str | None]:
-    """By task, with ``_<index>`` where it is mapped: its state in this run."""
+    """The state of each task in this run, by its name, with ``_<index>`` where it is mapped."""
     run = context["dag_run"]
     states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id], **which)  # type: ignore[arg-type]
     return states[run.run_id]

@@ -33,7 +33,7 @@ def networks() -> dict[str, str]:
 
 
 def instance_types() -> dict[str, str]:
-    """With what each has, and its price where AWS's configuration says the region."""
+    """The instance types with what each has, and its price where AWS's configuration says the region."""
     return {name: f"{name}: {_machine(entry)}" for name, entry in catalog.instance_types().items()}
 
 
@@ -48,7 +48,7 @@ def _machine(entry: catalog.InstanceType) -> str:
 
 
 def protocols() -> dict[str, str]:
-    """With the lanes of each, and how long it takes at most."""
+    """The protocols with the lanes of each, and how long it takes at most."""
     return {
         name: f"{name}: {' and '.join(protocol.precisions)}, {protocol.budget_s:g} s at most for a file"
         for name, protocol in catalog.protocols().items()

@@ -24,7 +24,8 @@ UNKNOWN = 5
 
 
 def max_live(types: Iterable[InstanceFacts]) -> int:
-    """As configured, or as many of the largest of these types as the account's quota of vCPUs has room for.
+    """The number that is configured, or as many of the largest of these types as the account's quota of vCPUs has room
+    for.
 
     Raises:
         BadInput: not even for one, however long it waits.

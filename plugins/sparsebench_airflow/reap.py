@@ -45,7 +45,7 @@ def left_over(ti: Any) -> list[str]:
 
 
 def _leaked(ec2: Any, ti: Any, now: datetime) -> list[tuple[Instance, str]]:
-    """With the reason why each should not be there."""
+    """The instances that have leaked, with the reason why each should not be there."""
     leaked = []
     for instance in instances.find(ec2, Settings().store):
         if instance.has_expired(now):

@@ -83,7 +83,7 @@ def nights(before: str = "") -> Response:
 
 
 def _says(content: bytes | None) -> str:
-    """Of a report's summary; empty where there is none, or where it cannot be read."""
+    """What a report's summary says; empty where there is none, or where it cannot be read."""
     try:
         summary = json.loads(content or b"")
         lines = [*summary["says"], ", ".join(summary["machines"]), summary["counts"]]

@@ -96,7 +96,7 @@ class InstanceStepOperator(AwsBaseOperator[SsmHook]):
         return self.execute_complete(context)
 
     def execute_complete(self, context: Context, event: Any = None, waiting_since: str | None = None) -> str:
-        """From the beginning, and again each time that what was waited for has happened.
+        """The step is carried out from the beginning, and again each time that what was waited for has happened.
 
         event: what an ``InstanceTrigger`` has to say. waiting_since: when a launch began to wait for room.
         """

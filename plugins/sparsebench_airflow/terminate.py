@@ -45,7 +45,7 @@ class TerminateInstancesOperator(EC2TerminateInstanceOperator):
 
     @staticmethod
     def _instances_of(ec2: Any, job: Job) -> list[str]:
-        """By tag, and those that were noted, which EC2 may not show by their tags yet.
+        """The instances by tag, and those that were noted, which EC2 may not show by their tags yet.
 
         One that it does not know at all yet makes the task fail, to be tried again.
         """
@@ -60,7 +60,7 @@ class TerminateInstancesOperator(EC2TerminateInstanceOperator):
         return list(dict.fromkeys(live + hidden))
 
     def _note(self, job: Job) -> None:
-        """That the job's instances have ended, and what the run has cost."""
+        """Note that the job's instances have ended, and what the run has cost."""
         store, now = Store(Settings().store), datetime.now(UTC)
         for launch in store.launches(job.run_key):
             if launch.job == job.job and launch.ended_at is None:

@@ -108,7 +108,7 @@ class InstanceTrigger(BaseTrigger):
         return await self.check(ssm) or {"status": "gone", "state": state, "why": why}
 
     async def _state(self, ec2: Any) -> tuple[str, str]:
-        """Of the instance, and the reason for it. One that EC2 does not show yet is taken for pending."""
+        """The state of the instance, and the reason for it. One that EC2 does not show yet is taken for pending."""
         answer = await ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": [self.instance_id]}])
         if not answer["Reservations"]:
             lost = is_lost(self.launched, None, datetime.now(UTC))

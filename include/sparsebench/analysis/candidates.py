@@ -39,7 +39,7 @@ class Candidate:
 
     @cached_property
     def speed(self) -> OverHosts:
-        """Of the log of img/s."""
+        """The speed as the log of img/s, over all hosts."""
         return over_units(logs(self.blocks))
 
     @cached_property
@@ -49,17 +49,18 @@ class Candidate:
 
     @cached_property
     def accuracy_interval(self) -> tuple[float, float]:
-        """Of the top-1, at 95 %; NaN where it is not known."""
+        """The interval of the top-1, at 95 %; NaN where it is not known."""
         return interval(self.accuracy) if self.accuracy else (nan, nan)
 
     @property
     def usd_per_million(self) -> float:
-        """Of one img/s."""
+        """The USD per million inferences at one img/s."""
         return self.offer.usd_per_hour / HOUR_S * MILLION
 
 
 class Difference(NamedTuple):
-    """By how much a candidate is better than another. log: of the ratio; because: why it cannot be told, or empty."""
+    """The difference by which a candidate is better than another. log: of the ratio; because: why it cannot be told, or
+    empty."""
 
     log: Estimate
     because: str
@@ -103,7 +104,7 @@ def candidates(
 
 
 def value(candidate: Candidate, target: Target, percentile: int) -> tuple[float, float, float]:
-    """USD per million inferences, ms or img/s, with its 95 % interval; NaN where it is not known."""
+    """The value in USD per million inferences, ms or img/s, with its 95 % interval; NaN where it is not known."""
     if target == "latency":
         known = candidate.latencies[percentile]
         if known.too_few or known.low is None or known.high is None:
@@ -117,7 +118,7 @@ def value(candidate: Candidate, target: Target, percentile: int) -> tuple[float,
 
 
 def difference(a: Candidate, b: Candidate, target: Target, percentile: int) -> Difference:
-    """By how much a is better than b: its log is above 0 where a costs less, answers sooner, or does more.
+    """The difference by which a is better than b: its log is above 0 where a costs less, answers sooner, or does more.
 
     On one machine it is taken from the rounds that they shared, since a drift of the host is common to both. Those
     that were timed at other times are not compared. On two machines the two are independent: the interval is of just
@@ -148,7 +149,7 @@ def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
 
 
 def _independent(a: OverHosts, b: OverHosts) -> Estimate:
-    """Of the difference of two means; degrees of freedom: Welch and Satterthwaite's."""
+    """The estimate of the difference of two means; degrees of freedom: Welch and Satterthwaite's."""
     return Estimate(a.mean.mean - b.mean.mean, hypot(a.mean.error, b.mean.error), combined([a.mean, b.mean]).freedom)
 
 

@@ -47,7 +47,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Change:
-    """In a series. All nights are indexes into it.
+    """A change in a series. All nights are indexes into it.
 
     first: the first night that is different. earliest, latest: that it may be. told: the night that made it a change.
     size: of the log ratio; low, high: its 95 % interval. p: of Student's test.
@@ -76,8 +76,8 @@ def changes(logs: Floats, errors: Floats) -> list[Change]:
 
 @dataclass(frozen=True)
 class _Tests:
-    """Of each first night (rows) and number of nights from it on (columns, from 1): the difference, its standard
-    error, and both without the night that speaks for it most. freedom: by row."""
+    """The tests of each first night (rows) and number of nights from it on (columns, from 1): the difference, its
+    standard error, and both without the night that speaks for it most. freedom: by row."""
 
     size: Floats
     error: Floats
@@ -146,7 +146,7 @@ def _tests(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]) 
 
 
 def _windows(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]) -> tuple[Floats, ...]:
-    """Of each first night, WINDOW nights before it and as many from it on: logs and errors. NaN where there are none,
+    """The WINDOW nights before each first night and as many from it on: logs and errors. NaN where there are none,
     or before ``start``."""
     nothing = np.full(WINDOW, np.nan)
     windows = []
@@ -160,7 +160,7 @@ def _windows(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]
 
 
 def _usual(before: Floats, errors: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Of each row: the mean, its variance, the variance between nights, and how many nights there are."""
+    """What is usual in each row: the mean, its variance, the variance between nights, and how many nights there are."""
     there = ~np.isnan(before)
     nights = there.sum(axis=1).astype(float)
     centre = np.nanmedian(before, axis=1)[:, None]
@@ -178,6 +178,6 @@ def _usual(before: Floats, errors: Floats) -> tuple[Floats, Floats, Floats, Floa
 
 
 def _furthest(deviations: Floats) -> NDArray[np.int64]:
-    """Of each row, and each number of its first columns: which of those columns has the largest."""
+    """The column that has the largest value, for each row and each number of its first columns."""
     largest = np.maximum.accumulate(deviations, axis=1)
     return np.maximum.accumulate(np.where(deviations == largest, np.arange(deviations.shape[1]), 0), axis=1)

@@ -124,8 +124,8 @@ class Refused:
 
 @dataclass(frozen=True)
 class Choice:
-    """Of one network. ranked: the best first, then those that cannot be told from it, then the losers. refused: the
-    nearest to the bounds first."""
+    """The choice for one network. ranked: the best first, then those that cannot be told from it, then the losers.
+    refused: the nearest to the bounds first."""
 
     network: str
     bounds: Bounds
@@ -148,12 +148,12 @@ class Choice:
 
     @property
     def open(self) -> tuple[Refused, ...]:
-        """Of which it cannot be told whether they meet the bounds."""
+        """Those of which it cannot be told whether they meet the bounds."""
         return tuple(refused for refused in self.refused if refused.open)
 
     @property
     def nearest(self) -> Refused | None:
-        """Of a choice that nothing surely meets: what is the least above the bounds."""
+        """The candidate that is the least above the bounds, of a choice that nothing surely meets."""
         return self.refused[0] if self.refused and not self.ranked and isfinite(self.refused[0].excess[1]) else None
 
 
@@ -252,8 +252,9 @@ def rank(eligible: Sequence[Candidate], bounds: Bounds) -> list[Ranked]:
 
 
 def comparisons(count: int) -> int:
-    """That have to hold together: two for each that is held against the best, as the best is chosen by the same data.
-    By one for each, all intervals would hold in 92 of 100 nights of six equals; there are no more than there are pairs.
+    """The number of comparisons that have to hold together: two for each that is held against the best, as the best is
+    chosen by the same data. By one for each, all intervals would hold in 92 of 100 nights of six equals; there are no
+    more than there are pairs.
     """
     return max(1, min(2 * (count - 1), count * (count - 1) // 2))
 

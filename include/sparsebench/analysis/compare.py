@@ -204,7 +204,7 @@ def _entered(ratios: Sequence[Ratio]) -> Sequence[Ratio]:
 
 
 def geometric_mean(parts: Sequence[Compared]) -> Compared:
-    """Of ratios, each of which weighs the same."""
+    """The geometric mean of ratios, each of which weighs the same."""
     if not parts:
         return Compared(Estimate(nan, inf, 0), 0, 0)
     log = combined([part.log for part in parts])

@@ -18,7 +18,8 @@ PLANNED_CELL = ["instance_type", *FILE, "engine", "precision"]
 
 @dataclass(frozen=True)
 class Counts:
-    """Of cells. planned = with_number + the sum of without, which is by reason (a key of REASONS) in their order."""
+    """The counts of cells. planned = with_number + the sum of without, which is by reason (a key of REASONS) in their
+    order."""
 
     planned: int
     with_number: int
@@ -36,12 +37,13 @@ class Counts:
 
 
 def counts(results: Results) -> Counts:
-    """Of everything that results speak of. A cell that is lost in several ways counts by the first of REASONS."""
+    """The counts of everything that results speak of. A cell that is lost in several ways counts by the first of
+    REASONS."""
     return of_frames(results.cells, results.missing)
 
 
 def of_frames(with_number: pd.DataFrame, missing: pd.DataFrame) -> Counts:
-    """Of cells (as of Results.cells) and what is missing beside them (as of Results.missing)."""
+    """The counts of cells (as of Results.cells) and what is missing beside them (as of Results.missing)."""
     measured = set(with_number[PLANNED_CELL].itertuples(index=False, name=None))
     lost: dict[tuple[str, ...], set[str]] = {}
     for *cell, reason in missing[[*PLANNED_CELL, "reason"]].itertuples(index=False, name=None):
@@ -58,7 +60,7 @@ def of_run(
     hosts: Sequence[HostFacts],
     collections: Sequence[Collection] = (),
 ) -> Counts:
-    """Of what one run was to measure, whatever else its night holds."""
+    """The counts of what one run was to measure, whatever else its night holds."""
     planned: set[Cell] = {cell for request in requests for cell in cells(request)}
     results = from_trials([trial for trial in trials if trial.cell in planned], hosts, collections, requests)
     asked = {tuple(cell.model_dump().values()) for cell in planned}

@@ -78,7 +78,7 @@ def _decoded(path: Path, notes: list[str]) -> str:
 
 
 def _delimiter(line: str, required: Sequence[str]) -> str:
-    """By which the header has most of the columns that have to be there."""
+    """The delimiter by which the header has most of the columns that have to be there."""
 
     def columns(delimiter: str) -> int:
         return len(set(required) & {_plain(name) for name in line.split(delimiter)})
@@ -87,7 +87,7 @@ def _delimiter(line: str, required: Sequence[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Without what a spreadsheet or a person changes about a name: capitals, blanks, units in brackets."""
+    """The name without what a spreadsheet or a person changes about a name: capitals, blanks, units in brackets."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 

@@ -57,7 +57,7 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """From night ``before`` to night ``after``. compared: ratios that have an interval in both."""
+    """What changed from night ``before`` to night ``after``. compared: ratios that have an interval in both."""
 
     before: str
     after: str
@@ -67,7 +67,7 @@ class Difference:
 
 
 def difference(before: Findings, after: Findings) -> Difference:
-    """Of two nights' findings."""
+    """The difference of two nights' findings."""
     (a,), (b,) = before.nights, after.nights
     old, new = _intervals(before), _intervals(after)
     both = [key for key in old if key in new]
@@ -118,7 +118,7 @@ def _versions(night: Night) -> dict[str, str]:
 
 
 def _joined(pairs: Iterator[tuple[str, str]]) -> dict[str, str]:
-    """By name, all that there are of it."""
+    """All that there are of each name, joined."""
     values: dict[str, set[str]] = {}
     for name, value in pairs:
         values.setdefault(name, set()).add(value)

@@ -112,13 +112,13 @@ class Findings:
 
     @cached_property
     def pareto(self) -> pd.DataFrame:
-        """Of the main lane, as of pareto.pareto; of a CSV it has no rows."""
+        """The Pareto fronts of the main lane, as of pareto.pareto; of a CSV it has no rows."""
         lane = self.results.lane(self.lanes[0].precision) if self.lanes else self.results
         return pareto(lane, _cards(self.nights), _types(self.nights))
 
     @property
     def machines(self) -> tuple[MachineFindings, ...]:
-        """Of the main lane."""
+        """The machines of the main lane."""
         return self.lanes[0].machines if self.lanes else ()
 
     @property
@@ -205,12 +205,12 @@ def _found(results: Results, protocol: Protocol | None, nights: tuple[Night, ...
 
 
 def _cards(nights: Sequence[Night]) -> Sequence[ModelCard]:
-    """Of all of them, since nights are pooled only where they measured the same."""
+    """The model cards of all nights, since nights are pooled only where they measured the same."""
     return nights[0].manifest.models if nights else ()
 
 
 def _types(nights: Sequence[Night]) -> Types:
-    """With what each cost when the last of the nights was planned that had it."""
+    """The instance types, with what each cost when the last of the nights was planned that had it."""
     return {name: facts for night in nights for name, facts in night.types.items()}
 
 

@@ -29,7 +29,7 @@ class Watched(NamedTuple):
 
 @dataclass
 class Series:
-    """Of the nights that have this ratio, oldest first: which of the history's they are, the ratio's log, and its
+    """The nights that have this ratio, oldest first: which of the history's they are, the ratio's log, and its
     standard error."""
 
     nights: array[int] = field(default_factory=lambda: array("l"))

@@ -1,4 +1,4 @@
-"""Of two things that one wants at once, which choices are not beaten in both: Pareto fronts, network by network.
+"""Pareto fronts, network by network: which choices are not beaten in both of two things that one wants at once.
 
 A choice is dominated when another is shown to be better in one of the two, and is shown to be better, or is the same by
 construction, in the other: two engines of one file have its size and its accuracy. Cost and latency are shown by their
@@ -106,7 +106,7 @@ def _dominates(a: Candidate, b: Candidate, front: Front, known: int) -> bool:
 
 
 def _may_be_as_good(a: Candidate, b: Candidate, quantity: Quantity) -> bool:
-    """By its mean; what is not so need not be held against it."""
+    """Whether it is as good by its mean; what is not so need not be held against it."""
     of_a, of_b = _value(a, quantity)[0], _value(b, quantity)[0]
     return of_a >= of_b if quantity == "accuracy" else of_a <= of_b
 
@@ -124,7 +124,7 @@ def _held(a: Candidate, b: Candidate, quantity: Quantity, level: float) -> Liter
 
 
 def _value(candidate: Candidate, quantity: Quantity) -> tuple[float, float, float]:
-    """With its 95 % interval; NaN where it is not known."""
+    """The value with its 95 % interval; NaN where it is not known."""
     if quantity == "size":
         size = nan if candidate.size_bytes is None else float(candidate.size_bytes)
         return size, size, size

@@ -44,6 +44,6 @@ def offer(instance_type: str, types: Types, market: Market = "on_demand", region
 
 
 def regions(types: Types) -> set[str]:
-    """In which some price is known."""
+    """The regions in which some price is known."""
     of_catalog = {price.region for entry in catalog.instance_types().values() for price in entry.prices}
     return of_catalog | {facts.region for facts in types.values()}

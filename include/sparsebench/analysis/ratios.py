@@ -93,7 +93,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Ratio:
-    """Of a pair's throughputs. log: of the ratio; the rest: as in RATIOS."""
+    """The ratio of a pair's throughputs. log: of the ratio; the rest: as in RATIOS."""
 
     log: Estimate
     over: Over
@@ -172,7 +172,7 @@ def _verdicts(measured: Mapping[Pair, Ratio], family: Callable[[Pair], object]) 
 
 
 def _columns(ratio: Ratio, verdict: Verdict, target: float | None) -> Row:
-    """As of _MEASURED."""
+    """The columns as of _MEASURED."""
     known = isfinite(ratio.log.error)
     return {
         "ratio": verdict.ratio,
@@ -193,7 +193,7 @@ def _columns(ratio: Ratio, verdict: Verdict, target: float | None) -> Row:
 
 
 def slower(compared: pd.DataFrame) -> dict[tuple[str, str, str], set[str]]:
-    """By network, variant and engine: the engines that are shown to be slower than this one on that file.
+    """The engines, by network, variant and engine, that are shown to be slower than this one on that file.
 
     compared: ratios of one machine and lane.
     """
@@ -234,7 +234,8 @@ def _paired(of_rounds: Logs, both: int) -> Ratio:
 
 
 def _unpaired(a: Blocks, b: Blocks) -> Ratio:
-    """Of a variant and a base that were timed one after the other: the difference of two independent means."""
+    """The ratio of a variant and a base that were timed one after the other: the difference of two independent
+    means."""
     of_a, of_b = over_units(logs(a)), over_units(logs(b))
     over: Over = of_a.over if of_a.over == of_b.over else "processes"
     rounds = min(sum(map(len, a.values())), sum(map(len, b.values())))
@@ -243,7 +244,8 @@ def _unpaired(a: Blocks, b: Blocks) -> Ratio:
 
 
 def _of_repeats(results: Results) -> Iterator[tuple[Pair, Ratio]]:
-    """Of a CSV: the repeats of one number are one unit, of the same file; it does not tell when files took turns."""
+    """The ratio of a CSV: the repeats of one number are one unit, of the same file; it does not tell when files took
+    turns."""
     for (*machine, network), of_network in grouped(results.repeats, [*MACHINE, "network"]):
         speeds: dict[Treatment, dict[int, float]] = {}
         for row in of_network.to_dict("records"):
@@ -263,7 +265,7 @@ def _repeats(a: dict[int, float], b: dict[int, float], paired: bool) -> Ratio:
 
 
 def _difference(a: Estimate, b: Estimate) -> Estimate:
-    """Of independent means. Degrees of freedom: Welch and Satterthwaite's."""
+    """The difference of independent means. Degrees of freedom: Welch and Satterthwaite's."""
     mean = combined([a, replace(b, mean=-b.mean)])
     return Estimate(a.mean - b.mean, hypot(a.error, b.error), mean.freedom)
 

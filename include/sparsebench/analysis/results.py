@@ -182,7 +182,7 @@ class Results:
 
     @cached_property
     def precision(self) -> str:
-        """Of the only lane that there is."""
+        """The precision of the only lane that there is."""
         (precision,) = {*self.repeats["precision"], *self.missing["precision"]}
         return str(precision)
 
@@ -223,7 +223,7 @@ def _cells(repeats: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean(units: dict[str, list[list[float]]]) -> Row:
-    """Of a cell's processes, by host."""
+    """The mean of a cell's processes, by host."""
     pooled = over_hosts(units)
     log = pooled.mean
     known = np.isfinite(log.error)

@@ -74,7 +74,7 @@ def worth(
 
 
 def models(cards: Sequence[ModelCard]) -> Mapping[tuple[str, str], Row]:
-    """Of each network and variant but base: size and accuracy, and its base's."""
+    """Size and accuracy of each network and variant but base, and its base's."""
     base = {card.network: card for card in cards if card.variant == BASE}
     return {
         (card.network, card.variant): _of_card(card, base.get(card.network)) for card in cards if card.variant != BASE
@@ -114,7 +114,7 @@ def _unknown(card: ModelCard, base: ModelCard | None) -> str:
 
 
 def interval(accuracy: Accuracy) -> tuple[float, float]:
-    """Of a top-1, at 95 %: Wilson's."""
+    """The interval of a top-1, at 95 %: Wilson's."""
     return Score(images=accuracy.images, top1=round(accuracy.top1 * accuracy.images), top5=None).interval
 
 
@@ -127,7 +127,7 @@ def difference(accuracy: Accuracy, base: Accuracy) -> tuple[float, float]:
 
 
 def _best(cells: pd.DataFrame, costs: pd.DataFrame, latencies: pd.DataFrame) -> dict[tuple[Any, ...], Row]:
-    """Of each file on a machine and lane: the engine with the most images a second, and its numbers."""
+    """The engine with the most images a second of each file on a machine and lane, and its numbers."""
     file = [*MACHINE, "network", "variant", "precision"]
     usd = _by_cell(costs, file, "usd_per_million")
     milliseconds = {

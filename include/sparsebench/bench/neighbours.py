@@ -35,7 +35,7 @@ def look(seconds: float) -> Neighbours:
 
 
 def told(neighbours: Neighbours) -> str:
-    """In one line."""
+    """The neighbours in one line."""
     stolen = f", the hypervisor {neighbours.stolen_cores:.2f}" if neighbours.stolen_cores else ""
     throttled = f"; the CPU was throttled {neighbours.throttled} times" if neighbours.throttled else ""
     if neighbours.foreign_cores + (neighbours.stolen_cores or 0) <= BUSY_CORES:

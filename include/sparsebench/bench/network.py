@@ -70,7 +70,7 @@ class File:
             self.reference_error = f"{NO_REFERENCE}: ONNX Runtime refuses the network: {self.refusal}"
 
     def artifact(self, engine: str) -> str:
-        """Of the file that this engine runs: an INT8 network has an encoding of its own for some."""
+        """The digest of the file that this engine runs: an INT8 network has an encoding of its own for some."""
         return self.model.encodings.get(engine, self.model.artifact)
 
     def path(self, engine: str) -> Path:

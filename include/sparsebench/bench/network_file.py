@@ -43,7 +43,7 @@ def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
 
 
 def _label(sparsity: float | None) -> str:
-    """By how sparse it is; a file without weights of its own is just a file."""
+    """The label says how sparse it is; a file without weights of its own is just a file."""
     if sparsity is None:
         return "file"
     return f"{sparsity:.0%} sparse" if sparsity >= DENSE else "dense"

@@ -77,7 +77,7 @@ def compare(outputs: Array, references: Array, precision: Precision, int8: bool,
 
 
 def _largest(logits: Array) -> Array:
-    """Of each image, [images]."""
+    """The largest of each image, [images]."""
     finite = np.where(np.isfinite(logits), np.abs(logits), 0)
     largest = finite.max(axis=1)
     largest[largest == 0] = 1
@@ -102,7 +102,8 @@ class Difference(NamedTuple):
 
 
 def difference(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> Difference | None:
-    """Of outputs of any number and shape, inference by inference: that of the worst tensor. None: not finite.
+    """The difference of outputs of any number and shape, inference by inference: that of the worst tensor. None: not
+    finite.
 
     A tensor's difference is relative to the largest finite number that its reference has in any inference (at least
     SMALL): a map of what was detected is all but zero where nothing was. Of whole numbers, truth values and text
@@ -155,7 +156,7 @@ class Reference(NamedTuple):
 
 
 def logits_of(outputs: Sequence[Outputs]) -> Array | None:
-    """Of all inferences together, [images, classes]; None: they are something else."""
+    """The logits of all inferences together, [images, classes]; None: they are something else."""
     if any(len(each) != 1 or each[0].ndim != 2 or each[0].dtype.kind != "f" for each in outputs):
         return None
     return np.concatenate([each[0] for each in outputs])

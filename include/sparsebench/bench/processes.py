@@ -41,7 +41,7 @@ class Seat:
 
     @property
     def rounds(self) -> set[int]:
-        """In which a block of it is undisturbed."""
+        """The rounds in which a block of it is undisturbed."""
         return {block.round for block in self.blocks if not block.disturbed}
 
     def warm_up(self, protocol: Protocol) -> None:

@@ -186,7 +186,7 @@ def machine_s(trials: Sequence[Trial]) -> float:
 
 
 def cost(trials: Sequence[Trial]) -> Cost:
-    """Of a generation's start and of a round, as they were on average. Trials: of one network."""
+    """The cost of a generation's start and of a round, as they were on average. Trials: of one network."""
     rounds = seconds = blocks_s = 0.0
     groups = _generations(trials)
     for group in groups:

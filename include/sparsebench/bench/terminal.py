@@ -99,7 +99,8 @@ def _name(trial: Trial, label: str | None) -> str:
 
 
 def busy(trials: Sequence[Trial]) -> str | None:
-    """That this machine was busy while it was measured, with what most of the disturbed blocks suffered from."""
+    """A line that says that this machine was busy while it was measured, with what most of the disturbed blocks
+    suffered from."""
     blocks = [block for trial in trials for block in trial.blocks]
     disturbances = [kinds[0] for block in blocks if (kinds := block.interference.disturbances)]
     if 2 * len(disturbances) < len(blocks) or not disturbances:

@@ -57,7 +57,7 @@ class Contract(BaseModel):
 
     @classmethod
     def checked(cls, **fields: Any) -> Self:
-        """Of what a person gave.
+        """The contract of what a person gave.
 
         Raises:
             BadInput: names the field, the value and what is wrong.

@@ -50,7 +50,7 @@ class Job(Contract):
 
     @property
     def run_key(self) -> str:
-        """Of the run, safe as one component of a path."""
+        """The key of the run, safe as one component of a path."""
         return run_key(self.dag_id, self.run_id)
 
 

@@ -23,7 +23,7 @@ class WatchedRatio(Contract):
 
 
 class NightRatio(WatchedRatio):
-    """As it was on the hosts of a night."""
+    """A ratio as it was on the hosts of a night."""
 
     instance_type: Name
     log_ratio: float
@@ -49,7 +49,7 @@ class ChangedInput(Contract):
 
 
 class ChangedSeries(WatchedRatio):
-    """That changed."""
+    """A series that changed."""
 
     first: Night = Field(description="that is different")
     times: float = Field(gt=0, description="the ratio since then, over what it was")

@@ -59,7 +59,7 @@ class Manifest(Stored):
 
 
 def content_digest(manifest: bytes) -> str:
-    """Of a manifest as it is stored, whatever this version would write: of its content without its digest.
+    """The digest of a manifest as it is stored, whatever this version would write: of its content without its digest.
 
     Raises:
         ValueError: it is not a JSON object.

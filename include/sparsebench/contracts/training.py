@@ -39,7 +39,7 @@ class Score(Contract):
         return float(ends.low), float(ends.high)
 
     def as_accuracy(self, dataset: str) -> Accuracy:
-        """As a model card has it."""
+        """The score as a model card has it."""
         top5 = None if self.top5 is None else self.top5 / self.images
         return Accuracy(dataset=dataset, images=self.images, top1=self.accuracy, top5=top5)
 

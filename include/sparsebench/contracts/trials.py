@@ -278,7 +278,7 @@ class Profile(Stored):
 
     @property
     def key(self) -> str:
-        """Of all that it depends on."""
+        """The key of all that it depends on."""
         fields = self.model_dump(mode="json", exclude={"execution", "format"})
         return sha256("\n".join(str(value) for _, value in sorted(fields.items())).encode())
 

@@ -114,7 +114,7 @@ def needed(patient: Patient) -> Iterator[tuple[str, list[str], list[str], dict[s
 
 
 def permissions(patient: Patient) -> Found:
-    """Of who asks, by IAM's simulation; launching is tried by a dry run instead (machines.py)."""
+    """The permissions of who asks, by IAM's simulation; launching is tried by a dry run instead (machines.py)."""
     source = re.sub(r"arn:aws:sts::(\d+):assumed-role/([^/]+)/.*", r"arn:aws:iam::\1:role/\2", patient.caller)
     if source.endswith(":root"):
         yield Finding("permissions", "right", f"{source} may do everything; let Airflow be somebody who may less")

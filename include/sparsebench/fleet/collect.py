@@ -62,7 +62,8 @@ def passes(store: Store, request: BenchRequest) -> list[list[Trial]]:
 
 
 def _took(request: BenchRequest, trials: Sequence[Trial]) -> list[Took]:
-    """Of each file. Those of a network are measured in the same generations, and each has its share of their time."""
+    """The time that each file took. Those of a network are measured in the same generations, and each has its share of
+    their time."""
     networks: dict[str, dict[Variant, int]] = {}
     for trial in trials:
         processes = networks.setdefault(trial.cell.network, {})

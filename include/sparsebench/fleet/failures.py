@@ -21,7 +21,7 @@ class QuotaReached(FleetError):
 
 
 class NoRoom(FleetError):
-    """As many instances run as may at a time, or what they may still cost is all that is left of the budget."""
+    """So many instances run as may at a time, or what they may still cost is all that is left of the budget."""
 
     reason: FailureReason = "quota"
 

@@ -263,7 +263,7 @@ def _facts(account: Account, info: Mapping[str, Any], spot: float | None, now: d
 
 
 def on_demand_usd(pricing: Any, name: str, region: str) -> float | None:
-    """USD an hour, Linux, shared tenancy; None: the price list does not have it.
+    """The price in USD an hour, Linux, shared tenancy; None: the price list does not have it.
 
     Raises:
         LookupError, ValueError: the answer is not what the Pricing API's documentation says.
@@ -289,7 +289,8 @@ def on_demand_usd(pricing: Any, name: str, region: str) -> float | None:
 
 
 def _spot_prices(ec2: Any, names: Sequence[str], now: datetime) -> dict[str, float]:
-    """USD an hour in the cheapest zone, by type; those that have none, or cannot be read, are not there."""
+    """The price in USD an hour in the cheapest zone, by type; those that have none, or cannot be read, are not
+    there."""
     cheapest: dict[str, float] = {}
     try:
         pages = ec2.get_paginator("describe_spot_price_history").paginate(

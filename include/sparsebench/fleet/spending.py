@@ -51,7 +51,8 @@ def check(store: Store, job: Job, now: datetime) -> None:
 
 @dataclass(frozen=True)
 class Expected:
-    """Of one job: how long its instance is expected to live, and what it then costs (None: no price is known)."""
+    """What is expected of one job: how long its instance is expected to live, and what it then costs (None: no price is
+    known)."""
 
     instance_type: str
     hours: float
@@ -64,7 +65,7 @@ class Expected:
 
 
 def check_payable(instance_type: str, usd_per_hour: float | None, max_minutes: int, budget_usd: float | None) -> None:
-    """Of a job of which nobody is asked: whether the budget pays for it to its latest end.
+    """Check that the budget pays for a job of which nobody is asked, to its latest end.
 
     Raises:
         BadInput: it does not, or its price is not known.
@@ -83,7 +84,8 @@ def check_payable(instance_type: str, usd_per_hour: float | None, max_minutes: i
 
 
 def expected(store: Store, job: Job, request: BenchRequest, of_type: str = "") -> Expected:
-    """By what the networks took on this instance type in the last nights, and by the protocol where they did not."""
+    """The estimate of a job, by what the networks took on this instance type in the last nights, and by the protocol
+    where they did not."""
     history, too_slow = _history(store, request)
     seconds = PREPARE_S + sum(
         history.get((model.network, model.variant), request.protocol.budget_s) for model in request.models
@@ -164,6 +166,6 @@ def table(all_expected: Sequence[Expected]) -> str:
 
 
 def total_usd(all_expected: Sequence[Expected]) -> float | None:
-    """Of all jobs; None: a price is not known."""
+    """The cost of all jobs; None: a price is not known."""
     each = [job.usd for job in all_expected]
     return None if None in each else sum(usd for usd in each if usd is not None)

@@ -22,7 +22,7 @@ ALIVE = ["pending", "running", "stopping", "stopped"]
 
 
 class Filter(TypedDict):
-    """As EC2's describe calls take them."""
+    """A filter as EC2's describe calls take it."""
 
     Name: str
     Values: list[str]

@@ -12,7 +12,7 @@ from sparsebench.store import Store
 
 
 class ProgressReport:
-    """Of a job of so many parts. label: what it is about, before every line."""
+    """The report of a job of so many parts. label: what it is about, before every line."""
 
     def __init__(self, store: Store, job: str, label: str, parts: int, heartbeat: Heartbeat = no_heartbeat):
         self._store = store

@@ -67,7 +67,7 @@ class Stack:
 
     @property
     def cloud_keys(self) -> Keys:
-        """Without which localcloud takes no call."""
+        """The keys without which localcloud takes no call."""
         return keys(self.home / "localcloud")
 
     @property
@@ -76,7 +76,8 @@ class Stack:
 
     @property
     def password(self) -> str:
-        """Of the UI's user ``admin``: made at the first start, and kept in a file that only its owner reads."""
+        """The password of the UI's user ``admin``: made at the first start, and kept in a file that only its owner
+        reads."""
         return self._secret("password")
 
     def _secret(self, name: str) -> str:

@@ -221,7 +221,7 @@ class Commands:
             self._deliver_next(command, rest)
 
     def _deliver_next(self, command: Command, rest: deque[Invocation]) -> None:
-        """To the next instance, or to none any more where too many have failed."""
+        """The command goes to the next instance, or to none any more where too many have failed."""
         try:
             invocation = rest.popleft()
         except IndexError:

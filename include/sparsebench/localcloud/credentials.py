@@ -17,13 +17,13 @@ KEY_HEADER = "X-Localcloud-Key"
 
 @dataclass(frozen=True)
 class Keys:
-    """Of whoever may use the cloud that works in a folder."""
+    """The keys of whoever may use the cloud that works in a folder."""
 
     secret: str = field(repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
-        """For boto3, s3fs and the AWS CLI."""
+        """The environment for boto3, s3fs and the AWS CLI."""
         return {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": self.secret}
 
     @property

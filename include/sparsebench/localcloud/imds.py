@@ -93,7 +93,7 @@ def _role(instance: Instance) -> str | None:
 
 
 def _credentials(instance: Instance, role: str) -> dict[str, str]:
-    """Of a session of the role, which moto knows: sts get-caller-identity names it."""
+    """The credentials of a session of the role, which moto knows: sts get-caller-identity names it."""
     if instance.enforce_iam and not ec2_may_assume(role_of(instance.record)):
         return {"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role"}
     session = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assume_role(

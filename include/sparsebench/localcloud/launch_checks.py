@@ -105,7 +105,7 @@ def _is_there(look: Callable[[], object]) -> bool:
 
 
 def _length(encoded: str) -> int:
-    """Of user data, in bytes, as the instance gets it."""
+    """The length of user data, in bytes, as the instance gets it."""
     try:
         return len(base64.b64decode(encoded, validate=True))
     except binascii.Error:

@@ -18,7 +18,7 @@ ENDPOINT = "SPARSEBENCH_LOCALCLOUD_SHUTDOWN"
 
 
 def seconds_until(when: str, now: datetime) -> float:
-    """Of shutdown's time argument: ``now``, ``+minutes`` (or just a number), or ``hh:mm``.
+    """The seconds until shutdown's time argument: ``now``, ``+minutes`` (or just a number), or ``hh:mm``.
 
     Raises:
         ValueError: anything else.

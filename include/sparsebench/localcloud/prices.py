@@ -33,7 +33,7 @@ Fields = dict[str, Any]
 
 
 def on_demand(instance_type: str, region: str) -> float | None:
-    """USD an hour; None: the region does not have the type."""
+    """The price in USD an hour; None: the region does not have the type."""
     if instance_type not in INSTANCE_TYPES or not is_offered(instance_type, region):
         return None
     vcpus = int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])

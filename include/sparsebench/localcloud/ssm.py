@@ -187,7 +187,7 @@ def _check_limits(body: Body) -> None:
 
 
 def _share(text: str, name: str, whole: int, least: int) -> int:
-    """Of a number of instances: a number, or a percentage of all of them."""
+    """The share of a number of instances: a number, or a percentage of all of them."""
     number, percent = text.removesuffix("%"), text.endswith("%")
     if not number.isdecimal() or (percent and int(number) > 100) or (not percent and int(number) < least):
         raise SsmError("InvalidParameters", f"{name}: {text!r} is neither a number from {least} nor a percentage")

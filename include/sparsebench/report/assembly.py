@@ -334,7 +334,7 @@ def _intervals(rows: pd.DataFrame) -> str:
 
 
 def _beyond(machine: MachineFindings) -> str:
-    """That a bar graph does not show every network."""
+    """The note that a bar graph does not show every network."""
     networks = figures.bar_networks(machine.cells, machine.missing)
     if len(networks) <= figures.MOST_NETWORKS:
         return ""

@@ -37,7 +37,7 @@ def look(store: Store) -> list[Event]:
 
 
 def remember(store: Store, at: datetime) -> None:
-    """That people have been told of all that is in the store."""
+    """Remember that people have been told of all that is in the store."""
     if changes := store.changes():
         store.put_changes(events.all_told(changes, at))
 
@@ -125,7 +125,7 @@ def _side_b(series: ChangedSeries) -> str:
 
 
 def rendered(changes: Changes, unreadable: list[Unreadable]) -> RenderableType:
-    """For a terminal."""
+    """The changes, for a terminal."""
     looked = f"{labels.count(changes.series, 'ratio')} over {labels.count(changes.nights, 'night')}"
     parts: list[RenderableType] = [Text(f"• {sentence(event)}") for event in changes.events]
     if changes.events:

@@ -43,7 +43,7 @@ def _interval(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def _engines(frame: pd.DataFrame) -> list[str]:
-    """In the order in which they are shown, whichever of them has the first row."""
+    """The engines in the order in which they are shown, whichever of them has the first row."""
     return list(ordered(frame[["engine"]].drop_duplicates())["engine"])
 
 

@@ -125,7 +125,8 @@ def usd(row: Any) -> str:
 
 
 def dollars(usd: float, like: float) -> str:
-    """With cents; of less than a dollar, with tenths of them. like: what it stands beside, and has the same digits."""
+    """The amount with cents; of less than a dollar, with tenths of them. like: what it stands beside, and has the same
+    digits."""
     return f"{usd:.{2 if like >= 1 else 3}f}"
 
 
@@ -154,7 +155,7 @@ def top1(fraction: float) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its start, and otherwise as it is."""
+    """The text with a capital at its start, and otherwise as it is."""
     return text[:1].upper() + text[1:]
 
 

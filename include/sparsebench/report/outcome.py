@@ -18,7 +18,7 @@ host was never quiet while it was timed. Neither is mended by looking into a log
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one run. missing: the cells of which it has no trial that was measured."""
+    """The outcome of one run. missing: the cells of which it has no trial that was measured."""
 
     night: str
     counts: Counts

@@ -72,7 +72,7 @@ def pareto_graph(rows: pd.DataFrame) -> Figure:
 
 
 def engines_and_variants(colour: Mapping[str, str], marker: Mapping[str, str]) -> list[Line2D]:
-    """For a legend: a colour an engine, a marker a variant."""
+    """The entries of a legend: a colour an engine, a marker a variant."""
     return [
         *(
             Line2D([], [], color=shade, linestyle="", marker="o", label=labels.engine(name))

@@ -140,7 +140,7 @@ def _pays(mean: Any, rows: list[Any]) -> tuple[str, str]:
 
 
 def _cheapest(machine: MachineFindings) -> list[str]:
-    """Of the networks that have both files with a price: what a million inferences cost, base and pruned."""
+    """For the networks that have both files with a price: what a million inferences cost, base and pruned."""
     rows = {(row["network"], row["variant"]): row for row in _lowest(machine.costs, ["network", "variant"])}
     named = [
         f"{labels.network(name)} {labels.usd(row)} instead of {labels.usd(rows[name, BASE])}"
@@ -156,7 +156,7 @@ def _cheapest(machine: MachineFindings) -> list[str]:
 
 
 def over_machines(lane: Lane) -> list[str]:
-    """Of several machines: on how many each variant pays, a sentence a variant. What to take is in choices.py."""
+    """On how many of several machines each variant pays, a sentence a variant. What to take is in choices.py."""
     if len(lane.machines) < 2:
         return []
     means = ordered(pd.concat([machine.means for machine in lane.machines]))
@@ -175,7 +175,7 @@ def over_machines(lane: Lane) -> list[str]:
 
 
 def lowest_costs(lane: Lane) -> list[str]:
-    """Of a table of throughputs, which carries no choice: where a million inferences cost least by its means."""
+    """Where a million inferences cost least, by the means of a table of throughputs, which carries no choice."""
     lowest = _lowest(pd.concat([machine.costs for machine in lane.machines]), ["network"])
     if not lowest or len(lane.machines) < 2:
         return []
@@ -283,7 +283,7 @@ def emulated_machines(comparison: Comparison) -> list[str]:
 
 
 def emulated(machines: Sequence[Any]) -> list[str]:
-    """Of machines, with the fields of a Machine: which are emulated, and on what."""
+    """Which of these machines, which have the fields of a Machine, are emulated, and on what."""
     notes = [f"{row['instance_type']} is {labels.emulated(row)}." for row in machines if labels.is_emulated(row)]
     return _first(notes, "emulated, too: {}.")
 

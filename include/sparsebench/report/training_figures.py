@@ -95,7 +95,7 @@ def learning_curve(rows: pd.DataFrame, phases: Sequence[Phase]) -> Figure:
 
 
 def _line(axes: Axes, rows: pd.DataFrame, column: str, colour: str) -> None:
-    """With its last value written at its end."""
+    """The line, with its last value written at its end."""
     marker: dict[str, Any] = (
         {"marker": MARKERS[0], "markersize": 4.5, "markeredgecolor": PAPER} if len(rows) <= MOST_MARKED else {}
     )

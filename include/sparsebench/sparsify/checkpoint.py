@@ -83,6 +83,7 @@ def _load_earlier(content: Any) -> tuple[Progress, dict[str, dict[str, Tensor]]]
 
 
 def momenta(optimizer: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Of the parameters by their number in the groups, from the state of an SGD; without momentum there are none."""
+    """The momenta of the parameters by their number in the groups, from the state of an SGD; without momentum there are
+    none."""
     buffers = {str(number): state["momentum_buffer"] for number, state in optimizer["state"].items()}
     return {number: buffer for number, buffer in buffers.items() if buffer is not None}

@@ -136,5 +136,5 @@ def sample(whole: Sequence[Any], count: int) -> Subset:
 
 
 def batches(whole: Any, batch: int = 64, workers: int = 0) -> DataLoader:
-    """Of all items in their order: float32 [images, 3, height, width], and their classes."""
+    """The batches of all items in their order: float32 [images, 3, height, width], and their classes."""
     return DataLoader(whole, batch, num_workers=workers)

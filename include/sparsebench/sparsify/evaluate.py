@@ -18,14 +18,14 @@ Batch = tuple[Tensor, Tensor]
 
 @torch.no_grad()
 def of_model(model: nn.Module, batches: Iterable[Batch]) -> Score:
-    """Of a network in torch, in fp32, wherever it is. It is in eval mode afterwards."""
+    """The score of a network in torch, in fp32, wherever it is. It is in eval mode afterwards."""
     model.eval()
     device = next(model.parameters()).device
     return _score(lambda images: model(images.to(device)).cpu(), batches)
 
 
 def of_onnx(data: bytes, batches: Iterable[Batch]) -> Score:
-    """Of an exported file, in ONNX Runtime on the CPU.
+    """The score of an exported file, in ONNX Runtime on the CPU.
 
     Raises:
         BadInput: bytes that are no ONNX model, or a model that does not take the images, or has not all their classes.

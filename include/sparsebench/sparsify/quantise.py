@@ -83,7 +83,7 @@ def _blocks(model: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def _check(model: nn.Module) -> None:
-    """That the network has the steps which are fused here, in their order, and nothing in between."""
+    """Check that the network has the steps which are fused here, in their order, and nothing in between."""
     blocks = list(_blocks(model))
     known = (
         isinstance(model, ResNet)

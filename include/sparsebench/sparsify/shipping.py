@@ -35,7 +35,8 @@ class Files:
 
 
 class Shipping:
-    """Of the variants of one network. layers: the sizes of its prunable layers, which every file has to have."""
+    """The shipping of the variants of one network. layers: the sizes of its prunable layers, which every file has to
+    have."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ def parse(weights: str, network: Network | None = None) -> Named | FileSource:
 
 
 def check_dataset(dataset: DatasetRef) -> tuple[Literal["builtin", "folder", "s3", "store"], str]:
-    """Of which kind a dataset is, and where: a path, a URI, a path in the store.
+    """The kind of a dataset, and where it is: a path, a URI, a path in the store.
 
     Raises:
         BadInput: the URI is of no kind that there is.

@@ -23,7 +23,7 @@ ANALYSED_IMAGES = 1000
 
 
 class Stages:
-    """Of one network, on one dataset."""
+    """The stages of one network, on one dataset."""
 
     def __init__(self, store: Store, network: Network, split: Split, request: SparsifyRequest, report: ProgressReport):
         self._store = store
@@ -33,7 +33,7 @@ class Stages:
         self._report = report
 
     def key(self, model: nn.Module, recipe: str) -> str:
-        """Of the training of this network by this recipe."""
+        """The key of the training of this network by this recipe."""
         return training_key(model, gmp.check(recipe, prunable_layers(model)), self._split, self._training)
 
     def train(self, model: nn.Module, variant: Variant, recipe: str) -> str:

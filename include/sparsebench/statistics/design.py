@@ -37,7 +37,7 @@ class Cost:
 
 
 def spread(units: Sequence[Sequence[float]]) -> Spread:
-    """Of a pair's log ratios, process by process; needs two."""
+    """The spread of a pair's log ratios, process by process; needs two."""
     freedom = sum(len(unit) - 1 for unit in units)
     squares = sum(float(np.var(unit)) * len(unit) for unit in units)
     within = squares / freedom if freedom else 0.0

@@ -47,7 +47,7 @@ class Estimate:
 
 
 def estimate(units: Sequence[Sequence[float]]) -> Estimate:
-    """Of the mean over units, each of which counts the same however many samples it has."""
+    """The estimate of the mean over units, each of which counts the same however many samples it has."""
     means = np.array([np.mean(unit) for unit in units])
     if len(means) < 2:
         return Estimate(float(means.mean()), np.inf, 0)
@@ -55,7 +55,7 @@ def estimate(units: Sequence[Sequence[float]]) -> Estimate:
 
 
 def combined(estimates: Sequence[Estimate]) -> Estimate:
-    """Of the mean of independent means (of several networks, or hosts), each of which weighs the same.
+    """The estimate of the mean of independent means (of several networks, or hosts), each of which weighs the same.
 
     Degrees of freedom: Welch and Satterthwaite's. They are estimated, and by few processes badly: where a part has less
     than ENOUGH_FREEDOM, no more than the least.
@@ -75,6 +75,7 @@ def combined(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def half_width(ratio: Estimate) -> float:
-    """Of a ratio's interval, from the estimate of its log: 0.05 is ± 5 %; the larger side. Infinite where unknown."""
+    """The half width of a ratio's interval, from the estimate of its log: 0.05 is ± 5 %; the larger side. Infinite
+    where unknown."""
     low, high = ratio.interval()
     return float(np.expm1(high - ratio.mean)) if np.isfinite(low) else np.inf

@@ -41,7 +41,7 @@ Latencies = Mapping[Unit, Sequence[float] | Floats]
 
 @dataclass(frozen=True)
 class Percentile:
-    """Of a cell's latencies (ms), or of two cells' latencies the ratio.
+    """A percentile of a cell's latencies (ms), or the ratio of two cells' percentiles.
 
     low, high: its 95 % interval; None where the data cannot carry one. too_few: then the reason, else empty. An upper
     end can be the largest latency that was measured.

@@ -166,7 +166,7 @@ class Store(Objects):
         self.write(f"checkpoints/{key}.json", sensitivity.to_json())
 
     def sensitivity_so_far(self, key: str) -> Sensitivity | None:
-        """Of an analysis that may be under way: the layers that were tried whole."""
+        """The layers that were tried whole, of an analysis that may be under way."""
         path = f"checkpoints/{key}.json"
         return self._load(Sensitivity, path) if self.exists(path) else None
 

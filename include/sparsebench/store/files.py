@@ -81,7 +81,7 @@ class Files:
                 yield path, content if isinstance(content, bytes) else self.read(path)
 
     def files(self, paths: Sequence[str]) -> list[bytes | None]:
-        """Of each path what ``file`` says; those of S3 are asked side by side.
+        """What ``file`` says of each path; those of S3 are asked side by side.
 
         Raises:
             StoreError: one of them cannot be read.

@@ -47,7 +47,8 @@ ANONYMOUS = Principal("anonymous", frozenset(), ())
 
 
 def caller(request: Request) -> Principal:
-    """By the access key and the token in the header, or in the query of a signed URL, whose signature was checked.
+    """The caller, by the access key and the token in the header, or in the query of a signed URL, whose signature was
+    checked.
 
     Raises:
         Unknown, OldSignature, PolicyError
@@ -85,7 +86,7 @@ def secret_of(key: str) -> str | None:
 
 
 def statements_of(arn: str) -> list[Statement] | None:
-    """Of a user or a role; None: there is none of that ARN."""
+    """The statements of a user or a role; None: there is none of that ARN."""
     for user in list(_iam().users.values()):
         if user.arn == arn:
             return [each for owner in (user, *_iam().get_groups_for_user(user.name)) for each in _of(owner)]

@@ -19,7 +19,7 @@ TITLES = {"cost": "USD per million", "latency": "p{}, ms", "throughput": "img/s"
 
 
 def ranking(choice: Choice) -> Table:
-    """Of one network; the best first."""
+    """The ranking of one network; the best first."""
     bounds = choice.bounds
     column = TITLES[bounds.target].format(bounds.percentile)
     within = choices.asked(bounds)

@@ -120,7 +120,7 @@ def precision_reached(row: Any, target: float | None) -> tuple[str, str]:
 
 
 def usd(machine: MachineFindings) -> Table | None:
-    """USD per million inferences; None where the machine has no price."""
+    """The USD per million inferences; None where the machine has no price."""
     costs = machine.costs.dropna(subset=["usd_per_million"])
     if costs.empty:
         return None

@@ -65,8 +65,8 @@ class DeepSparse(DeepSparseLibrary):
 
 
 def configuration(threads: int, inputs: Inputs, scenario: Scenario) -> dict[str, int | None]:
-    """Of its engine, to time it or to profile it. A batch that the file has fixed is left to the file: the engine would
-    set the first axis of every input, whatever that is."""
+    """The configuration of its engine, to time it or to profile it. A batch that the file has fixed is left to the
+    file: the engine would set the first axis of every input, whatever that is."""
     batch = inputs.batch_in(scenario) if inputs.batch_is_free else None
     return {"batch_size": batch, "num_cores": threads}
 

@@ -71,7 +71,8 @@ def _operators(events: list[dict[str, Any]]) -> list[Operator]:
 
 
 def _precision(arguments: dict[str, Any]) -> str:
-    """That of the tensors. On x86-64 it computes float tensors in fp32, and has no other mode for them."""
+    """The precision is that of the tensors. On x86-64 it computes float tensors in fp32, and has no other mode for
+    them."""
     inputs, outputs = (
         [PRECISIONS.get(kind, kind) for tensor in arguments[side] for kind in tensor]
         for side in ("input_type_shape", "output_type_shape")

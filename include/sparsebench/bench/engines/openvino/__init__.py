@@ -55,7 +55,7 @@ class OpenVino(Engine):
 
 
 def configuration(threads: int, precision: Precision, scenario: Scenario) -> dict[str, Any]:
-    """Of the compiled network, to time it or to profile it."""
+    """The configuration of the compiled network, to time it or to profile it."""
     config: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads}
     if scenario == "latency":
         config |= {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
@@ -67,7 +67,7 @@ def configuration(threads: int, precision: Precision, scenario: Scenario) -> dic
 
 
 def compile_network(model: Path, inputs: Inputs, config: dict[str, Any]) -> Any:
-    """In the shapes of these inputs."""
+    """The network, compiled in the shapes of these inputs."""
     import openvino
 
     core = openvino.Core()
