@@ -6,16 +6,19 @@ PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python -m benchmarks.aa --he
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
+from sparsebench.bench.engines import ENGINES
+from sparsebench.bench.engines.base import Session
 from sparsebench.bench.host import host_facts
-from sparsebench.bench.inputs import Inputs, inputs_of
+from sparsebench.bench.inputs import Feeds, Inputs, feeds_of, inputs_of
 from sparsebench.bench.onnx_header import read_header
 from sparsebench.bench.runner import run
 from sparsebench.bench.terminal import live
@@ -44,6 +47,18 @@ class Network:
 def inputs_in(file: Path) -> Inputs:
     """What the network in an ONNX file takes."""
     return inputs_of(read_header(file.read_bytes(), file.name), file.name)
+
+
+def loaded_in_child(file: Path, engine_name: str) -> tuple[TextIO, Session, Feeds]:
+    """The channel to the process that has started this one, and a network loaded by an engine with what it is fed. What
+    the engine prints goes to standard error, so that only answers are in the channel."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    engine = ENGINES[engine_name]
+    engine.import_library()
+    inputs = inputs_in(file)
+    session = engine.load(file, inputs, host_facts().physical_cores, "f32", "latency")
+    return channel, session, feeds_of(inputs)[0]
 
 
 def networks(store: Store, names: Sequence[str], variants: Sequence[str]) -> list[Network]:

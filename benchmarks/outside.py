@@ -26,10 +26,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from benchmarks.common import inputs_in, networks, show
-from sparsebench.bench.engines import ENGINES
+from benchmarks.common import loaded_in_child, networks, show
 from sparsebench.bench.host import host_facts
-from sparsebench.bench.inputs import feeds_of
 from sparsebench.catalog import protocols
 from sparsebench.statistics.intervals import estimate, half_width
 from sparsebench.store import Store
@@ -162,13 +160,7 @@ def _number(pattern: str, output: str) -> float:
 
 def _child(file: Path, engine_name: str) -> None:
     """Times what is asked for: images, seconds, and every latency (ms)."""
-    channel = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    engine = ENGINES[engine_name]
-    engine.import_library()
-    inputs = inputs_in(file)
-    session = engine.load(file, inputs, host_facts().physical_cores, "f32", "latency")
-    feeds = feeds_of(inputs)[0]
+    channel, session, feeds = loaded_in_child(file, engine_name)
     session.time(feeds, PROTOCOL.max_warmup_s)
     channel.write("warm\n")
     for line in sys.stdin:

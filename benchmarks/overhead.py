@@ -24,11 +24,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.common import inputs_in, networks, show
+from benchmarks.common import loaded_in_child, networks, show
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import Session
-from sparsebench.bench.host import host_facts
-from sparsebench.bench.inputs import Feeds, feeds_of
+from sparsebench.bench.inputs import Feeds
 from sparsebench.catalog import protocols
 from sparsebench.statistics.intervals import Estimate, estimate, half_width
 from sparsebench.store import Store
@@ -103,13 +102,7 @@ def _in_child(file: Path, engine: str, durations: tuple[float, float], seed: int
 
 
 def _child(file: Path, engine_name: str, durations: tuple[float, float], seed: int) -> None:
-    channel = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    engine = ENGINES[engine_name]
-    engine.import_library()
-    inputs = inputs_in(file)
-    session = engine.load(file, inputs, host_facts().physical_cores, "f32", "latency")
-    feeds = feeds_of(inputs)[0]
+    channel, session, feeds = loaded_in_child(file, engine_name)
     warm = session.time(feeds, 2)
     for_ten_s = INFERENCES / warm.throughput_img_s
     random = Random(seed)  # noqa: S311

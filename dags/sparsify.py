@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Param, dag, get_current_context, task
 
 from sparsebench import catalog
@@ -29,8 +28,7 @@ from sparsebench.fleet.plan import plan_sparsify
 from sparsebench.settings import Settings
 from sparsebench.store import Store
 from sparsebench_airflow.assets import MODELS
-from sparsebench_airflow.on_instance import RETRIED, on_instance
-from sparsebench_airflow.outcome import fail_unless_all_succeeded
+from sparsebench_airflow.on_instance import RETRIED, publish_after
 from sparsebench_airflow.params import VARIANTS, budget, choice, given, instance_type, networks, of_contract
 from sparsebench_airflow.run import chosen, run_of
 
@@ -138,16 +136,7 @@ def sparsify() -> None:
         """The models that the store has now."""
         return [f"{card.network}/{card.variant} {card.sparsity:.1%}" for card in Store(settings.store).model_cards()]
 
-    @task(**RETRIED)
-    def complete() -> None:
-        """Fails when anything of the run did not succeed: also where a person has marked the run failed."""
-        fail_unless_all_succeeded(get_current_context())
-
-    begin, jobs = EmptyOperator(task_id="begin"), plan()
-    begin >> jobs
-    published = publish()
-    on_instance.expand(job=jobs) >> published
-    published >> complete().as_teardown(setups=begin, on_failure_fail_dagrun=True)
+    publish_after(plan(), publish())
 
 
 sparsify()

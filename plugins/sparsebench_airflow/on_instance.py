@@ -1,4 +1,4 @@
-"""The one way in which work gets onto an instance; both pipelines map this group over their jobs."""
+"""The one way in which work gets onto an instance; every pipeline maps this group over its jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Any
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, WeightRule, task_group
+from airflow.sdk import (
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    WeightRule,
+    get_current_context,
+    task,
+    task_group,
+)
 
 from sparsebench.errors import BadInput, IntegrityError
 from sparsebench.fleet.failures import (
@@ -21,6 +29,7 @@ from sparsebench.fleet.failures import (
     QuotaReached,
     Refused,
 )
+from sparsebench_airflow.outcome import fail_unless_all_succeeded
 from sparsebench_airflow.step import STEPS, InstanceStepOperator
 from sparsebench_airflow.terminate import TerminateInstancesOperator
 
@@ -72,3 +81,18 @@ def on_instance(job: Any) -> None:
     for step in [*steps, terminate]:
         before >> step
         before = step
+
+
+def _complete() -> None:
+    """Fails when anything of the run did not succeed: also where a person has marked the run failed."""
+    fail_unless_all_succeeded(get_current_context())
+
+
+def publish_after(jobs: Any, published: Any) -> None:
+    """A pipeline publishes when all of its jobs were done on their instances, and at its end fails unless all
+    succeeded."""
+    begin = EmptyOperator(task_id="begin")
+    begin >> jobs
+    on_instance.expand(job=jobs) >> published
+    complete: Any = task(task_id="complete", **RETRIED)(_complete)
+    published >> complete().as_teardown(setups=begin, on_failure_fail_dagrun=True)
