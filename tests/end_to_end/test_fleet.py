@@ -117,7 +117,7 @@ def test_nothing_is_left_over_and_if_it_is_that_is_said(system: System) -> None:
     ec2 = boto3.client("ec2")
     image = ec2.describe_images()["Images"][0]["ImageId"]
     marks = {tags.PROJECT: SWEEP, tags.DEPLOYMENT: tags.deployment(system.store.uri)}
-    named = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in marks.items()]}]
+    named: Any = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in marks.items()]}]
     launched = ec2.run_instances(
         ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.xlarge", TagSpecifications=named
     )
