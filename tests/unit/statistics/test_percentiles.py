@@ -40,7 +40,9 @@ def test_the_values_are_order_statistics() -> None:
     found = percentiles(cell(np.arange(1.0, 1201.0).reshape(100, 12).T))
 
     assert [one.value for one in found] == [600, 1080, 1140, 1188]
-    assert all(one.low <= one.value <= one.high for one in found if one.low and one.high)
+    known = [one for one in found if not one.too_few]
+    assert [one.percentile for one in known] == [50, 90, 95]
+    assert all(there(one.low) <= one.value <= there(one.high) for one in known)
 
 
 def test_fewer_than_six_processes_are_too_few() -> None:
