@@ -73,7 +73,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
         _running.pop()
 
 
-class ByFolder(LoadScopeScheduling):
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Tests of a folder share what is slow to start, so one process runs them; other folders' run beside them."""
 
     def _split_scope(self, nodeid: str) -> str:

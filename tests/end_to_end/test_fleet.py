@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -17,6 +17,9 @@ from sparsebench.local.api import FINISHED
 
 from .conftest import System
 from .test_sweep import live_instances
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -117,15 +120,15 @@ def test_nothing_is_left_over_and_if_it_is_that_is_said(system: System) -> None:
     ec2 = boto3.client("ec2")
     image = ec2.describe_images()["Images"][0]["ImageId"]
     marks = {tags.PROJECT: SWEEP, tags.DEPLOYMENT: tags.deployment(system.store.uri)}
-    named = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in marks.items()]}]
+    named: Any = [{"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in marks.items()]}]
     launched = ec2.run_instances(
         ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.xlarge", TagSpecifications=named
     )
     leaked = launched["Instances"][0]["InstanceId"]
-    by_tag = [{"Name": f"tag:{key}", "Values": [value]} for key, value in marks.items()]
+    by_tag: list[FilterTypeDef] = [{"Name": f"tag:{key}", "Values": [value]} for key, value in marks.items()]
     # EC2 finds an instance by its tags only seconds after its launch, and the DAG is quicker than that.
-    waiting = {"Delay": 1, "MaxAttempts": 60}
-    ec2.get_waiter("instance_exists").wait(InstanceIds=[leaked], Filters=by_tag, WaiterConfig=waiting)
+    seen = ec2.get_waiter("instance_exists")
+    seen.wait(InstanceIds=[leaked], Filters=by_tag, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     run = system.api.trigger("nothing_left_over", {})
     assert system.finished("nothing_left_over", run) == "failed"
     system.api.unpause("reap_instances")

@@ -28,5 +28,6 @@ def test_a_network_is_trained_pruned_and_evaluated_on_an_instance_that_then_ends
     for card in cards.values():
         assert card.accuracy
         assert card.accuracy.images == 360
+        assert card.training
         assert len(system.store.training(card.training).curve) == 1
     assert live_instances(run) == []

@@ -32,7 +32,7 @@ def _short(loader: _Loader, tag: str, node: yaml.Node) -> Any:
     return {tag: node.value}
 
 
-_Loader.add_multi_constructor("!", _short)  # type: ignore[no-untyped-call]
+_Loader.add_multi_constructor("!", _short)
 TEMPLATE: Any = yaml.load(STACK.read_text(), _Loader)  # noqa: S506 - a safe loader
 
 

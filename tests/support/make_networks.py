@@ -4,20 +4,35 @@ environment, which has onnx.
 python make_networks.py FOLDER
 """
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 FOLDER = Path(sys.argv[1])
 random = np.random.default_rng(1)
 node = helper.make_node
 
+Value = tuple[str, int, Sequence[int | str | None]]
+"""Name, ONNX's type, and shape of an input or an output."""
 
-def save(name, inputs, nodes, outputs, tensors, opset=13, ir=8):
-    """inputs, outputs: (name, ONNX's type, shape)."""
+
+def save(
+    name: str,
+    inputs: Sequence[Value],
+    nodes: Sequence[onnx.NodeProto],
+    outputs: Sequence[Value],
+    tensors: dict[str, Any],
+    opset: int = 13,
+    ir: int = 8,
+) -> None:
     graph = helper.make_graph(
         nodes,
         name,
@@ -27,10 +42,9 @@ def save(name, inputs, nodes, outputs, tensors, opset=13, ir=8):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
     onnx.save(model, FOLDER / f"{name}.onnx")
-    return model
 
 
-def weight(*shape, kind=np.float32):
+def weight(*shape: int, kind: type[np.floating[Any]] = np.float32) -> NDArray[Any]:
     return (random.standard_normal(shape) / 5).astype(kind)
 
 
@@ -39,7 +53,16 @@ FLOAT, HALF, DOUBLE, BYTE, INT64, INT32 = (
 )
 
 
-def classifier(name, shape, kind=FLOAT, before=(), images="images", numbers=np.float32, batch="batch", **more):
+def classifier(
+    name: str,
+    shape: Sequence[int | str | None],
+    kind: int = FLOAT,
+    before: Sequence[onnx.NodeProto] = (),
+    images: str = "images",
+    numbers: type[np.floating[Any]] = np.float32,
+    batch: int | str | None = "batch",
+    **more: int,
+) -> None:
     """A convolution, a pool, a product: [batch, 10]."""
     nodes = [
         *before,
@@ -51,7 +74,7 @@ def classifier(name, shape, kind=FLOAT, before=(), images="images", numbers=np.f
     ]
     tensors = {"conv.weight": weight(16, 3, 3, 3, kind=numbers), "fc.weight": weight(10, 16, kind=numbers)}
     out = HALF if numbers == np.float16 else FLOAT
-    return save(name, [("images", kind, shape)], nodes, [("logits", out, [batch, 10])], tensors, **more)
+    save(name, [("images", kind, shape)], nodes, [("logits", out, [batch, 10])], tensors, **more)
 
 
 classifier("batch-of-four", [4, 3, 32, 32], batch=4)

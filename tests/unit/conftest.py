@@ -25,8 +25,10 @@ from sparsebench.contracts import (
     Manifest,
     ModelCard,
     Parity,
+    Precision,
     Protocol,
     Trial,
+    Variant,
     Weights,
     sha256,
 )
@@ -58,7 +60,7 @@ def make_host(instance_type: str = "m5.xlarge", cpu_model: str = "Intel Xeon 817
 
 def make_block(throughput: float = 50.0, round: int = 0, **interference: float | int | None) -> Block:
     """A block of ten images at this throughput; undisturbed unless ``interference`` says otherwise."""
-    quiet = dict.fromkeys(Interference.model_fields)
+    quiet: dict[str, Any] = dict.fromkeys(Interference.model_fields)
     return Block(
         round=round,
         position=0,
@@ -75,8 +77,8 @@ def make_trial(
     *,
     engine: str = "deepsparse",
     network: str = "vgg19",
-    variant: str = "base",
-    precision: str = "f32",
+    variant: Variant = "base",
+    precision: Precision = "f32",
     instance_type: str = "m5.xlarge",
     status: str = "measured",
     generation: int = 0,

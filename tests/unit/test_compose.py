@@ -90,7 +90,7 @@ def test_the_password_of_redis_is_in_no_command_line(tmp_path: Path) -> None:
     try:
         assert process.stdout
         assert any("The server is now ready" in line for line in process.stdout)
-        ping = ["redis-cli", "-s", tmp_path / "redis.sock", "ping"]
+        ping = ["redis-cli", "-s", str(tmp_path / "redis.sock"), "ping"]
         refused, taken = (
             subprocess.check_output(ping, env=os.environ | secret, text=True).strip()
             for secret in ({}, {"REDISCLI_AUTH": "a-secret"})

@@ -35,7 +35,7 @@ for words in json.load(sys.stdin):
 """
 
 
-def of(*programs: str) -> Any:
+def of(*programs: str) -> pytest.MarkDecorator:
     """A parameter for each command of these programs."""
     return pytest.mark.parametrize("command", [c for c in COMMANDS if c.program in programs], ids=str)
 
@@ -133,7 +133,8 @@ def test_an_operation_of_aws(command: Command) -> None:
         return
     model = get_session().get_service_model(service)
     names = {xform_name(name, "-"): name for name in model.operation_names}
-    members = model.operation_model(names[operation]).input_shape.members
+    shape = model.operation_model(names[operation]).input_shape
+    members = shape.members if shape else ()
     assert options <= {f"--{xform_name(member, '-')}" for member in members}
 
 

@@ -260,7 +260,7 @@ class AskingMore(BenchRequest):
     hurry: bool = Field(default=False, json_schema_extra=since(99))
 
     def __init__(self, **fields: Any) -> None:
-        super().__init__(**fields, hurry=True)
+        super().__init__(**(fields | {"hurry": True}))
 
 
 @pytest.mark.usefixtures("artifacts_are_there")

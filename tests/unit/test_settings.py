@@ -88,4 +88,4 @@ def test_what_may_hold_a_secret_is_named_but_not_shown(text: str, monkeypatch: p
 def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(budget_usd=None)
     with pytest.raises(ValueError, match="frozen"):
-        settings.budget_usd = 5  # type: ignore[misc]
+        settings.budget_usd = 5

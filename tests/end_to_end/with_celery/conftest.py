@@ -24,6 +24,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", ROOT / "requirements.txt"], check=True
     )
     # Offline: all that it needs must be there already.
-    install = [uv, "pip", "install", "--quiet", "--offline", "--python", python]
+    install = [str(uv), "pip", "install", "--quiet", "--offline", "--python", str(python)]
     subprocess.run([*install, f"{wheel}[localcloud]"], check=True)
     return python

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -21,7 +21,7 @@ from sparsebench.statistics.intervals import combined, estimate
 speeds = st.floats(0.5, 5000)
 
 
-def results(cells: dict[tuple[str, str], float | Sequence[float]], machine: str = "m5.xlarge") -> Results:
+def results(cells: Mapping[tuple[str, str], float | Sequence[float]], machine: str = "m5.xlarge") -> Results:
     """One machine; the repeats of cells by network and engine."""
     rows = [
         {**dict.fromkeys(REPEATS), "instance_type": machine, "cpu_model": "A", "emulated": False, "variant": "base",

@@ -63,8 +63,9 @@ def said(found: Findings) -> str:
 def test_a_speed_up_is_known_from_the_rounds_that_both_files_shared(night: MakeNight) -> None:
     found = night(deepsparse=[0.64 + step for step in STEPS], onnxruntime=[0.1 * step for step in STEPS])
     rows = found.speedups.set_index("engine")
-    assert rows.loc["deepsparse", "ratio"] == pytest.approx(math.exp(0.64))
-    assert rows.loc["deepsparse", "low"] > 1.8  # the drift by a factor of two is common to both files
+    deepsparse = rows.to_dict("index")["deepsparse"]
+    assert deepsparse["ratio"] == pytest.approx(math.exp(0.64))
+    assert deepsparse["low"] > 1.8  # the drift by a factor of two is common to both files
     assert dict(rows["verdict"]) == {"deepsparse": "faster", "onnxruntime": "equivalent"}
     assert rows["paired"].all()
     assert "Pruned networks are faster than their base, so that pruning pays, with DeepSparse (1.90 times" in said(
@@ -114,12 +115,13 @@ def test_what_no_network_has_both_files_of_is_said_with_its_reason(night: MakeNi
 def test_a_million_inferences_cost_the_price_over_the_throughput(night: MakeNight) -> None:
     (of,) = night(deepsparse=[math.log(2)] * 6).machines
     price = catalog.instance_types()["m5.xlarge"].prices[0]
-    costs = of.costs.set_index("variant")
+    costs = of.costs.set_index("variant").to_dict("index")
+    base, pruned = costs["base"], costs["pruned"]
     speed = of.cells.set_index("variant")["mean_img_s"]
-    assert costs.loc["base", "usd_per_million"] == pytest.approx(price.usd_per_hour / 3600 / speed["base"] * 1e6)
-    assert costs.loc["pruned", "usd_per_million"] == pytest.approx(costs.loc["base", "usd_per_million"] / 2)
-    assert costs.loc["base", "low"] < costs.loc["base", "usd_per_million"] < costs.loc["base", "high"]
-    assert costs.loc["base", "scenario"] == "latency"
+    assert base["usd_per_million"] == pytest.approx(price.usd_per_hour / 3600 / speed["base"] * 1e6)
+    assert pruned["usd_per_million"] == pytest.approx(base["usd_per_million"] / 2)
+    assert base["low"] < base["usd_per_million"] < base["high"]
+    assert base["scenario"] == "latency"
     assert "A million inferences cost, pruned instead of base" in said(night(deepsparse=[math.log(2)] * 6))
 
 
@@ -136,9 +138,9 @@ def test_what_it_costs_is_by_the_price_that_the_night_was_planned_with(night: Ma
         usd_as_of=date(2026, 11, 24),
     )
     (of,) = of_nights([replace(before, types={"m5.xlarge": facts})]).machines
-    costs, cells = of.costs.set_index("variant"), of.cells.set_index("variant")
-    assert costs.loc["base", "usd_per_million"] == pytest.approx(1000 / cells.loc["base", "mean_img_s"])
-    assert (costs.loc["base", "region"], costs.loc["base", "as_of"]) == ("eu-central-1", "2026-11-24")
+    cost, cell = (frame.set_index("variant").to_dict("index")["base"] for frame in (of.costs, of.cells))
+    assert cost["usd_per_million"] == pytest.approx(1000 / cell["mean_img_s"])
+    assert (cost["region"], cost["as_of"]) == ("eu-central-1", "2026-11-24")
 
 
 def test_a_machine_without_a_price_has_no_cost(night: MakeNight) -> None:
@@ -156,11 +158,11 @@ def test_a_csv_says_which_file_is_faster_without_claiming_it(tmp_path: Path) -> 
 
 def test_latency_percentiles_are_numbers_only_where_the_inferences_carry_them(night: MakeNight) -> None:
     found = night(deepsparse=[math.log(2) + step / 10 for step in STEPS])
-    pruned = found.latencies[found.latencies["variant"] == "pruned"].set_index("percentile")
-    assert list(pruned.index) == [50, 90, 95, 99]
-    assert pruned.loc[50, "low"] <= pruned.loc[50, "value"] <= pruned.loc[50, "high"]
-    assert math.isnan(pruned.loc[99, "value"])
-    assert pruned.loc[99, "too_few"] == "360 of 1840 latencies"
+    pruned = found.latencies[found.latencies["variant"] == "pruned"].set_index("percentile").to_dict("index")
+    assert list(pruned) == [50, 90, 95, 99]
+    assert pruned[50]["low"] <= pruned[50]["value"] <= pruned[50]["high"]
+    assert math.isnan(pruned[99]["value"])
+    assert pruned[99]["too_few"] == "360 of 1840 latencies"
     ratio = found.latency_ratios.set_index("percentile").loc[50]
     assert (ratio["variant_a"], ratio["variant_b"], ratio["value"]) == ("pruned", "base", pytest.approx(0.5, rel=0.01))
     (of,) = found.machines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def night(make_trial: MakeTrial, make_host: MakeHost) -> Callable[..., Results]:
     return made
 
 
-def only(found: Results, target: float | None = None) -> dict[str, Any]:
+def only(found: Results, target: float | None = None) -> dict[Hashable, Any]:
     (row,) = ratios(measure(found), target).to_dict("records")
     return row
 

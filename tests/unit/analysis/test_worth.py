@@ -55,7 +55,7 @@ def text(found: Findings) -> str:
 
 def test_the_interval_of_a_change_of_accuracy_is_newcombes() -> None:
     low, high = difference(accuracy(56 / 70, 70), accuracy(48 / 80, 80))
-    assert (low, high) == (pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))  # his table II, (a)
+    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=1e-4)  # his table II, (a)
 
 
 def test_accuracy_and_size_are_said_with_the_interval_and_the_images(

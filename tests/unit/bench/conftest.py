@@ -6,10 +6,11 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sparsebench.contracts import ArtifactRef, BenchRequest, Protocol
+from sparsebench.contracts import ArtifactRef, BenchRequest, Protocol, Variant
 from sparsebench.store import Store
 
 HERE = Path(__file__).parent
@@ -82,8 +83,8 @@ class Bench:
         network: Path,
         engines: tuple[str, ...],
         names: tuple[str, ...] = ("tiny",),
-        variants: tuple[str, ...] = ("base",),
-        **changes: object,
+        variants: tuple[Variant, ...] = ("base",),
+        **changes: Any,
     ) -> str:
         """The path of a request for one network, under these names and as these variants, by the quickest protocol with
         these changes."""
@@ -93,9 +94,9 @@ class Bench:
         self,
         files: Mapping[str, Path],
         engines: tuple[str, ...],
-        variants: tuple[str, ...] = ("base",),
+        variants: tuple[Variant, ...] = ("base",),
         input_shape: tuple[int, int, int] = (3, 32, 32),
-        **changes: object,
+        **changes: Any,
     ) -> str:
         """The path of a request for these networks."""
         artifacts = {name: self.store.put_artifact(file.read_bytes()) for name, file in files.items()}

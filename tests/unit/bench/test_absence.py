@@ -32,18 +32,18 @@ def x86(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("x86")
-def test_a_cpu_with_avx2_and_a_file_within_its_limits_may_be_tried(engine):
+def test_a_cpu_with_avx2_and_a_file_within_its_limits_may_be_tried(engine: base.Engine) -> None:
     assert engine.absence(AVX2, header()) is None
 
 
 @pytest.mark.usefixtures("x86")
-def test_a_cpu_without_avx2(engine):
+def test_a_cpu_without_avx2(engine: base.Engine) -> None:
     absence = engine.absence(frozenset({"sse4_2"}), header())
     assert absence is not None
     assert absence.reason == "cpu_feature"
 
 
-def test_an_arm_machine(monkeypatch: pytest.MonkeyPatch, engine):
+def test_an_arm_machine(monkeypatch: pytest.MonkeyPatch, engine: base.Engine) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     absence = engine.absence(frozenset({"asimd"}), header())
     assert absence is not None
@@ -52,14 +52,14 @@ def test_an_arm_machine(monkeypatch: pytest.MonkeyPatch, engine):
 
 @pytest.mark.usefixtures("x86")
 @pytest.mark.parametrize("newer", [{"ir_version": 10}, {"opset": 20}])
-def test_a_file_that_is_too_new(newer, engine):
+def test_a_file_that_is_too_new(newer: dict[str, int], engine: base.Engine) -> None:
     absence = engine.absence(AVX2, header(**newer))
     assert absence is not None
     assert absence.reason == "unsupported_network"
 
 
 @pytest.mark.usefixtures("x86")
-def test_an_environment_without_it(engine, monkeypatch: pytest.MonkeyPatch):
+def test_an_environment_without_it(engine: base.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "find_spec", lambda name: None)
     absence = engine.absence(AVX2, header())
     assert absence is not None

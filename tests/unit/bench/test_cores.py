@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparsebench.bench.cores import quota_cores, usable_cores
+from sparsebench.bench.cores import Cores, quota_cores, usable_cores
 from sparsebench.bench.interference import _cpu_times
 
 ALLOWED = {0, 1, 2, 3, 4, 5, 6, 7}
@@ -32,33 +32,33 @@ def limited(machine: Path, cpu_max: str) -> Path:
     return machine
 
 
-def cores(machine: Path):
+def cores(machine: Path) -> Cores:
     return usable_cores(machine / "cpus", machine / "cgroups", machine / "own")
 
 
-def test_without_a_limit_every_core_has_a_thread(machine: Path):
+def test_without_a_limit_every_core_has_a_thread(machine: Path) -> None:
     found = cores(machine)
 
     assert (found.cpus, found.threads, found.quota, found.nodes) == (tuple(range(8)), 4, None, 2)
 
 
-def test_a_quota_buys_whole_cores_with_their_siblings_of_one_memory_node(machine: Path):
+def test_a_quota_buys_whole_cores_with_their_siblings_of_one_memory_node(machine: Path) -> None:
     found = cores(limited(machine, "250000 100000"))
 
     assert (found.cpus, found.threads, found.quota, found.nodes) == ((1, 3, 5, 7), 2, 2.5, 1)
 
 
-def test_a_quota_below_one_core_is_one_thread(machine: Path):
+def test_a_quota_below_one_core_is_one_thread(machine: Path) -> None:
     assert cores(limited(machine, "50000 100000")).threads == 1
 
 
-def test_a_cpuset_leaves_the_cores_of_its_cpus(machine: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_cpuset_leaves_the_cores_of_its_cpus(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 4, 1})
 
     assert (cores(machine).cpus, cores(machine).threads) == ((0, 1, 4), 2)
 
 
-def test_the_smallest_limit_of_a_cgroup_and_those_above_it_counts(tmp_path: Path):
+def test_the_smallest_limit_of_a_cgroup_and_those_above_it_counts(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/cpu.max").write_text("100000 100000")
     (tmp_path / "a/b/cpu.max").write_text("max 100000")
@@ -66,7 +66,7 @@ def test_the_smallest_limit_of_a_cgroup_and_those_above_it_counts(tmp_path: Path
     assert quota_cores(tmp_path, "0::/a/b\n") == 1.0
 
 
-def test_a_limit_of_cgroups_version_1(tmp_path: Path):
+def test_a_limit_of_cgroups_version_1(tmp_path: Path) -> None:
     (tmp_path / "cpu/box").mkdir(parents=True)
     (tmp_path / "cpu/box/cpu.cfs_quota_us").write_text("150000\n")
     (tmp_path / "cpu/box/cpu.cfs_period_us").write_text("100000\n")
@@ -76,7 +76,7 @@ def test_a_limit_of_cgroups_version_1(tmp_path: Path):
     assert quota_cores(tmp_path, "4:memory:/box\n3:cpu,cpuacct:/box\n0::/\n") == 1.5
 
 
-def test_only_the_cpus_that_may_be_used_are_watched():
+def test_only_the_cpus_that_may_be_used_are_watched() -> None:
     stat = "cpu 300 0 0 0 0 0 0 30 0 0\ncpu0 100 0 0 0 0 0 0 10 0 0\ncpu1 200 0 0 0 0 0 0 20 0 0\nintr 1\n"
     ticks = os.sysconf("SC_CLK_TCK")
 

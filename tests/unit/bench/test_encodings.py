@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.bench.conftest import NIGHT, QUICKEST
+from tests.support.values import there
+from tests.unit.bench.conftest import NIGHT, QUICKEST, Bench
 
 from sparsebench.contracts import ArtifactRef, BenchRequest
+from sparsebench.store import Store
 
 ENGINES = ("onnxruntime", "openvino", "deepsparse", "deepsparse.benchmark")
 
 
-def int8(store, network: Path, encodings: dict[str, Path]) -> ArtifactRef:
+def int8(store: Store, network: Path, encodings: dict[str, Path]) -> ArtifactRef:
     """``network`` stands for QDQ and for its parent; ``encodings`` are the other files, by engine."""
     artifact = store.put_artifact(network.read_bytes())
     return ArtifactRef(
@@ -24,7 +28,7 @@ def int8(store, network: Path, encodings: dict[str, Path]) -> ArtifactRef:
     )
 
 
-def run(bench, model: ArtifactRef, *engines: str):
+def run(bench: Bench, model: ArtifactRef, *engines: str) -> subprocess.CompletedProcess[str]:
     request = BenchRequest(
         job="job",
         night=NIGHT,
@@ -38,7 +42,9 @@ def run(bench, model: ArtifactRef, *engines: str):
     return bench.run(bench.store.put_bench_request(request))
 
 
-def test_each_engine_runs_its_own_encoding_and_the_trial_names_that_file(bench, network, make_network, store):
+def test_each_engine_runs_its_own_encoding_and_the_trial_names_that_file(
+    bench: Bench, network: Path, make_network: Callable[..., Path], store: Store
+) -> None:
     own = make_network("--opset", "14")
     model = int8(store, network, {"deepsparse": own, "deepsparse.benchmark": own})
 
@@ -55,7 +61,9 @@ def test_each_engine_runs_its_own_encoding_and_the_trial_names_that_file(bench, 
     assert {trial.status for trial in trials} == {"measured"}
 
 
-def test_what_an_engine_cannot_load_is_looked_for_in_its_own_encoding(bench, network, make_network, store):
+def test_what_an_engine_cannot_load_is_looked_for_in_its_own_encoding(
+    bench: Bench, network: Path, make_network: Callable[..., Path], store: Store
+) -> None:
     too_new = make_network("--opset", "20")
 
     done = run(bench, int8(store, network, {"deepsparse": too_new}), "onnxruntime", "deepsparse")
@@ -63,10 +71,12 @@ def test_what_an_engine_cannot_load_is_looked_for_in_its_own_encoding(bench, net
     assert done.returncode == 0, done.stderr
     trials = {trial.cell.engine: trial for trial in store.trials(NIGHT)}
     assert trials["onnxruntime"].status == "measured"
-    assert "opset 20" in trials["deepsparse"].absence.detail
+    assert "opset 20" in there(trials["deepsparse"].absence).detail
 
 
-def test_an_encoding_that_classifies_otherwise_than_the_parent_is_not_timed(bench, network, make_network, store):
+def test_an_encoding_that_classifies_otherwise_than_the_parent_is_not_timed(
+    bench: Bench, network: Path, make_network: Callable[..., Path], store: Store
+) -> None:
     other = make_network("--activation", "Neg")
 
     done = run(bench, int8(store, network, {"openvino": other}), "onnxruntime", "openvino")
@@ -75,15 +85,17 @@ def test_an_encoding_that_classifies_otherwise_than_the_parent_is_not_timed(benc
     trials = {trial.cell.engine: trial for trial in store.trials(NIGHT)}
     assert trials["onnxruntime"].status == "measured"
     assert trials["openvino"].status == "invalid"
-    assert trials["openvino"].parity.tolerance is None  # of an INT8 network, only the top classes count
+    assert there(trials["openvino"].parity).tolerance is None  # of an INT8 network, only the top classes count
 
 
-def test_a_missing_encoding_is_one_clear_error(bench, network, make_network, store):
+def test_a_missing_encoding_is_one_clear_error(
+    bench: Bench, network: Path, make_network: Callable[..., Path], store: Store
+) -> None:
     model = int8(store, network, {"deepsparse": make_network("--opset", "14")})
     Path(store.url(store.artifact_path(model.encodings["deepsparse"])).removeprefix("file://")).unlink()
 
     done = run(bench, model, "onnxruntime", "deepsparse")
 
     assert done.returncode != 0
-    assert model.encodings["deepsparse"] in done.stderr
-    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert model.encodings["deepsparse"] in line

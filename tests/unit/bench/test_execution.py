@@ -80,6 +80,9 @@ graph = helper.make_graph(
 save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), sys.argv[1])
 """
 
+Executions = Callable[[str, str], list[Execution]]
+"""By engine and lane: how it computes a network in fp32, and one whose convolutions are quantised."""
+
 LANES = [("onnxruntime", "f32"), ("openvino", "f32"), ("openvino", "native"), ("deepsparse", "f32")]
 
 
@@ -105,8 +108,7 @@ def network(make_network: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def executions(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[Execution]]:
-    """By engine and lane: how it computes a network in fp32, and one whose convolutions are quantised."""
+def executions(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Executions:
     int8 = tmp_path_factory.mktemp("network") / "int8.onnx"
     run(INT8_NETWORK, int8)
 
@@ -123,7 +125,9 @@ def of_kernels(execution: Execution, word: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("engine", "precision"), LANES)
-def test_shares_of_time_sum_to_one_and_the_largest_comes_first(executions, engine, precision):
+def test_shares_of_time_sum_to_one_and_the_largest_comes_first(
+    executions: Executions, engine: str, precision: str
+) -> None:
     found = executions(engine, precision)
 
     assert len(found) == 2
@@ -136,45 +140,49 @@ def test_shares_of_time_sum_to_one_and_the_largest_comes_first(executions, engin
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "deepsparse"])
-def test_in_the_lane_f32_a_network_in_fp32_is_computed_in_nothing_else(executions, engine):
+def test_in_the_lane_f32_a_network_in_fp32_is_computed_in_nothing_else(executions: Executions, engine: str) -> None:
     execution, _ = executions(engine, "f32")
 
     assert execution.precisions == {"f32": pytest.approx(1)}
 
 
-def test_in_the_lane_native_openvino_computes_in_what_it_chose_for_the_cpu(executions, network):
+def test_in_the_lane_native_openvino_computes_in_what_it_chose_for_the_cpu(
+    executions: Executions, network: Path
+) -> None:
     execution, _ = executions("openvino", "native")
 
     assert of_kernels(execution, "Convolution") == {run(PRECISION_HINT, network).strip()}
 
 
 @pytest.mark.parametrize(("engine", "kernel"), [("onnxruntime", "QLinearConv"), ("openvino", "Convolution")])
-def test_quantised_convolutions_are_computed_in_int8(executions, engine, kernel):
+def test_quantised_convolutions_are_computed_in_int8(executions: Executions, engine: str, kernel: str) -> None:
     _, execution = executions(engine, "f32")
 
     assert of_kernels(execution, kernel) == {"i8"}
 
 
-def test_onnx_runtime_quantises_the_images_in_fp32(executions):
+def test_onnx_runtime_quantises_the_images_in_fp32(executions: Executions) -> None:
     _, execution = executions("onnxruntime", "f32")
 
     assert of_kernels(execution, "QuantizeLinear") == {"f32"}
 
 
-def test_openvino_and_deepsparse_name_their_instruction_set(executions):
+def test_openvino_and_deepsparse_name_their_instruction_set(executions: Executions) -> None:
     for engine in ("openvino", "deepsparse"):
         execution, _ = executions(engine, "f32")
         assert {kernel.isa for kernel in execution.kernels} & {"avx2", "avx512"}
 
 
-def test_the_precision_of_deepsparse_is_unknown_where_the_network_is_quantised(executions):
+def test_the_precision_of_deepsparse_is_unknown_where_the_network_is_quantised(executions: Executions) -> None:
     fp32, int8 = executions("deepsparse", "f32")
 
     assert "documentation" in fp32.source
     assert set(int8.precisions) == {"unknown"}
 
 
-def test_the_precision_of_deepsparse_is_unknown_where_its_configuration_file_sets_one(network, tmp_path):
+def test_the_precision_of_deepsparse_is_unknown_where_its_configuration_file_sets_one(
+    network: Path, tmp_path: Path
+) -> None:
     # Any: what it makes of bf16 depends on the CPU.
     (tmp_path / "deepsparse-config.yaml").write_text("default_precision: fp32\n")
 

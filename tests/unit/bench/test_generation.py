@@ -16,6 +16,8 @@ from sparsebench.contracts import Block
 from sparsebench.statistics.pairs import Treatment
 
 MakeBlock = Callable[..., Block]
+Measure = Callable[..., dict[str, list[Block]]]
+"""The blocks of engines, of which it is told how many foreign cores each suffers from."""
 
 
 class ToldSeat(Seat):
@@ -32,7 +34,7 @@ class ToldSeat(Seat):
 
 
 @pytest.fixture
-def measure(make_block: MakeBlock) -> Callable[..., dict[str, list[Block]]]:
+def measure(make_block: MakeBlock) -> Measure:
     def run(rounds: int, interleaved: bool = True, **foreign: list[float]) -> dict[str, list[Block]]:
         seats = [ToldSeat(name, make_block, chain(of, repeat(of[-1]))) for name, of in foreign.items()]
         generation = Generation(
@@ -51,7 +53,7 @@ def measure(make_block: MakeBlock) -> Callable[..., dict[str, list[Block]]]:
     return run
 
 
-def test_a_disturbed_block_is_timed_again_in_its_round_and_nothing_else_is(measure):
+def test_a_disturbed_block_is_timed_again_in_its_round_and_nothing_else_is(measure: Measure) -> None:
     blocks = measure(2, a=[0, 1, 0], b=[0])
 
     assert [(block.round, block.disturbed) for block in blocks["a"]] == [(0, False), (1, True), (1, False)]
@@ -59,20 +61,20 @@ def test_a_disturbed_block_is_timed_again_in_its_round_and_nothing_else_is(measu
     assert blocks["a"][-1].position == 2
 
 
-def test_a_block_that_is_disturbed_again_and_again_is_given_up_in_its_round(measure):
+def test_a_block_that_is_disturbed_again_and_again_is_given_up_in_its_round(measure: Measure) -> None:
     blocks = measure(4, a=[0, 0, 0, 1], b=[0])
 
     assert [block.round for block in blocks["a"]] == [0, 1, 2, 3, 3, 3]
     assert not any(block.tolerated for block in blocks["a"])
 
 
-def test_no_more_blocks_are_timed_again_than_were_asked_for(measure):
+def test_no_more_blocks_are_timed_again_than_were_asked_for(measure: Measure) -> None:
     blocks = measure(10, a=[1], b=[1])
 
     assert len(blocks["a"]) + len(blocks["b"]) == 40
 
 
-def test_a_host_that_is_never_quiet_has_the_least_disturbed_block_of_each_round(measure):
+def test_a_host_that_is_never_quiet_has_the_least_disturbed_block_of_each_round(measure: Measure) -> None:
     blocks = measure(2, a=[0.9, 0.5, 0.7, 0.8, 0.6, 0.7], b=[0])
 
     entering = [block for block in blocks["a"] if not block.disturbed]
@@ -83,5 +85,5 @@ def test_a_host_that_is_never_quiet_has_the_least_disturbed_block_of_each_round(
     assert not any(block.tolerated for block in blocks["b"])
 
 
-def test_the_studys_procedure_times_nothing_again(measure):
+def test_the_studys_procedure_times_nothing_again(measure: Measure) -> None:
     assert len(measure(2, interleaved=False, a=[1])["a"]) == 2

@@ -27,13 +27,13 @@ model name\t: another
 ARM = "processor\t: 0\nBogoMIPS\t: 2100.00\nFeatures\t: fp asimd\n"
 
 
-def test_cpu_model_and_flags_are_the_first_processors():
+def test_cpu_model_and_flags_are_the_first_processors() -> None:
     expected = ("Intel(R) Xeon(R) Platinum 8488C", ("amx_bf16", "avx512_vnni", "fpu"))
     assert parse_cpuinfo(INTEL) == expected
     assert parse_cpuinfo(ARM) == ("", ("asimd", "fp"))
 
 
-def test_two_threads_of_one_core_are_one_physical_core(tmp_path: Path):
+def test_two_threads_of_one_core_are_one_physical_core(tmp_path: Path) -> None:
     for cpu, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
         (tmp_path / f"cpu{cpu}/topology").mkdir(parents=True)
         (tmp_path / f"cpu{cpu}/topology/thread_siblings_list").write_text(siblings + "\n")
@@ -42,7 +42,7 @@ def test_two_threads_of_one_core_are_one_physical_core(tmp_path: Path):
     assert physical_cores(tmp_path, [0, 2]) == 1
 
 
-def test_caches_are_bytes_by_level(tmp_path: Path):
+def test_caches_are_bytes_by_level(tmp_path: Path) -> None:
     levels = [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "2048K")]
     for index, values in enumerate(levels):
         (tmp_path / f"index{index}").mkdir()
@@ -87,7 +87,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Metadata]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("emulated", [True, False])
-def test_an_instance_is_known_by_its_metadata(metadata: type[Metadata], emulated: bool):
+def test_an_instance_is_known_by_its_metadata(metadata: type[Metadata], emulated: bool) -> None:
     document = {"instanceId": "i-0abc", "instanceType": "m7i.xlarge", "region": "eu-central-1"}
     metadata.document = json.dumps(document | ({"emulated": True} if emulated else {})).encode()
 
@@ -95,13 +95,13 @@ def test_an_instance_is_known_by_its_metadata(metadata: type[Metadata], emulated
 
 
 @pytest.mark.slow
-def test_a_service_that_answers_something_else_is_no_metadata(metadata: type[Metadata]):
+def test_a_service_that_answers_something_else_is_no_metadata(metadata: type[Metadata]) -> None:
     metadata.document = b"<html>welcome</html>"
 
     assert identity() == Identity(socket.gethostname(), "localhost", emulated=False)
 
 
-def test_facts_of_this_machine(monkeypatch: pytest.MonkeyPatch):
+def test_facts_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
 
     facts = host_facts()

@@ -21,7 +21,7 @@ def image(kind: str = "float32", shape: tuple[int | str, ...] = ("batch", 3, 32,
     return TensorInfo("images", kind, shape)
 
 
-def test_a_classifier_of_images_is_fed_the_same_eight_images_as_ever():
+def test_a_classifier_of_images_is_fed_the_same_eight_images_as_ever() -> None:
     inputs = inputs_of(header(image()), "x")
 
     assert (inputs.batch, inputs.batch_is_free) == (1, True)
@@ -30,7 +30,7 @@ def test_a_classifier_of_images_is_fed_the_same_eight_images_as_ever():
 
 
 @pytest.mark.parametrize(("batch", "inferences"), [(2, 4), (3, 3), (8, 1), (12, 1)])
-def test_of_a_fixed_batch_every_image_is_another(batch, inferences):
+def test_of_a_fixed_batch_every_image_is_another(batch: int, inferences: int) -> None:
     inputs = inputs_of(header(image(shape=(batch, 3, 32, 48)), outputs=(TensorInfo("y", "float32", (batch, 10)),)), "x")
     feeds = feeds_of(inputs)
 
@@ -40,24 +40,24 @@ def test_of_a_fixed_batch_every_image_is_another(batch, inferences):
     assert len({one.tobytes() for (fed,) in feeds for one in fed}) == 8
 
 
-def test_channels_last_in_bytes_are_the_same_photographs():
+def test_channels_last_in_bytes_are_the_same_photographs() -> None:
     inputs = inputs_of(header(image("uint8", ("batch", 32, 48, 3))), "x")
     (fed,), *_ = feeds_of(inputs)
 
-    assert (fed.dtype, fed.shape, fed.flags.c_contiguous) == (np.uint8, (1, 32, 48, 3), True)
+    assert (fed.dtype, fed.shape, fed.flags.c_contiguous) == (np.dtype(np.uint8), (1, 32, 48, 3), True)
     assert np.array_equal(fed[0].transpose(2, 0, 1), as_bytes(fixed_images((3, 32, 48)))[0])
     assert fed.max() > 200
 
 
 @pytest.mark.parametrize("kind", ["float16", "float64"])
-def test_images_have_the_type_that_the_file_wants(kind):
+def test_images_have_the_type_that_the_file_wants(kind: str) -> None:
     (fed,), *_ = feeds_of(inputs_of(header(image(kind)), "x"))
 
     assert fed.dtype == kind
     assert np.allclose(fed[0].astype(np.float32), fixed_images((3, 32, 48))[0], atol=1e-2)
 
 
-def test_several_inputs_are_fed_by_type_and_within_the_range_of_the_graph():
+def test_several_inputs_are_fed_by_type_and_within_the_range_of_the_graph() -> None:
     shape = ("batch", 16)
     inputs = inputs_of(
         header(
@@ -88,7 +88,7 @@ def test_several_inputs_are_fed_by_type_and_within_the_range_of_the_graph():
         assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
 
 
-def test_what_shares_no_first_axis_is_no_batch():
+def test_what_shares_no_first_axis_is_no_batch() -> None:
     """A state that is handed on has its batch elsewhere, and a rate has no axes."""
     inputs = inputs_of(
         header(
@@ -117,11 +117,11 @@ def test_what_shares_no_first_axis_is_no_batch():
         (TensorInfo("x", "float32", (1, 10**9)), "has 4,000,000,000 bytes"),
     ],
 )
-def test_what_cannot_be_fed_is_refused_with_what_to_do(tensor, said):
+def test_what_cannot_be_fed_is_refused_with_what_to_do(tensor: TensorInfo, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         inputs_of(header(tensor), "x")
 
 
-def test_an_output_that_is_no_tensor_is_refused():
+def test_an_output_that_is_no_tensor_is_refused() -> None:
     with pytest.raises(BadInput, match="'probabilities' is a sequence or a map; expected tensors"):
         inputs_of(header(image(), outputs=(TensorInfo("probabilities", "", None),)), "x")

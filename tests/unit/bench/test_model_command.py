@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,9 @@ def model(environment: dict[str, str], *arguments: str | Path) -> subprocess.Com
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-def test_it_prints_a_line_per_trial_and_a_table_and_nothing_reaches_for_the_network(make_network, offline, tmp_path):
+def test_it_prints_a_line_per_trial_and_a_table_and_nothing_reaches_for_the_network(
+    make_network: Callable[..., Path], offline: dict[str, str], tmp_path: Path
+) -> None:
     done = model(offline, make_network("--input", "batch,3,224,224"))
 
     assert done.returncode == 0, done.stderr
@@ -53,7 +56,7 @@ def test_it_prints_a_line_per_trial_and_a_table_and_nothing_reaches_for_the_netw
 
 
 @pytest.mark.parametrize("library", ["deepsparse", "openvino"])
-def test_an_unsilenced_library_would_have_been_noted(offline, tmp_path, library):
+def test_an_unsilenced_library_would_have_been_noted(offline: dict[str, str], tmp_path: Path, library: str) -> None:
     subprocess.run([PYTHON, "-c", f"import {library}"], env=offline, capture_output=True)
 
     assert (tmp_path / "attempts").read_text()
@@ -72,17 +75,21 @@ session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 32, 32), np.flo
 
 
 @pytest.mark.parametrize(("imported", "noted"), [("ours", False), ("plainly", True)])
-def test_onnx_runtime_prepares_no_usage_data(make_network, offline, tmp_path, imported, noted):
+def test_onnx_runtime_prepares_no_usage_data(
+    make_network: Callable[..., Path], offline: dict[str, str], tmp_path: Path, imported: str, noted: bool
+) -> None:
     """It reaches for the network from C++, unseen by Python; but before that it opens a session on the disk."""
     (tmp_path / "tmp").mkdir()
-    command = [PYTHON, "-c", INFERENCE, make_network("--input", "batch,3,32,32"), imported]
+    command = [str(PYTHON), "-c", INFERENCE, str(make_network("--input", "batch,3,32,32")), imported]
     done = subprocess.run(command, env=offline | {"TMPDIR": str(tmp_path / "tmp")}, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
     assert bool(list((tmp_path / "tmp").rglob("*.ses"))) == noted
 
 
-def test_it_fails_when_no_engine_can_measure_the_file(make_network, offline):
+def test_it_fails_when_no_engine_can_measure_the_file(
+    make_network: Callable[..., Path], offline: dict[str, str]
+) -> None:
     done = model(offline, make_network("--opset", "20"), "--engines", "deepsparse")
 
     assert done.returncode == 1
@@ -90,7 +97,7 @@ def test_it_fails_when_no_engine_can_measure_the_file(make_network, offline):
     assert "no engine could measure it" in done.stderr
 
 
-def test_a_file_that_is_not_onnx_is_refused(offline):
+def test_a_file_that_is_not_onnx_is_refused(offline: dict[str, str]) -> None:
     done = model(offline, Path(__file__))
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
@@ -106,7 +113,7 @@ def test_a_file_that_is_not_onnx_is_refused(offline):
         (("x.onnx", "--precisions", "int4"), "precisions: 'int4'"),
     ],
 )
-def test_a_wrong_argument_is_refused(offline, arguments, message):
+def test_a_wrong_argument_is_refused(offline: dict[str, str], arguments: tuple[str, ...], message: str) -> None:
     done = model(offline, *arguments)
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

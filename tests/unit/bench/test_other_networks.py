@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.support.values import there
 from tests.unit.bench.conftest import NIGHT, PYTHON, ROOT, Bench
 
 from sparsebench.contracts import Trial
@@ -38,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def measure(store: Store, folder: Path, names: tuple[str, ...], environment: dict[str, str], **changes: object) -> None:
+def measure(store: Store, folder: Path, names: tuple[str, ...], environment: dict[str, str], **changes: Any) -> None:
     bench = Bench(store, environment)
     files = {name: folder / f"{name}.onnx" for name in names}
     done = bench.run(bench.request_of(files, ENGINES, input_shape=(0, 0, 0), **changes))
@@ -76,15 +78,17 @@ def test_images_are_counted_by_the_batch_of_the_file(trials: list[Trial], networ
 
 
 def test_only_a_classifier_of_images_is_held_to_its_top_classes(trials: list[Trial]) -> None:
-    held = {name: of(trials, name)["openvino"].parity.least_top1 for name in MEASURED}  # type: ignore[union-attr]
+    held = {name: there(of(trials, name)["openvino"].parity).least_top1 for name in MEASURED}
 
     assert {name for name, least in held.items() if least} == {
         "batch-of-four", "bytes", "half", "channels-last", "masked", "opset-21",
     }  # fmt: skip
-    assert of(trials, "batch-of-four")["openvino"].parity.images == 8  # type: ignore[union-attr]
+    assert there(of(trials, "batch-of-four")["openvino"].parity).images == 8
 
 
-def test_only_weights_are_rounded_so_that_what_has_scales_has_a_native_lane(folder, tmp_path, environment) -> None:
+def test_only_weights_are_rounded_so_that_what_has_scales_has_a_native_lane(
+    folder: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     store = Store((tmp_path / "store").as_uri())
     measure(store, folder, ("resized",), environment, precisions=("f32", "native"))
 
@@ -92,7 +96,9 @@ def test_only_weights_are_rounded_so_that_what_has_scales_has_a_native_lane(fold
     assert len(store.trials(NIGHT)) == 2 * len(ENGINES)
 
 
-def test_an_engine_that_loads_a_file_that_onnx_runtime_does_not_is_measured(folder, tmp_path, environment) -> None:
+def test_an_engine_that_loads_a_file_that_onnx_runtime_does_not_is_measured(
+    folder: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     """What is new in its format: ONNX Runtime's outputs are those of the same operators in an older one."""
     store = Store((tmp_path / "store").as_uri())
     measure(store, folder, ("ir-99",), environment)
@@ -101,8 +107,9 @@ def test_an_engine_that_loads_a_file_that_onnx_runtime_does_not_is_measured(fold
     assert its["openvino"].status == "measured"
     for engine in ("onnxruntime", "deepsparse", "deepsparse.benchmark"):
         assert its[engine].status == "absent"
-        assert its[engine].absence.reason == "unsupported_network"
-        assert "99" in its[engine].absence.detail
+        absence = there(its[engine].absence)
+        assert absence.reason == "unsupported_network"
+        assert "99" in absence.detail
 
 
 def bench(environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -136,7 +143,7 @@ def bench(environment: dict[str, str], *arguments: str | Path) -> subprocess.Com
     ],
 )
 def test_free_axes_are_refused_with_the_option_that_gives_their_sizes_and_then_measured(
-    folder, environment, network, refused, axes, taken
+    folder: Path, environment: dict[str, str], network: str, refused: str, axes: tuple[str, ...], taken: str
 ) -> None:
     file = folder / f"{network}.onnx"
     without = bench(environment, file)
@@ -163,14 +170,18 @@ def test_free_axes_are_refused_with_the_option_that_gives_their_sizes_and_then_m
         ("images.1=4", "has it fixed at 3"),
     ],
 )
-def test_an_axis_that_cannot_be_given_is_refused(folder, environment, axis, message) -> None:
+def test_an_axis_that_cannot_be_given_is_refused(
+    folder: Path, environment: dict[str, str], axis: str, message: str
+) -> None:
     done = bench(environment, folder / "free-size.onnx", "--axis", axis)
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert message in done.stderr
 
 
-def test_several_inputs_that_are_no_batch_are_fed_what_the_graph_compares_them_with(folder, environment) -> None:
+def test_several_inputs_that_are_no_batch_are_fed_what_the_graph_compares_them_with(
+    folder: Path, environment: dict[str, str]
+) -> None:
     """With another rate than 16000 its output is not a number, which never agrees."""
     done = bench(environment, folder / "voice.onnx", "--engines", "onnxruntime,openvino")
 
@@ -179,7 +190,7 @@ def test_several_inputs_that_are_no_batch_are_fed_what_the_graph_compares_them_w
     assert "invalid" not in done.stdout
 
 
-def test_a_pruned_file_is_called_by_its_sparsity(folder, environment) -> None:
+def test_a_pruned_file_is_called_by_its_sparsity(folder: Path, environment: dict[str, str]) -> None:
     done = bench(environment, folder / "pruned.onnx", "--engines", "onnxruntime")
 
     assert done.returncode == 0, done.stderr
@@ -189,7 +200,7 @@ def test_a_pruned_file_is_called_by_its_sparsity(folder, environment) -> None:
     assert "base" not in done.stdout
 
 
-def test_without_a_reference_there_is_one_line_and_no_table(folder, environment) -> None:
+def test_without_a_reference_there_is_one_line_and_no_table(folder: Path, environment: dict[str, str]) -> None:
     done = bench(environment, folder / "broken.onnx")
 
     assert done.returncode == 1
@@ -215,7 +226,9 @@ def test_without_a_reference_there_is_one_line_and_no_table(folder, environment)
         ("outside", None, "its weights lie in other files (outside.data)"),
     ],
 )
-def test_a_file_that_is_something_else_is_called_what_it_is(folder, environment, name, content, message) -> None:
+def test_a_file_that_is_something_else_is_called_what_it_is(
+    folder: Path, environment: dict[str, str], name: str, content: bytes | None, message: str
+) -> None:
     file = folder / f"{name}.onnx"
     if content is not None:
         file.write_bytes(content)
@@ -227,7 +240,7 @@ def test_a_file_that_is_something_else_is_called_what_it_is(folder, environment,
     assert str(file) in done.stderr
 
 
-def test_a_file_that_is_larger_than_onnx_can_be_is_not_read(tmp_path, environment) -> None:
+def test_a_file_that_is_larger_than_onnx_can_be_is_not_read(tmp_path: Path, environment: dict[str, str]) -> None:
     file = tmp_path / "large.onnx"
     with file.open("wb") as writer:
         os.truncate(writer.fileno(), 3_000_000_000)  # which takes no space

@@ -12,11 +12,13 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from tests.support.values import there
+from tests.unit.bench.conftest import Bench
 
 from sparsebench.bench.quiet import SOCKET
-from sparsebench.contracts import Trial
+from sparsebench.contracts import Trial, Variant
 from sparsebench.local.quiet import Listener
-from sparsebench.statistics.pairs import by_treatment, log_ratios
+from sparsebench.statistics.pairs import Treatment, by_treatment, log_ratios
 from sparsebench.store import Store
 
 NIGHT = "2026-11-24"
@@ -27,7 +29,7 @@ def only_trial(store: Store) -> Trial:
     return trial
 
 
-def test_four_engines_are_measured_and_agree_with_onnx_runtime(bench, network, store):
+def test_four_engines_are_measured_and_agree_with_onnx_runtime(bench: Bench, network: Path, store: Store) -> None:
     engines = ("onnxruntime", "openvino", "deepsparse", "deepsparse.benchmark")
 
     done = bench.run(bench.request(network, engines))
@@ -40,19 +42,19 @@ def test_four_engines_are_measured_and_agree_with_onnx_runtime(bench, network, s
         assert trial.parity is not None
         assert trial.parity.agrees
         assert trial.threads == host.physical_cores
-        assert not trial.execution.reduced
+        assert not there(trial.execution).reduced
         assert trial.interleaved
         for block in trial.blocks:
             assert block.images == len(block.latencies_ms)
             assert sum(block.latencies_ms) >= 15  # ms, of 20; the tool's own time has what lies between them in it
             assert block.seconds == pytest.approx(sum(block.latencies_ms) / 1000, rel=0.5)
-        assert trial.peak_memory_bytes > 10e6
-    progress = store.progress("job")
+        assert there(trial.peak_memory_bytes) > 10e6
+    progress = there(store.progress("job"))
     assert (progress.done, progress.total, progress.failed, progress.finished) == (4, 4, 0, True)
     assert "[4/4] tiny" in done.stdout
 
 
-def test_started_again_it_measures_only_what_is_missing(bench, network, store):
+def test_started_again_it_measures_only_what_is_missing(bench: Bench, network: Path, store: Store) -> None:
     engines = ("onnxruntime", "openvino", "not-installed", "crashing")
     request = bench.request(network, engines, min_processes=3, max_processes=3)
     assert bench.run(request).returncode == 0
@@ -72,7 +74,9 @@ def test_started_again_it_measures_only_what_is_missing(bench, network, store):
     assert {path for path, data in before.items() if store.read(path) != data} == lost
 
 
-def test_when_one_of_a_generations_trials_is_missing_another_generation_is_measured(bench, network, store):
+def test_when_one_of_a_generations_trials_is_missing_another_generation_is_measured(
+    bench: Bench, network: Path, store: Store
+) -> None:
     request = bench.request(network, ("onnxruntime", "openvino"), min_processes=2, max_processes=3)
     assert bench.run(request).returncode == 0
     (lost,) = (path for path in store.paths("nights") if path.endswith("tiny-base-openvino-f32/job-1.json"))
@@ -83,95 +87,105 @@ def test_when_one_of_a_generations_trials_is_missing_another_generation_is_measu
     assert sorted(t.generation for t in store.trials(NIGHT) if t.cell.engine == "openvino") == [0, 2]
 
 
-def test_a_wrong_output_is_recorded_as_invalid_and_never_timed(bench, network, store):
+def test_a_wrong_output_is_recorded_as_invalid_and_never_timed(bench: Bench, network: Path, store: Store) -> None:
     done = bench.run(bench.request(network, ("wrong",)))
 
     assert done.returncode == 0, done.stderr
     trial = only_trial(store)
     assert trial.status == "invalid"
-    assert trial.parity.relative > 1
+    assert there(there(trial.parity).relative) > 1
     assert trial.blocks == ()
 
 
-def test_a_network_of_digits_is_shown_other_images_than_the_others(bench, network, store):
+def test_a_network_of_digits_is_shown_other_images_than_the_others(bench: Bench, network: Path, store: Store) -> None:
     """The engine always says 1000; how far off that is tells the images."""
     done = bench.run(bench.request(network, ("wrong",), ("tiny", "mobilenetv1", "mobilenetv1-digits")))
 
     assert done.returncode == 0, done.stderr
-    off = {trial.cell.network: trial.parity.max_abs for trial in store.trials(NIGHT)}
+    off = {trial.cell.network: there(trial.parity).max_abs for trial in store.trials(NIGHT)}
     assert off["mobilenetv1"] == off["tiny"]
     assert off["mobilenetv1-digits"] != off["tiny"]
 
 
-def test_an_engine_that_is_not_there_is_one_typed_absence_for_all_rounds(bench, network, store):
+def test_an_engine_that_is_not_there_is_one_typed_absence_for_all_rounds(
+    bench: Bench, network: Path, store: Store
+) -> None:
     done = bench.run(bench.request(network, ("not-installed",), min_processes=3, max_processes=3))
 
     assert done.returncode == 0, done.stderr
-    assert only_trial(store).absence.reason == "not_installed"
-    assert store.progress("job").total == 1
+    assert there(only_trial(store).absence).reason == "not_installed"
+    assert there(store.progress("job")).total == 1
 
 
-def test_an_engine_that_refuses_the_network_is_a_typed_absence_in_its_words(bench, network, store):
+def test_an_engine_that_refuses_the_network_is_a_typed_absence_in_its_words(
+    bench: Bench, network: Path, store: Store
+) -> None:
     bench.run(bench.request(network, ("refusing",), min_processes=2, max_processes=2))
 
-    absence = only_trial(store).absence
+    absence = there(only_trial(store).absence)
     assert (absence.reason, absence.detail) == ("unsupported_network", "no kernel for Relu")
 
 
-def test_deepsparse_refuses_a_file_that_is_too_new_before_it_is_loaded(bench, make_network, store):
+def test_deepsparse_refuses_a_file_that_is_too_new_before_it_is_loaded(
+    bench: Bench, make_network: Callable[..., Path], store: Store
+) -> None:
     bench.run(bench.request(make_network("--opset", "20"), ("deepsparse",)))
 
-    absence = only_trial(store).absence
+    absence = there(only_trial(store).absence)
     assert absence.reason == "unsupported_network"
     assert "opset 20" in absence.detail
 
 
-def test_a_crash_is_a_failed_trial_with_the_last_that_was_printed(bench, network, store):
+def test_a_crash_is_a_failed_trial_with_the_last_that_was_printed(bench: Bench, network: Path, store: Store) -> None:
     done = bench.run(bench.request(network, ("crashing",)))
 
     assert done.returncode == 0, done.stderr
     trial = only_trial(store)
     assert trial.status == "failed"
-    assert trial.error.startswith("killed by SIGABRT")
-    assert "out of registers" in trial.error
-    assert store.progress("job").failed == 1
+    assert there(trial.error).startswith("killed by SIGABRT")
+    assert "out of registers" in there(trial.error)
+    assert there(store.progress("job")).failed == 1
 
 
-def test_a_trial_that_takes_too_long_is_ended_and_has_failed(bench, network, store, tmp_path):
+def test_a_trial_that_takes_too_long_is_ended_and_has_failed(
+    bench: Bench, network: Path, store: Store, tmp_path: Path
+) -> None:
     bench.environment = bench.environment | {"HANGING_PID": str(tmp_path / "pid")}
     done = bench.run(bench.request(network, ("hanging",), trial_timeout_s=6))
 
     assert done.returncode == 0, done.stderr
-    assert only_trial(store).error.startswith("said nothing for 6 s")
+    assert there(only_trial(store).error).startswith("said nothing for 6 s")
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
-def test_an_engine_that_dies_while_others_take_turns_fails_alone(bench, network, store):
+def test_an_engine_that_dies_while_others_take_turns_fails_alone(bench: Bench, network: Path, store: Store) -> None:
     done = bench.run(bench.request(network, ("dying", "onnxruntime"), min_rounds=5, max_rounds=5))
 
     assert done.returncode == 0, done.stderr
     trials = {trial.cell.engine: trial for trial in store.trials(NIGHT)}
-    assert trials["dying"].error.startswith("killed by SIGKILL")
+    assert there(trials["dying"].error).startswith("killed by SIGKILL")
     assert len(trials["onnxruntime"].blocks) >= 5
 
 
-def test_an_engine_that_ends_without_an_answer_has_failed(bench, network, store):
+def test_an_engine_that_ends_without_an_answer_has_failed(bench: Bench, network: Path, store: Store) -> None:
     done = bench.run(bench.request(network, ("quitting",)))
 
     assert done.returncode == 0, done.stderr
-    assert only_trial(store).error.startswith("ended without an answer")
+    assert there(only_trial(store).error).startswith("ended without an answer")
 
 
-def test_what_was_timed_stands_though_the_engine_crashes_when_asked_how_it_computes(bench, network, store):
+def test_what_was_timed_stands_though_the_engine_crashes_when_asked_how_it_computes(
+    bench: Bench, network: Path, store: Store
+) -> None:
     done = bench.run(bench.request(network, ("secretive",)))
 
     assert done.returncode == 0, done.stderr
     trial = only_trial(store)
     assert trial.status == "measured"
-    assert trial.execution.source.startswith("not told: killed by SIGABRT")
+    assert there(trial.execution).source.startswith("not told: killed by SIGABRT")
 
 
-def test_engines_take_turns_in_random_order_and_the_seed_says_which(bench, network, store):
+def test_engines_take_turns_in_random_order_and_the_seed_says_which(bench: Bench, network: Path, store: Store) -> None:
     request = store.bench_request(
         bench.request(network, ("onnxruntime", "openvino", "wrong"), min_rounds=12, max_rounds=12)
     )
@@ -197,7 +211,7 @@ def test_engines_take_turns_in_random_order_and_the_seed_says_which(bench, netwo
 
 
 @pytest.mark.measures
-def test_an_engine_whose_turn_it_is_not_is_stopped(bench, network, store):
+def test_an_engine_whose_turn_it_is_not_is_stopped(bench: Bench, network: Path, store: Store) -> None:
     runner = bench.start(bench.request(network, ("onnxruntime", "openvino"), block_s=0.5, min_rounds=9, max_rounds=9))
     stopped = []  # how many were, whenever both were there
     while runner.poll() is None:
@@ -223,7 +237,9 @@ def stats_of_children(pid: int) -> list[str]:
     return found
 
 
-def test_engines_that_do_not_fit_into_memory_together_are_measured_one_after_the_other(bench, network, store):
+def test_engines_that_do_not_fit_into_memory_together_are_measured_one_after_the_other(
+    bench: Bench, network: Path, store: Store
+) -> None:
     # Read for the host's facts, at the start, and after each engine: the first takes 4 of 9, and 5 is less than 6.
     bench.environment = bench.environment | {"AVAILABLE_MEMORY": "9 9 5"}
     done = bench.run(bench.request(network, ("onnxruntime", "openvino")))
@@ -235,7 +251,7 @@ def test_engines_that_do_not_fit_into_memory_together_are_measured_one_after_the
 
 
 @pytest.mark.measures
-def test_a_disturbed_block_is_kept_and_another_round_is_timed(bench, network, store):
+def test_a_disturbed_block_is_kept_and_another_round_is_timed(bench: Bench, network: Path, store: Store) -> None:
     burn = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         done = bench.run(bench.request(network, ("onnxruntime",), block_s=0.2, min_rounds=3, max_rounds=3))
@@ -250,7 +266,7 @@ def test_a_disturbed_block_is_kept_and_another_round_is_timed(bench, network, st
 
 
 @pytest.mark.measures
-def test_a_neighbour_that_listens_keeps_still_while_a_round_is_timed(bench, network, store):
+def test_a_neighbour_that_listens_keeps_still_while_a_round_is_timed(bench: Bench, network: Path, store: Store) -> None:
     burn = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
     listener = Listener(lambda: [burn.pid])
     bench.environment = bench.environment | {SOCKET: str(listener.path)}
@@ -261,10 +277,10 @@ def test_a_neighbour_that_listens_keeps_still_while_a_round_is_timed(bench, netw
         burn.kill()
 
     assert done.returncode == 0, done.stderr
-    assert median(block.interference.foreign_cores for block in only_trial(store).blocks) < 0.5
+    assert median(there(block.interference.foreign_cores) for block in only_trial(store).blocks) < 0.5
 
 
-def test_the_throughput_scenario_uses_batches_and_streams(bench, network, store):
+def test_the_throughput_scenario_uses_batches_and_streams(bench: Bench, network: Path, store: Store) -> None:
     engines = ("onnxruntime", "openvino", "deepsparse", "deepsparse.benchmark")
     done = bench.run(bench.request(network, engines, scenario="throughput"))
 
@@ -282,16 +298,20 @@ def test_the_throughput_scenario_uses_batches_and_streams(bench, network, store)
         assert all(block.images == trial.batch * len(block.latencies_ms) for block in trial.blocks)
 
 
-def test_a_network_that_onnx_runtime_cannot_run_fails_with_its_reason(bench, make_network, store):
+def test_a_network_that_onnx_runtime_cannot_run_fails_with_its_reason(
+    bench: Bench, make_network: Callable[..., Path], store: Store
+) -> None:
     done = bench.run(bench.request(make_network("--activation", "NoSuchOperator"), ("openvino",)))
 
     assert done.returncode == 0, done.stderr
-    assert only_trial(store).error.startswith("no reference output: ONNX Runtime refuses the network: ")
-    assert "NoSuchOperator" in only_trial(store).error
+    assert there(only_trial(store).error).startswith("no reference output: ONNX Runtime refuses the network: ")
+    assert "NoSuchOperator" in there(only_trial(store).error)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
-def test_when_the_runner_is_ended_so_is_its_child_and_nothing_half_is_written(bench, network, store, tmp_path, ending):
+def test_when_the_runner_is_ended_so_is_its_child_and_nothing_half_is_written(
+    bench: Bench, network: Path, store: Store, tmp_path: Path, ending: signal.Signals
+) -> None:
     pid_file = tmp_path / "pid"
     runner = bench.start(bench.request(network, ("hanging",)), HANGING_PID=str(pid_file), TMPDIR=str(tmp_path))
     wait_for(lambda: pid_file.exists() and pid_file.read_text() != "")
@@ -304,7 +324,7 @@ def test_when_the_runner_is_ended_so_is_its_child_and_nothing_half_is_written(be
     assert list(tmp_path.rglob("*.tmp")) == []
 
 
-def test_an_artifact_with_another_digest_is_refused(bench, network, store):
+def test_an_artifact_with_another_digest_is_refused(bench: Bench, network: Path, store: Store) -> None:
     request = bench.request(network, ("onnxruntime",))
     artifact = store.artifact_path(store.bench_request(request).models[0].artifact)
     store.write(artifact, store.read(artifact) + b"x")
@@ -315,7 +335,7 @@ def test_an_artifact_with_another_digest_is_refused(bench, network, store):
     assert store.trials(NIGHT) == []
 
 
-def test_a_request_for_another_instance_type_is_refused(bench, network, store):
+def test_a_request_for_another_instance_type_is_refused(bench: Bench, network: Path, store: Store) -> None:
     request = store.bench_request(bench.request(network, ("onnxruntime",)))
     other = store.put_bench_request(request.model_copy(update={"job": "other", "instance_type": "m7i.xlarge"}))
 
@@ -323,22 +343,22 @@ def test_a_request_for_another_instance_type_is_refused(bench, network, store):
     assert store.hosts(NIGHT) == []
 
 
-def test_an_unknown_engine_is_refused(bench, network):
+def test_an_unknown_engine_is_refused(bench: Bench, network: Path) -> None:
     assert "engines: 'tensorrt' is not one of" in refused(bench, bench.request(network, ("tensorrt",)))
 
 
-def test_a_store_that_cannot_be_written_is_refused(bench, network, store):
+def test_a_store_that_cannot_be_written_is_refused(bench: Bench, network: Path, store: Store) -> None:
     request = bench.request(network, ("onnxruntime",))
     store.write("progress", b"a file where a folder should be")
 
     assert "cannot write" in refused(bench, request)
 
 
-def test_a_request_that_is_not_there_is_refused(bench):
+def test_a_request_that_is_not_there_is_refused(bench: Bench) -> None:
     assert "no nights/x.json" in refused(bench, "nights/x.json")
 
 
-def refused(bench, request: str) -> str:
+def refused(bench: Bench, request: str) -> str:
     """What the runner says, in one line."""
     done = bench.run(request)
     assert done.returncode == 1
@@ -363,7 +383,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def test_the_files_of_a_network_take_turns_in_the_same_rounds(bench, network, store):
+def test_the_files_of_a_network_take_turns_in_the_same_rounds(bench: Bench, network: Path, store: Store) -> None:
     done = bench.run(bench.request(network, ("onnxruntime", "openvino"), variants=("base", "pruned")))
 
     assert done.returncode == 0, done.stderr
@@ -375,13 +395,13 @@ def test_the_files_of_a_network_take_turns_in_the_same_rounds(bench, network, st
     blocks = sorted((block.started_at, block.round) for trial in trials for block in trial.blocks)
     assert [round_ for _, round_ in blocks] == sorted(round_ for _, round_ in blocks)
     entering = by_treatment(trials)
-    assert log_ratios(entering["pruned", "openvino", "f32"], entering["base", "openvino", "f32"])
+    assert log_ratios(entering[Treatment("pruned", "openvino", "f32")], entering[Treatment("base", "openvino", "f32")])
 
 
-def test_where_memory_does_not_hold_all_files_each_part_has_the_base(bench, network, store):
+def test_where_memory_does_not_hold_all_files_each_part_has_the_base(bench: Bench, network: Path, store: Store) -> None:
     """Each process takes 4, the third would need 1.5 times that, and 5 are left; the parts of two then fit."""
     bench.environment = bench.environment | {"AVAILABLE_MEMORY": "99 13 9 5 99 95 91 87"}
-    files = ("base", "pruned", "fake99")
+    files: tuple[Variant, ...] = ("base", "pruned", "fake99")
     request = bench.request(network, ("onnxruntime",), variants=files, min_processes=2, max_processes=2)
 
     done = bench.run(request)
@@ -391,7 +411,7 @@ def test_where_memory_does_not_hold_all_files_each_part_has_the_base(bench, netw
     assert [parts[number] for number in sorted(parts)] == [("base", "pruned"), ("base", "fake99")] * 2
 
 
-def test_an_engine_and_its_own_tool_time_one_compiled_network(bench, network, store):
+def test_an_engine_and_its_own_tool_time_one_compiled_network(bench: Bench, network: Path, store: Store) -> None:
     done = bench.run(bench.request(network, ("deepsparse", "deepsparse.benchmark")))
 
     assert done.returncode == 0, done.stderr
@@ -400,7 +420,9 @@ def test_an_engine_and_its_own_tool_time_one_compiled_network(bench, network, st
     assert {block.round for block in api.blocks} == {block.round for block in tool.blocks}
 
 
-def test_how_an_engine_computes_is_asked_once_and_found_again_by_another_night(bench, network, store):
+def test_how_an_engine_computes_is_asked_once_and_found_again_by_another_night(
+    bench: Bench, network: Path, store: Store
+) -> None:
     first = bench.request(network, ("onnxruntime",))
     assert bench.run(first).returncode == 0
     (profile,) = store.paths("profiles")
@@ -410,10 +432,12 @@ def test_how_an_engine_computes_is_asked_once_and_found_again_by_another_night(b
     assert bench.run(store.put_bench_request(later)).returncode == 0
 
     (trial,) = store.trials("2026-11-25")
-    assert trial.execution.source == "found again"
+    assert there(trial.execution).source == "found again"
 
 
-def test_a_process_is_pinned_to_the_cpus_that_the_run_may_use_and_says_so(bench, network, store):
+def test_a_process_is_pinned_to_the_cpus_that_the_run_may_use_and_says_so(
+    bench: Bench, network: Path, store: Store
+) -> None:
     command = ["taskset", "--cpu-list", "0", *bench.command(bench.request(network, ("onnxruntime", "openvino")))]
     assert subprocess.run(command, env=bench.environment, capture_output=True).returncode == 0
 
@@ -423,7 +447,7 @@ def test_a_process_is_pinned_to_the_cpus_that_the_run_may_use_and_says_so(bench,
 
 
 @pytest.mark.measures
-def test_what_takes_the_cpus_is_named_before_anything_is_measured(bench, network, store):
+def test_what_takes_the_cpus_is_named_before_anything_is_measured(bench: Bench, network: Path, store: Store) -> None:
     burn = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         done = bench.run(bench.request(network, ("onnxruntime",), block_s=0.1))
@@ -432,4 +456,4 @@ def test_what_takes_the_cpus_is_named_before_anything_is_measured(bench, network
 
     assert done.stdout.splitlines()[0].startswith("the host is not quiet: other processes take ")
     (host,) = store.hosts(NIGHT)
-    assert any(name.startswith("python") for name in host.neighbours.processes)
+    assert any(name.startswith("python") for name in there(host.neighbours).processes)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any
+from random import Random
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tests.support.synthetic import NOISE, measure, pairs_of
 
 from sparsebench.bench.stopping import cost, left_s, machine_s, next_step, open_treatments, series, widest
-from sparsebench.contracts import Absence, Block, Cell, Interference, Parity, Protocol, Trial
+from sparsebench.contracts import Absence, Block, Cell, Interference, Parity, Precision, Protocol, Trial
 from sparsebench.statistics.design import Cost
 from sparsebench.statistics.intervals import estimate, half_width
 from sparsebench.statistics.pairs import Treatment
@@ -32,6 +34,9 @@ EVIDENCE: dict[str, dict[str, Any]] = {
 }
 LANES = [Treatment("base", "onnxruntime", "f32"), Treatment("base", "openvino", "f32")]
 
+Status = Literal["measured", "invalid", "absent", "failed"]
+"""Of a trial."""
+
 Logs = Callable[[int, int, int], float]
 """log(throughput) by generation, lane's number and round."""
 
@@ -47,7 +52,7 @@ def protocol(**changes: Any) -> Protocol:
 
 def generation(
     number: int, lanes: Sequence[Treatment], rounds: int, logs: Logs, *, start_s: float = 0.0,
-    status: Callable[[int], str] = lambda _: "measured", disturbed: Callable[[int, int], bool] = lambda *_: False,
+    status: Callable[[int], Status] = lambda _: "measured", disturbed: Callable[[int, int], bool] = lambda *_: False,
 ) -> list[Trial]:  # fmt: skip
     """The trials of one: each process loads for COST.generation, then the rounds take COST.round each.
 
@@ -85,13 +90,17 @@ def noise(seed: int, size: float, lanes: int = 8, between: float = 0.5) -> Logs:
     rng = np.random.default_rng(seed)
     process = between * rng.standard_normal((40, lanes, 1))
     logs = 4 + size * (process + rng.standard_normal((40, lanes, 60)))
+    return read(logs)
+
+
+def read(logs: NDArray[np.float64]) -> Logs:
     return lambda number, place, round_: float(logs[number, place, round_])
 
 
 def next_rounds(trials: Sequence[Trial], treatments: Sequence[Treatment], rules: Protocol) -> int | None:
     """Of a job that has this network alone."""
     step = next_step(trials, {"net": treatments}, rules)
-    return step and step.rounds
+    return step.rounds if step else None
 
 
 Snapshot = tuple[list[Trial], int | None]
@@ -140,9 +149,11 @@ def rules(draw: st.DrawFn) -> Protocol:
     )
 
 
+PRECISIONS: tuple[Precision, ...] = ("f32", "native")
+
 lane_sets = st.builds(
     lambda engines, precisions: [
-        Treatment("base", *pair) for pair in product("abc"[:engines], ("f32", "native")[:precisions])
+        Treatment("base", engine, precision) for engine, precision in product("abc"[:engines], PRECISIONS[:precisions])
     ],
     st.integers(1, 3),
     st.integers(1, 2),
@@ -163,11 +174,14 @@ def mishaps(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(lane_sets, rules(), noises, mishaps())
 @settings(max_examples=300)
-def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(lanes, rules, noises, mishaps):
+def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(
+    lanes: list[Treatment], rules: Protocol, noises: Logs, mishaps: dict[str, Any]
+) -> None:
     snapshots = whole_job(lanes, rules, noises, **mishaps)
 
     assert len(snapshots) - 1 <= rules.max_processes
     for trials, rounds in snapshots[:-1]:
+        assert rounds is not None
         assert rules.min_rounds <= rounds <= rules.max_rounds
         if trials:
             expected = cost(trials)
@@ -176,7 +190,7 @@ def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(lanes, rules, noises,
 
 @given(lane_sets, rules(), noises, mishaps())
 @settings(max_examples=300)
-def test_it_ends_for_a_reason(lanes, rules, noises, mishaps):
+def test_it_ends_for_a_reason(lanes: list[Treatment], rules: Protocol, noises: Logs, mishaps: dict[str, Any]) -> None:
     snapshots = whole_job(lanes, rules, noises, **mishaps)
     trials, _ = snapshots[-1]
 
@@ -196,7 +210,9 @@ def test_it_ends_for_a_reason(lanes, rules, noises, mishaps):
 
 @given(lane_sets, rules(), st.integers(0, 2**32), st.sampled_from([0.001, 0.01, 0.05]), st.sampled_from([1, 2, 8]))
 @settings(max_examples=200)
-def test_more_noise_never_means_fewer_blocks(lanes, rules, seed, size, times):
+def test_more_noise_never_means_fewer_blocks(
+    lanes: list[Treatment], rules: Protocol, seed: int, size: float, times: int
+) -> None:
     quiet = whole_job(lanes, rules, noise(seed, size))
     loud = whole_job(lanes, rules, noise(seed, size * times))
 
@@ -205,7 +221,9 @@ def test_more_noise_never_means_fewer_blocks(lanes, rules, seed, size, times):
 
 @given(lane_sets, rules(), noises, mishaps(), st.randoms(use_true_random=False))
 @settings(max_examples=100)
-def test_it_decides_from_the_trials_alone(lanes, rules, noises, mishaps, random):
+def test_it_decides_from_the_trials_alone(
+    lanes: list[Treatment], rules: Protocol, noises: Logs, mishaps: dict[str, Any], random: Random
+) -> None:
     for trials, rounds in whole_job(lanes, rules, noises, **mishaps):
         again = [Trial.model_validate_json(trial.to_json()) for trial in random.sample(trials, len(trials))]
 
@@ -222,52 +240,53 @@ def some(count: int, logs: Logs = noise(0, 1e-4), lanes: Sequence[Treatment] = L
     ]
 
 
-def test_quiet_engines_are_measured_the_minimum_and_no_more():
+def test_quiet_engines_are_measured_the_minimum_and_no_more() -> None:
     snapshots = whole_job(LANES, protocol(), noise(0, 1e-4))
 
     assert [rounds for _, rounds in snapshots] == [4, 4, 4, None]
 
 
-def test_without_a_target_it_goes_on_to_the_maximum():
+def test_without_a_target_it_goes_on_to_the_maximum() -> None:
     snapshots = whole_job(LANES, protocol(target=None, max_processes=5), noise(0, 1e-4))
 
     assert [rounds for _, rounds in snapshots] == [4, 4, 4, 4, 4, None]
 
 
 @pytest.mark.parametrize("status", ["absent", "invalid"])
-def test_who_is_absent_or_disagrees_is_not_asked_again(status):
+def test_who_is_absent_or_disagrees_is_not_asked_again(status: Status) -> None:
     trials = some(1, status=lambda place: (status, "measured")[place])
 
     assert open_treatments(LANES, trials) == LANES[1:]
 
 
-def test_who_fails_twice_is_given_up():
-    failing = {"status": lambda place: ("failed", "measured")[place]}
+def test_who_fails_twice_is_given_up() -> None:
+    def failing(place: int) -> Status:
+        return "measured" if place else "failed"
 
-    assert open_treatments(LANES, some(1, **failing)) == LANES
-    assert open_treatments(LANES, some(2, **failing)) == LANES[1:]
+    assert open_treatments(LANES, some(1, status=failing)) == LANES
+    assert open_treatments(LANES, some(2, status=failing)) == LANES[1:]
 
 
 @pytest.mark.parametrize("status", ["absent", "invalid"])
-def test_it_ends_when_nobody_is_left(status):
+def test_it_ends_when_nobody_is_left(status: Status) -> None:
     assert next_rounds(some(1, status=lambda _: status), LANES, protocol()) is None
 
 
-def test_an_engine_that_is_alone_is_measured_until_its_throughput_is_known():
+def test_an_engine_that_is_alone_is_measured_until_its_throughput_is_known() -> None:
     trials = some(3, status=lambda place: ("absent", "measured")[place])
 
     assert list(series(trials, LANES)) == ["base openvino f32"]
     assert next_rounds(trials, LANES, protocol()) is None
 
 
-def test_a_pair_that_has_only_disturbed_rounds_is_not_known():
+def test_a_pair_that_has_only_disturbed_rounds_is_not_known() -> None:
     trials = some(3, disturbed=lambda place, _: place == 0)
 
     assert next_rounds(trials, LANES, protocol()) == 4
     assert widest(trials) == ("base: onnxruntime f32 / openvino f32", np.inf)
 
 
-def test_a_pair_with_one_process_too_few_is_not_known():
+def test_a_pair_with_one_process_too_few_is_not_known() -> None:
     trials = some(3) + generation(3, LANES, 4, noise(0, 1e-4), start_s=12)
     disturbed = some(1, disturbed=lambda place, _: place == 0) + [t for t in trials if 1 <= t.generation <= 2]
 
@@ -275,11 +294,11 @@ def test_a_pair_with_one_process_too_few_is_not_known():
     assert next_rounds(disturbed, LANES, protocol()) == 4
 
 
-def test_a_generation_of_which_an_interrupted_job_kept_a_half_is_made_up_for():
+def test_a_generation_of_which_an_interrupted_job_kept_a_half_is_made_up_for() -> None:
     assert next_rounds(some(3)[:-1], LANES, protocol()) == 4
 
 
-def test_every_pair_has_to_be_known():
+def test_every_pair_has_to_be_known() -> None:
     lanes = [*LANES, Treatment("base", "deepsparse", "f32")]
     quiet, loud = noise(0, 1e-4), noise(1, 0.2)
     trials = some(3, lambda n, place, r: (loud if place == 2 else quiet)(n, place, r), lanes)
@@ -288,13 +307,13 @@ def test_every_pair_has_to_be_known():
     assert next_rounds(trials, lanes, protocol()) is not None
 
 
-def test_precisions_of_two_engines_are_not_compared():
+def test_precisions_of_two_engines_are_not_compared() -> None:
     lanes = [Treatment("base", "a", "f32"), Treatment("base", "b", "native")]
 
     assert list(series(some(2, lanes=lanes), lanes)) == ["base a f32", "base b native"]
 
 
-def test_what_is_known_worst_and_how_well():
+def test_what_is_known_worst_and_how_well() -> None:
     lanes = [*LANES, Treatment("base", "deepsparse", "f32")]
     logs = {0: [0.0, 0.0], 1: [0.01, -0.01], 2: [0.1, -0.1]}
     trials = some(2, lambda n, place, _: logs[place][n], lanes)
@@ -305,18 +324,18 @@ def test_what_is_known_worst_and_how_well():
     assert width == pytest.approx(np.expm1(12.7062 * 0.1), rel=1e-4)
 
 
-def test_cost_and_time_are_those_of_the_clock():
+def test_cost_and_time_are_those_of_the_clock() -> None:
     trials = some(2)
 
     assert machine_s(trials) == 2 * (COST.generation + 4 * COST.round)
     assert cost(trials) == COST
 
 
-def test_a_round_costs_the_same_where_one_of_the_processes_failed():
+def test_a_round_costs_the_same_where_one_of_the_processes_failed() -> None:
     assert cost(some(2, status=lambda place: ("failed", "measured")[place])) == COST
 
 
-def test_the_processes_of_a_generation_run_side_by_side():
+def test_the_processes_of_a_generation_run_side_by_side() -> None:
     one, other = some(1)
     later = other.model_copy(update={"started_at": START - timedelta(seconds=3)})
 
@@ -325,7 +344,7 @@ def test_the_processes_of_a_generation_run_side_by_side():
 
 @pytest.mark.parametrize("kind", ["normal", "bimodal"])
 @pytest.mark.parametrize("changes", [{}, {"target": 0.01, "max_processes": 25}, {"budget_s": 60, "target": 0.01}])
-def test_the_simulation_of_benchmarks_coverage_decides_the_same(kind, changes):
+def test_the_simulation_of_benchmarks_coverage_decides_the_same(kind: str, changes: dict[str, Any]) -> None:
     lanes = [Treatment("base", name, "f32") for name in ("a", "b", "c")]
     used = protocol(**changes)
     logs = 0.03 * NOISE[kind](np.random.default_rng(3), (12, used.max_processes, len(lanes), used.max_rounds))
@@ -333,7 +352,7 @@ def test_the_simulation_of_benchmarks_coverage_decides_the_same(kind, changes):
     simulated = measure(pairs_of(logs), used, COST)
 
     for run, found in enumerate(logs):
-        snapshots = whole_job(lanes, used, lambda n, place, r, found=found: float(found[n, place, r]))
+        snapshots = whole_job(lanes, used, read(found))
         rounds = [rounds for _, rounds in snapshots[:-1]]
         units = [list(logs.values()) for logs in series(snapshots[-1][0], lanes).values()]
         assert rounds == [count for count in simulated.rounds[run] if count]
@@ -348,7 +367,7 @@ def of(network: str, trials: Sequence[Trial]) -> list[Trial]:
     return [t.model_copy(update={"cell": t.cell.model_copy(update={"network": network})}) for t in trials]
 
 
-def test_first_every_network_gets_what_a_verdict_needs_in_turns():
+def test_first_every_network_gets_what_a_verdict_needs_in_turns() -> None:
     networks = {"one": LANES, "other": LANES}
     rules, trials, order = protocol(), list[Trial](), list[str]()
     while step := next_step(trials, networks, rules):
@@ -359,7 +378,7 @@ def test_first_every_network_gets_what_a_verdict_needs_in_turns():
     assert order == ["one", "other"] * 3
 
 
-def test_then_it_goes_where_an_interval_is_furthest_from_the_target():
+def test_then_it_goes_where_an_interval_is_furthest_from_the_target() -> None:
     networks = {"narrow": LANES, "wide": LANES}
     narrow, wide = (of(name, some(3, noise(1, size))) for name, size in (("narrow", 0.1), ("wide", 0.3)))
     known = of("narrow", some(3))
@@ -372,7 +391,7 @@ def test_then_it_goes_where_an_interval_is_furthest_from_the_target():
     assert next_step([*known, *of("wide", some(3))], networks, protocol()) is None
 
 
-def test_the_budget_is_that_of_all_files_together():
+def test_the_budget_is_that_of_all_files_together() -> None:
     files = [*LANES, *(one._replace(variant="pruned") for one in LANES)]
     wide = of("wide", some(3, noise(1, 0.3)))  # of 12 s
     needs = COST.generation + 20 * COST.round
@@ -385,14 +404,14 @@ def test_the_budget_is_that_of_all_files_together():
     assert budget({"wide": files}, (12 + needs) / 2)
 
 
-def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_spent():
+def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_spent() -> None:
     step = next_step(of("slow", some(3)), {"slow": LANES, "other": LANES}, protocol(budget_s=1))
 
     assert step is not None
     assert step.network == "other"
 
 
-def test_time_left_is_what_verdicts_need_then_what_is_too_wide_and_never_more_than_the_budget():
+def test_time_left_is_what_verdicts_need_then_what_is_too_wide_and_never_more_than_the_budget() -> None:
     networks = {"a": LANES, "b": LANES}
     known, begun = of("a", some(3)), of("b", some(1))  # 4 s a generation
 

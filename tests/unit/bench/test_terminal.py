@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from sparsebench.bench.terminal import busy, live, result, table, without_reference
-from sparsebench.contracts import Absence, Trial
+from sparsebench.contracts import Absence, Block, Parity, Trial
+
+MakeTrial = Callable[..., Trial]
+MakeBlock = Callable[..., Block]
+MakeParity = Callable[..., Parity]
 
 
 @pytest.mark.parametrize(
@@ -29,23 +35,23 @@ from sparsebench.contracts import Absence, Trial
         ),
     ],
 )
-def test_a_result_is_one_line(make_trial, status, evidence, line):
+def test_a_result_is_one_line(make_trial: MakeTrial, status: str, evidence: dict[str, Any], line: str) -> None:
     assert result(make_trial(81.26, status=status, **evidence)) == line
 
 
-def test_an_output_that_is_not_finite_is_told(make_trial, make_parity):
+def test_an_output_that_is_not_finite_is_told(make_trial: MakeTrial, make_parity: MakeParity) -> None:
     trial = make_trial(status="invalid", parity=make_parity(relative=None, same_top1=0))
 
     assert result(trial) == "invalid: output is not finite, tolerance 0.001; same top-1: 0 of 8"
 
 
-def test_disturbed_blocks_are_counted(make_trial, make_block):
+def test_disturbed_blocks_are_counted(make_trial: MakeTrial, make_block: MakeBlock) -> None:
     trial = make_trial(blocks=(make_block(50, 0), make_block(50, 1, foreign_cores=0.9)))
 
     assert result(trial) == "    50.0 img/s, 1 of 2 blocks disturbed"
 
 
-def test_the_table_leaves_disturbed_blocks_out_and_says_so(make_trial, make_block):
+def test_the_table_leaves_disturbed_blocks_out_and_says_so(make_trial: MakeTrial, make_block: MakeBlock) -> None:
     quick, slow = make_block(100, 0), make_block(10, 1, foreign_cores=0.9)
     trials: list[Trial] = [
         make_trial(engine="openvino", generation=number, blocks=(quick, slow)) for number in range(2)
@@ -60,14 +66,14 @@ def test_the_table_leaves_disturbed_blocks_out_and_says_so(make_trial, make_bloc
     assert "2 of 4 blocks were disturbed and are left out" in text
 
 
-def test_the_table_fits_into_80_columns(make_trial):
+def test_the_table_fits_into_80_columns(make_trial: MakeTrial) -> None:
     trials = [make_trial(1234.5 + number, engine="deepsparse.benchmark", generation=number) for number in range(3)]
     trials += [make_trial(1100.0 + 9 * number, engine="onnxruntime", generation=number) for number in range(3)]
 
     assert "…" not in printed(table(trials, "tiny"))
 
 
-def test_the_tail_is_what_was_shown_whatever_the_width(make_trial):
+def test_the_tail_is_what_was_shown_whatever_the_width(make_trial: MakeTrial) -> None:
     with live(Console(width=20, file=StringIO())) as audience:
         audience.on_trial(make_trial(81.26), 1, 2)
         audience.on_trial(make_trial(status="failed", error="killed by SIGKILL"), 2, 2)
@@ -75,7 +81,7 @@ def test_the_tail_is_what_was_shown_whatever_the_width(make_trial):
         assert [line.split("  ")[-1].strip() for line in audience.tail] == ["81.3 img/s", "failed: killed by SIGKILL"]
 
 
-def test_a_machine_that_was_busy_is_called_so(make_trial, make_block):
+def test_a_machine_that_was_busy_is_called_so(make_trial: MakeTrial, make_block: MakeBlock) -> None:
     quiet = make_trial(blocks=(make_block(50, 0), make_block(50, 1, foreign_cores=0.9)), generation=0)
     disturbed = [
         make_block(50, number, foreign_cores=0.9).model_copy(update={"tolerated": True}) for number in range(3)
@@ -88,7 +94,7 @@ def test_a_machine_that_was_busy_is_called_so(make_trial, make_block):
     )
 
 
-def test_a_reference_that_failed_is_told_once_whichever_engines_wait_for_it(make_trial):
+def test_a_reference_that_failed_is_told_once_whichever_engines_wait_for_it(make_trial: MakeTrial) -> None:
     file, error = StringIO(), "no reference output from ONNX Runtime: exit code 1\nTraceback\nFail: no such index"
     trials = [make_trial(status="failed", error=error, engine=engine) for engine in ("onnxruntime", "openvino")]
     with live(Console(width=200, file=file)) as audience:
@@ -100,7 +106,7 @@ def test_a_reference_that_failed_is_told_once_whichever_engines_wait_for_it(make
     assert without_reference([*trials, make_trial(50)]) is None
 
 
-def test_a_file_that_is_no_variant_is_called_what_it_is(make_trial):
+def test_a_file_that_is_no_variant_is_called_what_it_is(make_trial: MakeTrial) -> None:
     file = StringIO()
     with live(Console(width=200, file=file), "80% sparse") as audience:
         audience.on_trial(make_trial(50), 1, 1)
@@ -109,7 +115,7 @@ def test_a_file_that_is_no_variant_is_called_what_it_is(make_trial):
     assert "base" not in file.getvalue()
 
 
-def test_of_what_is_no_classifier_no_top_class_is_told(make_trial, make_parity):
+def test_of_what_is_no_classifier_no_top_class_is_told(make_trial: MakeTrial, make_parity: MakeParity) -> None:
     parity = make_parity(relative=0.2, same_top1=0).model_copy(update={"least_top1": 0})
 
     assert result(make_trial(status="invalid", parity=parity)) == "invalid: differs by 2.0e-01, tolerance 0.001"

@@ -9,7 +9,7 @@ import pytest
 from sparsebench.bench.timing import Timed, time_inferences, warm_up
 
 
-def test_it_lasts_and_the_time_is_the_sum_of_latencies():
+def test_it_lasts_and_the_time_is_the_sum_of_latencies() -> None:
     timed = time_inferences(lambda: time.sleep(0.004), batch=3, seconds=0.05)
 
     assert timed.seconds >= 0.05
@@ -18,7 +18,7 @@ def test_it_lasts_and_the_time_is_the_sum_of_latencies():
     assert timed.throughput_img_s == pytest.approx(timed.images / timed.seconds)
 
 
-def test_one_long_inference_is_enough_and_there_is_always_one():
+def test_one_long_inference_is_enough_and_there_is_always_one() -> None:
     assert len(time_inferences(lambda: time.sleep(0.06), 1, seconds=0.05).latencies_ms) == 1
     assert len(time_inferences(lambda: None, 1, seconds=0).latencies_ms) == 1
 
@@ -34,18 +34,21 @@ class Engine:
         return Timed(round(rate * seconds), round(rate * seconds) / rate, (1.0,))
 
 
-def test_a_steady_engine_warms_up_for_the_least_time():
-    assert warm_up(Engine(100).time, 0.4, 9) == (pytest.approx(0.4), True)
+def test_a_steady_engine_warms_up_for_the_least_time() -> None:
+    seconds, steady = warm_up(Engine(100).time, 0.4, 9)
+
+    assert steady
+    assert seconds == pytest.approx(0.4)
 
 
-def test_an_engine_that_gets_faster_warms_up_until_it_does_no_more():
+def test_an_engine_that_gets_faster_warms_up_until_it_does_no_more() -> None:
     seconds, steady = warm_up(Engine(10, 20, 40, 80, 100).time, 0.4, 9)
 
     assert steady
     assert seconds == pytest.approx(0.7)  # two windows more than it took to get to 100
 
 
-def test_an_engine_that_never_stops_getting_faster_is_not_steady():
+def test_an_engine_that_never_stops_getting_faster_is_not_steady() -> None:
     rates = [100 * 1.1**number for number in range(50)]
 
     seconds, steady = warm_up(Engine(*rates).time, 0.4, 2)

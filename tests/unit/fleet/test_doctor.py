@@ -47,11 +47,11 @@ def examine(whole: Account, monkeypatch: pytest.MonkeyPatch) -> Examine:
     def examined(
         keys: dict[str, str] | None = None, now: datetime | None = None, region: str | None = REGION, **changes: Any
     ) -> list[Finding]:
-        def client(service: str, at: str | None = None) -> Any:
+        def client(service: str, region: str | None = region) -> Any:
             return boto3.client(  # type: ignore[call-overload]
                 service,
                 endpoint_url=whole.url,
-                region_name=at or region,
+                region_name=region,
                 config=Config(retries={"max_attempts": 0}),
                 **(whole.airflow if keys is None else keys),
             )
@@ -148,7 +148,8 @@ def test_each_right_that_the_stack_gives_is_asked_for_as_it_is_there(whole: Acco
         statement["Sid"]: {actions} if isinstance(actions := statement["Action"], str) else set(actions)
         for statement in whole.policy["Statement"]
     }
-    patient = Patient(whole.settings, whole.client, REGION, datetime.now(UTC), "arn:aws:iam::123456789012:user/airflow")
+    arn = "arn:aws:iam::123456789012:user/airflow"
+    patient = Patient(whole.settings, lambda *_: None, REGION, datetime.now(UTC), arn)
 
     asked = {sid: set(actions) for sid, actions, _, _ in needed(patient)}
 

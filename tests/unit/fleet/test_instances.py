@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -64,11 +65,14 @@ def test_a_launch_that_is_repeated_later_asks_for_exactly_the_same(
 ) -> None:
     class Later(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return NOW + timedelta(hours=1)
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(time.time(), tz)
 
     first = configure()
-    monkeypatch.setattr("datetime.datetime", Later)
+    later = time.time() + 3600
+    monkeypatch.setattr("time.time", lambda: later)
+    for module in (instances, tags):
+        monkeypatch.setattr(module, "datetime", Later, raising=False)
     assert configure() == first
 
 

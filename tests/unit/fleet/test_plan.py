@@ -64,12 +64,13 @@ def content(store: Store) -> dict[str, bytes]:
     ],
 )
 def test_bad_input_names_field_and_value_and_leaves_the_store_as_it_was(
-    store: Store, field: str, value: object
+    store: Store, field: str, value: str | tuple[str, ...]
 ) -> None:
     before = content(store)
-    named = value if isinstance(value, str) else value[0]  # type: ignore[index]
+    asked: dict[str, Any] = {field: value}
+    named = value if isinstance(value, str) else value[0]
     with pytest.raises(BadInput, match=f"{field}: '{named}'"):
-        plan(store, **{field: value})
+        plan(store, **asked)
     assert content(store) == before
 
 

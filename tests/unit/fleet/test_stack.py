@@ -57,7 +57,7 @@ def statements(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_cfn_lint_finds_nothing() -> None:
-    command = [Path(sys.executable).with_name("cfn-lint"), "--include-checks", "I", "--", STACK]
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--include-checks", "I", "--", str(STACK)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, "")
 

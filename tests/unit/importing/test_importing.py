@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import web
@@ -18,6 +19,7 @@ from sparsebench.store import Store
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".envs" / "bench" / "bin" / "python"
+SPARSEBENCH = str(ROOT / ".venv/bin/sparsebench")
 
 MAKE = """
 import sys
@@ -135,7 +137,7 @@ def call(*arguments: str | Path, scratch: Path) -> subprocess.CompletedProcess[s
 def imported(server: str, folder: Path, store: Store, tmp_path_factory: pytest.TempPathFactory) -> ModelCard:
     """By the command line of the control environment, from a URL with its digest."""
     digest = sha256((folder / "good.onnx").read_bytes())
-    command = [ROOT / ".venv/bin/sparsebench", "import", "mobilenetv1", "pruned", f"{server}/good.onnx?key=secret"]
+    command = [SPARSEBENCH, "import", "mobilenetv1", "pruned", f"{server}/good.onnx?key=secret"]
     done = subprocess.run(
         [*command, "--store", store.uri, "--sha256", digest],
         env=os.environ | {"SPARSEBENCH_DOWNLOAD_PRIVATE_HOSTS": "127.0.0.1"},
@@ -226,7 +228,7 @@ def test_an_int8_network_is_held_to_its_parent_and_every_engine_gets_the_file_it
     folder: Path, tmp_path: Path
 ) -> None:
     store = Store((tmp_path / "store").as_uri())
-    command = [ROOT / ".venv/bin/sparsebench", "import", "resnet50", "pruned_int8", "qdq.onnx", "--store", store.uri]
+    command = [SPARSEBENCH, "import", "resnet50", "pruned_int8", "qdq.onnx", "--store", store.uri]
     digest = {name: sha256((folder / f"{name}.onnx").read_bytes()) for name in ("qdq", "parent", "integer")}
 
     done = subprocess.run(
@@ -286,8 +288,8 @@ def test_what_is_not_what_an_engine_is_to_get_is_refused(
         ({"source": "net.onnx"}, "source is 'net.onnx'; expected an absolute path"),
     ],
 )
-def test_what_cannot_be_imported_is_refused_before_any_work(changes: dict[str, str], said: str) -> None:
-    fields = {"job": "j", "network": "mobilenetv1", "variant": "base", "source": "/net.onnx"} | changes
+def test_what_cannot_be_imported_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:
+    fields: dict[str, Any] = {"job": "j", "network": "mobilenetv1", "variant": "base", "source": "/net.onnx"} | changes
 
     with pytest.raises(BadInput, match=said):
         check(ImportRequest(**fields))

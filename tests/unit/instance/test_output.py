@@ -21,7 +21,7 @@ def keep(store: Store, *files: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_files_are_put_into_the_store_one_after_the_other(tmp_path: Path):
+def test_files_are_put_into_the_store_one_after_the_other(tmp_path: Path) -> None:
     store = Store((tmp_path / "store").as_uri())
     first, second = tmp_path / "output.txt", tmp_path / "errors.txt"
     first.write_bytes(b"[1/1] tiny\n\xff\n")
@@ -33,7 +33,7 @@ def test_files_are_put_into_the_store_one_after_the_other(tmp_path: Path):
     assert store.read("outputs/a-job.txt") == b"[1/1] tiny\n\xff\nerror: no space\n"
 
 
-def test_what_cannot_be_kept_is_one_line_that_says_why(tmp_path: Path):
+def test_what_cannot_be_kept_is_one_line_that_says_why(tmp_path: Path) -> None:
     store = Store((tmp_path / "store").as_uri())
     file = tmp_path / "output.txt"
     file.write_text("x")
@@ -46,7 +46,7 @@ def test_what_cannot_be_kept_is_one_line_that_says_why(tmp_path: Path):
         assert reason in line
 
 
-def test_a_tail_has_the_last_lines_and_no_long_ones():
+def test_a_tail_has_the_last_lines_and_no_long_ones() -> None:
     tail = Tail()
     for number in range(LINES):
         tail.add(f"{number}\nand {number}")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 
 
-def test_an_instance_on_demand_is_asked_once_what_it_is(monkeypatch: pytest.MonkeyPatch):
+def test_an_instance_on_demand_is_asked_once_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spot, "EVERY_S", 0)
     with metadata_service(life_cycle="on-demand", notice=TERMINATE) as service:
         monkeypatch.setenv(ENDPOINT, service.url)
@@ -25,7 +25,7 @@ def test_an_instance_on_demand_is_asked_once_what_it_is(monkeypatch: pytest.Monk
     assert service.asked == [LIFE_CYCLE]
 
 
-def test_a_notice_interrupts_and_from_then_on_always(monkeypatch: pytest.MonkeyPatch):
+def test_a_notice_interrupts_and_from_then_on_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spot, "EVERY_S", 0)
     with metadata_service(life_cycle="spot") as service:
         monkeypatch.setenv(ENDPOINT, service.url + "/")
@@ -41,7 +41,7 @@ def test_a_notice_interrupts_and_from_then_on_always(monkeypatch: pytest.MonkeyP
         notice.check()
 
 
-def test_it_looks_every_few_seconds_only(monkeypatch: pytest.MonkeyPatch):
+def test_it_looks_every_few_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with metadata_service(life_cycle="spot") as service:
         monkeypatch.setenv(ENDPOINT, service.url)
         notice = SpotNotice()
@@ -51,13 +51,13 @@ def test_it_looks_every_few_seconds_only(monkeypatch: pytest.MonkeyPatch):
     assert service.asked == [LIFE_CYCLE, NOTICE]
 
 
-def test_without_a_metadata_service_there_is_no_notice(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_metadata_service_there_is_no_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
 
     SpotNotice().check()
 
 
-def test_a_service_that_goes_away_is_no_notice(monkeypatch: pytest.MonkeyPatch):
+def test_a_service_that_goes_away_is_no_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     with metadata_service(life_cycle="spot", notice=TERMINATE) as service:
         monkeypatch.setenv(ENDPOINT, service.url)
         notice = SpotNotice()

@@ -53,8 +53,8 @@ class User:
         self.image = self.ssm.get_parameter(Name=IMAGE)["Parameter"]["Value"]
 
     def run_instances(self, **parameters: Any) -> list[dict[str, Any]]:
-        defaults = {"ImageId": self.image, "MinCount": 1, "MaxCount": 1, "InstanceType": "localhost"}
-        return list(self.ec2.run_instances(**(defaults | parameters))["Instances"])
+        defaults: dict[str, Any] = {"ImageId": self.image, "MinCount": 1, "MaxCount": 1, "InstanceType": "localhost"}
+        return [dict(one) for one in self.ec2.run_instances(**(defaults | parameters))["Instances"]]
 
     def launch(self, **parameters: Any) -> str:
         """Id of a new instance whose agent is online."""
@@ -63,8 +63,8 @@ class User:
         return instance_id
 
     def agent(self, instance_id: str) -> str | None:
-        filters = [{"Key": "InstanceIds", "Values": [instance_id]}]
-        found = self.ssm.describe_instance_information(Filters=filters)["InstanceInformationList"]
+        told = self.ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [instance_id]}])
+        found = told["InstanceInformationList"]
         return found[0]["PingStatus"] if found else None
 
     def described(self, instance_id: str) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def test_tags_of_the_launch_are_on_the_instance(user: User) -> None:
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "project", "Value": "sparsebench"}]}]
     )[0]["InstanceId"]
 
-    by_tag = [{"Name": "tag:project", "Values": ["sparsebench"]}]
+    by_tag: Any = [{"Name": "tag:project", "Values": ["sparsebench"]}]
     (found,) = wait_until(lambda: user.ec2.describe_instances(Filters=by_tag)["Reservations"])
 
     assert found["Instances"][0]["InstanceId"] == instance_id
@@ -292,6 +292,6 @@ def test_airflows_operator_launches_an_instance(user: User) -> None:
         do_xcom_push=False,
     )
 
-    (instance_id,) = operator.execute({})  # type: ignore[arg-type]
+    (instance_id,) = operator.execute({})
 
     assert user.state(instance_id) == "running"

@@ -132,7 +132,7 @@ def test_a_fault_may_last_for_a_while(user: User, post_faults: Post, struck: Str
 @pytest.mark.parametrize(("when", "launched"), [("before", 0), ("after", 1)])
 def test_an_answer_may_come_too_late(user: User, post_faults: Post, when: str, launched: int) -> None:
     post_faults([{"kind": "delay", "action": "RunInstances", "seconds": 8, "when": when, "times": 1}])
-    impatient = boto3.client("ec2", config=BotoConfig(read_timeout=4, retries={"max_attempts": 0}))
+    impatient: Any = boto3.client("ec2", config=BotoConfig(read_timeout=4, retries={"max_attempts": 0}))
 
     with pytest.raises(ReadTimeoutError):
         impatient.run_instances(ImageId=user.image, MinCount=1, MaxCount=1, InstanceType="localhost")

@@ -276,7 +276,7 @@ def test_airflows_operator_runs_a_command_and_waits_for_it(user: User) -> None:
         region_name="us-east-1",
     )
 
-    command_id = operator.execute({})  # type: ignore[arg-type]
+    command_id = operator.execute({})
 
     assert user.invocation(command_id, instance_id)["StandardOutputContent"] == "by airflow\n"
 

@@ -692,7 +692,7 @@ def test_two_installations_in_one_account_leave_each_other_alone(
 def test_a_volume_that_its_instance_left_behind_is_found(job: dict[str, Any]) -> None:
     ec2 = boto3.client("ec2")
     mark = {"Key": tags.DEPLOYMENT, "Value": tags.deployment(os.environ["SPARSEBENCH_STORE"])}
-    tag = [{"ResourceType": "volume", "Tags": [mark]}]
+    tag: Any = [{"ResourceType": "volume", "Tags": [mark]}]
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, TagSpecifications=tag)["VolumeId"]
     assert left_over(MagicMock()) == [f"{volume}: its instance has ended"]
     ec2.delete_volume(VolumeId=volume)

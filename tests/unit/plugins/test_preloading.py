@@ -20,7 +20,7 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - there}))
 
 
 def test_dag_files_import_no_library_that_the_scheduler_has_not(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", TASK, *sorted((ROOT / "dags").glob("*.py"))]
+    command = [sys.executable, "-c", TASK, *sorted(map(str, (ROOT / "dags").glob("*.py")))]
     environment = Stack(home=tmp_path).env
     told = subprocess.check_output(command, env=environment, cwd=tmp_path, text=True, stderr=subprocess.DEVNULL)
     assert set(told.splitlines()[-1].split()) <= {"airflow", "sparsebench_airflow"}

@@ -11,6 +11,8 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
+from tests.support.values import numbers
+from tests.unit.report.conftest import ANight
 
 from sparsebench.analysis.compare import line_points
 from sparsebench.analysis.csvfile import read_csv
@@ -30,7 +32,7 @@ def study() -> Results:
 
 
 @pytest.fixture(scope="module")
-def results(night) -> Results:  # type: ignore[no-untyped-def]
+def results(night: ANight) -> Results:
     return from_trials(night.trials, night.hosts, night.collections).lane("f32")
 
 
@@ -54,7 +56,7 @@ def test_the_studys_line_graph_has_the_studys_points(study: Results) -> None:
     (axes,) = figures.line_graph(line_points(study)).axes
     lines = {line.get_label(): line for line in axes.lines}
     assert list(lines) == ["ONNX Runtime", "OpenVINO", "DeepSparse", "DeepSparse (own tool)"]
-    drawn = [round(float(y), 2) for y in lines["DeepSparse"].get_ydata()]
+    drawn = [round(y, 2) for y in numbers(lines["DeepSparse"].get_ydata())]
     assert drawn == [58.09, 54.21, 76.75, 80.08, 96.17, 147.48]
     ticks = [tick.get_text().split("\n")[0] for tick in axes.get_xticklabels()]
     assert ticks == ["t3.xlarge", "c4.xlarge", "m6a.xlarge", "m5.xlarge", "m5n.xlarge", "m7i.xlarge"]
@@ -157,8 +159,9 @@ def test_nothing_is_drawn_outside_its_axes(results: Results) -> None:
                 bottom, top = sorted(axes.get_ylim())
                 assert axes.lines
                 for line in axes.lines:
-                    assert bottom <= min(line.get_ydata()) <= max(line.get_ydata()) <= top
-                    assert left <= min(line.get_xdata()) <= max(line.get_xdata()) <= right
+                    across, up = numbers(line.get_xdata()), numbers(line.get_ydata())
+                    assert bottom <= min(up) <= max(up) <= top
+                    assert left <= min(across) <= max(across) <= right
 
 
 def test_the_fake_prune_graph_has_a_panel_an_engine_and_a_line_a_network(results: Results) -> None:

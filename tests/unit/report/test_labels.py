@@ -15,10 +15,10 @@ from sparsebench.analysis.sample import Sample, Way
 from sparsebench.contracts import Protocol
 from sparsebench.report import sentences
 from sparsebench.report.tables import networks
-from sparsebench.statistics.verdicts import Verdict
+from sparsebench.statistics.verdicts import Kind, Verdict
 
 
-def comparison(*machines: tuple[float, float, float, str], overall: Verdict | None = None) -> Comparison:
+def comparison(*machines: tuple[float, float, float, Kind], overall: Verdict | None = None) -> Comparison:
     """Of machines with these ratios - 1, intervals and verdicts."""
     rows = [
         {"instance_type": f"m{index}", "cpu_model": "Xeon", "emulated": False, "cells": 14, "cells_planned": 14,
@@ -26,8 +26,8 @@ def comparison(*machines: tuple[float, float, float, str], overall: Verdict | No
         for index, (change, low, high, kind) in enumerate(machines)
     ]  # fmt: skip
     change, low, high, kind = machines[0]
-    ends = (1 + low, 1 + high) if low == low else (0, inf)
-    overall = overall or Verdict(kind, 1 + change, *ends, *ends, 0.01)
+    low, high = (1 + low, 1 + high) if low == low else (0, inf)
+    overall = overall or Verdict(kind, 1 + change, low, high, low, high, 0.01)
     return Comparison("deepsparse", "openvino", pd.DataFrame(rows), overall)
 
 
@@ -48,7 +48,7 @@ def comparison(*machines: tuple[float, float, float, str], overall: Verdict | No
         ((0.1, float("nan"), float("nan"), "too_few"), "There is no interval, so which is faster is not known."),
     ],
 )
-def test_a_headline_says_what_its_verdict_is(machine: tuple[float, float, float, str], said: str) -> None:
+def test_a_headline_says_what_its_verdict_is(machine: tuple[float, float, float, Kind], said: str) -> None:
     text = sentences.geometric(comparison(machine)).replace("\u00a0", " ")
     assert said in text
     assert ("faster than" in text or "slower than" in text) == (machine[3] in ("faster", "slower"))

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from tests.support.values import numbers
 
 from sparsebench import report
 from sparsebench.analysis import models, training
@@ -25,9 +26,11 @@ from sparsebench.contracts import (
     SensitivityPoint,
     TrainingRecord,
     Trial,
+    Variant,
     Weights,
     sha256,
 )
+from sparsebench.contracts.training import Mask
 from sparsebench.report import labels, training_figures
 from sparsebench.report.drawing import GRID, style
 from sparsebench.sparsify import gmp
@@ -39,6 +42,9 @@ NETWORK = "mobilevit_xs-digits"
 HOSTILE = '<script>alert("1")</script> & $x$'
 KEYS = {name: sha256(name.encode()) for name in ("dense", "gradual", "sensitivity", "gone")}
 PHASES = gmp.Phases(stabilise=1, prune=2, finetune=1)
+MASKS: tuple[Mask, ...] = ("magnitude", "random")
+HARM: tuple[tuple[Mask, int | None, float], ...] = (("magnitude", None, 0.2), ("random", 0, 0.8), ("random", 1, 0.9))
+"""Of each analysis the mask, the seed, and how much accuracy it costs."""
 
 
 def epoch(number: int, total: int, correct: int, sparsity: float = 0) -> Epoch:
@@ -55,7 +61,7 @@ def epoch(number: int, total: int, correct: int, sparsity: float = 0) -> Epoch:
     )
 
 
-def record(variant: str, recipe: str, *curve: Epoch, network: str = NETWORK) -> TrainingRecord:
+def record(variant: Variant, recipe: str, *curve: Epoch, network: str = NETWORK) -> TrainingRecord:
     return TrainingRecord(
         network=network, variant=variant, dataset=DIGITS, recipe=recipe, began_with=sha256(b"weights"), curve=curve
     )
@@ -83,7 +89,7 @@ def analysis(layers: int = 3, network: str = NETWORK, prefix: str = "stages.") -
             score=Score(images=360, top1=round(350 - harm * (layer + 1) * 300 / layers * sparsity), top5=None),
         )
         for layer in range(layers)
-        for mask, seed, harm in (("magnitude", None, 0.2), ("random", 0, 0.8), ("random", 1, 0.9))
+        for mask, seed, harm in HARM
         for sparsity in (0.3, 0.6, 0.9)
     ]
     sizes = tuple(LayerSize(name=f"{prefix}{layer}", parameters=10_000 - layer) for layer in range(layers))
@@ -219,8 +225,8 @@ def test_a_learning_curve_draws_every_epoch_with_its_interval() -> None:
     assert ((rows["low"] < rows["accuracy"]) & (rows["accuracy"] < rows["high"])).all()
     with style():
         upper, lower = training_figures.learning_curve(rows, training.phases(GRADUAL)).axes
-    assert list(upper.lines[0].get_ydata()) == list(rows["accuracy"])
-    assert list(lower.lines[0].get_ydata()) == list(rows["sparsity"])
+    assert numbers(upper.lines[0].get_ydata()) == list(rows["accuracy"])
+    assert numbers(lower.lines[0].get_ydata()) == list(rows["sparsity"])
     assert [text.get_text() for text in upper.texts][:3] == ["stabilise", "prune", "fine-tune"]
 
 
@@ -236,8 +242,9 @@ def test_sensitivity_has_a_panel_a_mask_and_a_line_a_layer() -> None:
     found = analysis()
     with style():
         figure = training_figures.sensitivity(found)
-    for panel, mask in zip(figure.axes, ("magnitude", "random"), strict=True):
-        lines = {line.get_label(): list(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) > 2}
+    for panel, mask in zip(figure.axes, MASKS, strict=True):
+        drawn = [(line.get_label(), numbers(line.get_ydata())) for line in panel.lines]
+        lines = {label: heights for label, heights in drawn if len(heights) > 2}
         assert lines == {layer.name: list(found.curve(layer.name, mask).values()) for layer in found.layers}
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["stages.2", "stages.1", "stages.0"]
@@ -279,12 +286,12 @@ def test_the_ranking_says_what_each_layer_costs(built: dict[str, bytes], text: s
 
 
 def test_accuracy_has_its_interval_and_its_distance_to_base(cards: list[ModelCard], text: str) -> None:
-    rows = models.sparsities(cards).set_index(["network", "variant"])
-    pruned = rows.loc[(NETWORK, "pruned")]
+    rows = models.sparsities(cards).set_index(["network", "variant"]).to_dict("index")
+    pruned = rows[NETWORK, "pruned"]
     assert (pruned["low"], pruned["high"]) == pytest.approx(Score(images=360, top1=347, top5=None).interval)
     assert pruned["change"] == pytest.approx(-3 / 360)
-    assert pd.isna(rows.loc[(NETWORK, "base"), "change"])
-    assert pd.isna(rows.loc[("vgg19", "base"), "low"])
+    assert pd.isna(rows[NETWORK, "base"]["change"])
+    assert pd.isna(rows["vgg19", "base"]["low"])
     assert "96.4 % (93.9–97.9)" in text
     assert '<td class="number">−0.8</td>' in text
     assert '<td class="number">99.2 %</td>' in text

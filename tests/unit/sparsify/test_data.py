@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.digits import result, run
@@ -104,7 +105,7 @@ def damaged(root: Path, damage: Callable[[Path], object]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(python, environment, tmp_path_factory):
+def opened(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each dataset has, or why it is refused; and what digits are."""
     root = tmp_path_factory.mktemp("data")
     two = {"n01": 3, "n02": 1}
@@ -136,19 +137,19 @@ def opened(python, environment, tmp_path_factory):
     return found | dict(zip(cases, found["cases"], strict=True))
 
 
-def test_digits_are_split_in_two_parts_that_never_change(opened):
+def test_digits_are_split_in_two_parts_that_never_change(opened: dict[str, Any]) -> None:
     assert opened["sizes"] == {"train": 1437, "validation": 360}
     assert opened["in both"] == 0
     assert opened["digest"].startswith("fa346259cc87c0ef")
 
 
-def test_digits_are_as_large_as_the_network_takes_them(opened):
+def test_digits_are_as_large_as_the_network_takes_them(opened: dict[str, Any]) -> None:
     assert opened["shapes"] == [[3, 48, 48], [8, 3, 32, 32], [8]]
     assert opened["types"] == ["torch.float32", "torch.int64"]
     assert opened["range"] == [-1, 1]
 
 
-def test_a_folder_is_read_with_the_networks_own_transforms(opened):
+def test_a_folder_is_read_with_the_networks_own_transforms(opened: dict[str, Any]) -> None:
     found = opened["path"]
 
     assert found["images"] == [4, 4]
@@ -174,17 +175,17 @@ def test_a_folder_is_read_with_the_networks_own_transforms(opened):
         ("builtin", "dataset.uri is 'builtin:letters'; expected"),
     ],
 )
-def test_what_is_no_dataset_of_the_network_is_one_clear_error(opened, case: str, said: str):
+def test_what_is_no_dataset_of_the_network_is_one_clear_error(opened: dict[str, Any], case: str, said: str) -> None:
     assert opened[case].startswith("BadInput: dataset.uri is ")
     assert said in opened[case]
 
 
-def test_a_sample_is_spread_over_all(opened):
+def test_a_sample_is_spread_over_all(opened: dict[str, Any]) -> None:
     assert opened["sampled"] == [0, 24, 49, 74, 99]
     assert opened["all"] == 3
 
 
-def test_every_image_is_looked_at_before_training(opened):
+def test_every_image_is_looked_at_before_training(opened: dict[str, Any]) -> None:
     assert opened["looked"]["whole"] == ["looking through the images: 0 of 4"] * 2
 
 
@@ -198,13 +199,13 @@ def test_every_image_is_looked_at_before_training(opened):
         ("flipped", "it cannot be decoded: "),
     ],
 )
-def test_an_image_that_cannot_be_used_is_named_in_one_line(opened, case: str, said: str):
+def test_an_image_that_cannot_be_used_is_named_in_one_line(opened: dict[str, Any], case: str, said: str) -> None:
     line = opened["looked"][case]
     assert line.startswith("BadInput: dataset: ")
     assert f"{case}/train/n01/1.png: {said}" in line
     assert "\n" not in line
 
 
-def test_links_neither_multiply_images_nor_lead_out_of_their_class(opened):
+def test_links_neither_multiply_images_nor_lead_out_of_their_class(opened: dict[str, Any]) -> None:
     """Three of its own, and two of another folder that two links lead to; one image of the other class."""
     assert opened["linked"]["images"] == [3 + 2 + 1, 4]

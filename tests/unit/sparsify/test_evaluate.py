@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from tests.support.digits import result, run, trained  # noqa: F401
+from tests.support.digits import Trained, result, run, trained  # noqa: F401
 
 EVALUATE = """
 import onnx
@@ -54,23 +56,23 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def evaluated(python, environment, tmp_path_factory):
+def evaluated(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return result(run(python, environment, EVALUATE, cwd=tmp_path_factory.mktemp("evaluate")))
 
 
-def test_top1_and_top5_are_counted_over_all_batches(evaluated):
+def test_top1_and_top5_are_counted_over_all_batches(evaluated: dict[str, Any]) -> None:
     assert evaluated["counted"] == {"images": 5, "top1": 2, "top5": 3}
 
 
-def test_five_classes_or_fewer_have_no_top5(evaluated):
+def test_five_classes_or_fewer_have_no_top5(evaluated: dict[str, Any]) -> None:
     assert evaluated["few"] == {"images": 2, "top1": 1, "top5": None}
 
 
-def test_an_output_that_is_no_number_is_never_correct(evaluated):
+def test_an_output_that_is_no_number_is_never_correct(evaluated: dict[str, Any]) -> None:
     assert evaluated["not a number"] == {"images": 2, "top1": 0, "top5": 0}
 
 
-def test_top_classes_are_compared_over_all_batches(evaluated):
+def test_top_classes_are_compared_over_all_batches(evaluated: dict[str, Any]) -> None:
     assert (evaluated["same"], evaluated["other"], evaluated["same not a number"]) == (1, 0, 0)
 
 
@@ -85,9 +87,9 @@ def test_top_classes_are_compared_over_all_batches(evaluated):
         ("same of nothing", "dataset: no images"),
     ],
 )
-def test_what_cannot_be_evaluated_is_one_clear_error(evaluated, case: str, said: str):
+def test_what_cannot_be_evaluated_is_one_clear_error(evaluated: dict[str, Any], case: str, said: str) -> None:
     assert said in evaluated[case]
 
 
-def test_the_exported_file_scores_as_the_network_in_torch_did(trained):  # noqa: F811
+def test_the_exported_file_scores_as_the_network_in_torch_did(trained: Trained) -> None:  # noqa: F811
     assert trained.results["onnx"] == trained.results["gmp"]

@@ -11,7 +11,7 @@ from sparsebench.sparsify.modifiers import PRUNING
 LAYERS = ("conv1", "conv2", "fc")
 
 
-def test_the_default_phases_are_the_studys():
+def test_the_default_phases_are_the_studys() -> None:
     modifiers = {modifier.name: modifier.fields() for modifier in gmp.parse(gmp.gradual({"conv1": 0.5, "fc": 0.9}))}
 
     pruning = modifiers["GMPruningModifier"]
@@ -24,19 +24,19 @@ def test_the_default_phases_are_the_studys():
     assert gmp.epochs(gmp.gradual({"fc": 0.9})) == 50
 
 
-def test_dense_training_prunes_nothing():
+def test_dense_training_prunes_nothing() -> None:
     recipe = gmp.check(gmp.dense(7))
 
     assert gmp.epochs(recipe) == 7
     assert not [modifier for modifier in gmp.parse(recipe) if isinstance(modifier, PRUNING)]
 
 
-def test_the_phases_shrink_with_the_epochs_and_the_learning_rate_is_the_studys_or_as_wanted():
+def test_the_phases_shrink_with_the_epochs_and_the_learning_rate_is_the_studys_or_as_wanted() -> None:
     assert gmp.Phases.within(25) == gmp.Phases(stabilise=1, prune=19, finetune=5)
     assert gmp.Phases.within(50, 0.005) == gmp.Phases(learning_rate=0.005)
 
 
-def test_a_recipe_that_a_person_edited_is_read_in_any_style_of_yaml():
+def test_a_recipe_that_a_person_edited_is_read_in_any_style_of_yaml() -> None:
     edited = """
     modifiers:
       - !EpochRangeModifier {start_epoch: 0.0, end_epoch: 5.0}   # a bit longer. Else it forgets.
@@ -51,7 +51,7 @@ def test_a_recipe_that_a_person_edited_is_read_in_any_style_of_yaml():
     assert gmp.check(recipe, LAYERS) == recipe
 
 
-def test_what_is_made_here_passes_the_check():
+def test_what_is_made_here_passes_the_check() -> None:
     recipe = gmp.gradual(dict.fromkeys(LAYERS, 0.8))
 
     assert gmp.check(recipe, LAYERS) == recipe
@@ -97,7 +97,7 @@ FIELDS = "init_sparsity: 0.05, start_epoch: 0, end_epoch: 2, update_frequency: 1
         ),
     ],
 )
-def test_what_cannot_be_carried_out_is_one_clear_error(recipe: str, said: str):
+def test_what_cannot_be_carried_out_is_one_clear_error(recipe: str, said: str) -> None:
     with pytest.raises(BadInput) as error:
         gmp.check(recipe, LAYERS)
 
@@ -160,7 +160,7 @@ LAUGHS = "\n".join(f"    b{n + 1}: &b{n + 1} [{', '.join([f'*b{n}'] * 9)}]" for 
         ("", "expected one key, modifiers"),
     ],
 )
-def test_what_would_run_hang_or_break_a_reader_is_one_clear_line(recipe: str, said: str):
+def test_what_would_run_hang_or_break_a_reader_is_one_clear_line(recipe: str, said: str) -> None:
     with pytest.raises(BadInput) as error:
         gmp.check(recipe, LAYERS)
 
@@ -170,10 +170,10 @@ def test_what_would_run_hang_or_break_a_reader_is_one_clear_line(recipe: str, sa
     assert len(str(error.value)) < 400
 
 
-def test_without_the_layers_names_are_not_checked():
+def test_without_the_layers_names_are_not_checked() -> None:
     assert gmp.check(PRUNE % f"{FIELDS}, params: [conv9.weight], final_sparsity: 0.5")
 
 
-def test_there_is_something_to_prune():
+def test_there_is_something_to_prune() -> None:
     with pytest.raises(BadInput, match="targets: none"):
         gmp.gradual({})

@@ -44,7 +44,7 @@ def read(python: str, environment: dict[str, str]) -> Callable[..., Any]:
     return read
 
 
-def test_sparsity_is_counted_in_each_weight_and_over_all(read):
+def test_sparsity_is_counted_in_each_weight_and_over_all(read: Callable[..., Any]) -> None:
     layers, overall = read(
         ("Conv", "/stem/Conv", "stem.weight", 2),
         ("MatMul", "/stages/stages.2/stages.2.1/attn/qkv/MatMul", "onnx::MatMul_12", 5),
@@ -59,7 +59,7 @@ def test_sparsity_is_counted_in_each_weight_and_over_all(read):
     assert overall == pytest.approx(17 / 30)
 
 
-def test_operators_without_a_weight_are_no_layers(read):
+def test_operators_without_a_weight_are_no_layers(read: Callable[..., Any]) -> None:
     layers, _ = read(
         ("MatMul", "/attn/MatMul", "computed", 0), ("Mul", "/scale/Mul", "scale", 9), ("Conv", "", "a.weight", 1)
     )
@@ -67,7 +67,7 @@ def test_operators_without_a_weight_are_no_layers(read):
     assert layers == [["a", 10, pytest.approx(0.1)]]
 
 
-def test_layers_that_share_a_weight_keep_their_own_names(read):
+def test_layers_that_share_a_weight_keep_their_own_names(read: Callable[..., Any]) -> None:
     layers, _ = read(("Conv", "/a/Conv", "a.weight", 10), ("Conv", "/b/Conv", "a.weight", 10))
 
     assert [name for name, _, _ in layers] == ["a", "b"]
@@ -109,7 +109,7 @@ print(json.dumps([(layer.name, layer.parameters, layer.sparsity) for layer in la
 """
 
 
-def test_a_quantised_weight_is_zero_where_it_equals_its_zero_point(python, environment):
+def test_a_quantised_weight_is_zero_where_it_equals_its_zero_point(python: str, environment: dict[str, str]) -> None:
     done = subprocess.run([python, "-c", QUANTISED], env=environment, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr

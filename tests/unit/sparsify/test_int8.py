@@ -136,13 +136,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def quantised(python, environment, folder: Path) -> Any:
+def quantised(python: str, environment: dict[str, str], folder: Path) -> dict[str, Any]:
     """What the story found; it leaves the files and the images in the folder."""
     return result(run(python, environment, STORY, folder, cwd=folder))
 
 
 @pytest.fixture(scope="module")
-def ran(quantised, environment, folder: Path) -> dict[str, Any]:
+def ran(quantised: dict[str, Any], environment: dict[str, str], folder: Path) -> dict[str, Any]:
     """By engine and encoding: the top class of each image, and what the engine says of itself."""
     quiet = {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -157,31 +157,31 @@ def same(ran: dict[str, Any], one: str, other: str) -> float:
     return sum(a == b for a, b in pairs) / len(pairs)
 
 
-def test_int8_keeps_the_accuracy_which_the_automatic_fusion_would_lose(quantised):
+def test_int8_keeps_the_accuracy_which_the_automatic_fusion_would_lose(quantised: dict[str, Any]) -> None:
     top1 = quantised["top1"]
     assert top1["fp32"] > 0.9
     assert top1["ours"] > top1["fp32"] - 0.01
     assert top1["automatic"] < top1["fp32"] - 0.1
 
 
-def test_the_top_class_is_the_parents_on_99_percent_of_the_images(quantised):
+def test_the_top_class_is_the_parents_on_99_percent_of_the_images(quantised: dict[str, Any]) -> None:
     assert quantised["same"] >= 0.99
 
 
 @pytest.mark.parametrize("run", ["onnxruntime qdq", "openvino qdq", "deepsparse integer"])
-def test_every_engine_agrees_with_the_parent_in_its_own_encoding(ran, run):
+def test_every_engine_agrees_with_the_parent_in_its_own_encoding(ran: dict[str, Any], run: str) -> None:
     assert same(ran, run, "onnxruntime parent") >= 0.99
 
 
-def test_the_encodings_agree_with_each_other(ran):
+def test_the_encodings_agree_with_each_other(ran: dict[str, Any]) -> None:
     assert same(ran, "deepsparse integer", "onnxruntime qdq") >= 0.99
 
 
-def test_deepsparse_supports_all_of_its_encoding(ran):
+def test_deepsparse_supports_all_of_its_encoding(ran: dict[str, Any]) -> None:
     assert ran["deepsparse integer"]["facts"]["fraction_of_supported_ops"] == 1
 
 
-def test_onnx_runtime_computes_every_convolution_and_sum_in_int8(ran):
+def test_onnx_runtime_computes_every_convolution_and_sum_in_int8(ran: dict[str, Any]) -> None:
     kernels = ran["onnxruntime qdq"]["kernels"]
     assert {name: count for name, count in kernels.items() if "Conv" in name or "Add" in name} == {
         "QLinearConv": 53,
@@ -189,11 +189,11 @@ def test_onnx_runtime_computes_every_convolution_and_sum_in_int8(ran):
     }
 
 
-def test_openvino_computes_in_int8_also_in_the_lane_f32(ran):
+def test_openvino_computes_in_int8_also_in_the_lane_f32(ran: dict[str, Any]) -> None:
     assert ran["openvino qdq"]["precisions"]["i8"] > 0.8
 
 
-def test_zeros_stay_zeros_and_layers_keep_their_names_in_both_encodings(quantised):
+def test_zeros_stay_zeros_and_layers_keep_their_names_in_both_encodings(quantised: dict[str, Any]) -> None:
     parent, qdq, integer = (quantised["layers"][name] for name in ("parent", "qdq", "integer"))
     assert qdq == integer
     assert {name: size for name, (size, _) in qdq.items()} == {name: size for name, (size, _) in parent.items()}
@@ -201,15 +201,15 @@ def test_zeros_stay_zeros_and_layers_keep_their_names_in_both_encodings(quantise
     assert all(sparsity > SPARSITY - 0.01 for name, (_, sparsity) in qdq.items() if name != "fc")
 
 
-def test_files_are_such_that_every_engine_loads_them(quantised):
+def test_files_are_such_that_every_engine_loads_them(quantised: dict[str, Any]) -> None:
     for ir, opset, batch in quantised["formats"].values():
         assert (ir <= 9, opset, batch) == (True, 13, "batch")
 
 
-def test_a_network_whose_fusion_is_not_known_is_refused_by_name(quantised):
+def test_a_network_whose_fusion_is_not_known_is_refused_by_name(quantised: dict[str, Any]) -> None:
     assert set(quantised["refused"]) == {"resnet50d", "resnet18", "seresnet50", "mobilenetv1_100"}
     assert all(f"network: {name} cannot be quantised" in said for name, said in quantised["refused"].items())
 
 
-def test_without_images_to_calibrate_with_nothing_is_quantised(quantised):
+def test_without_images_to_calibrate_with_nothing_is_quantised(quantised: dict[str, Any]) -> None:
     assert quantised["nothing"].startswith("batches: no images to calibrate with")

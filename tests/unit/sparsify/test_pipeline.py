@@ -50,6 +50,8 @@ def test_what_is_shipped_was_evaluated_and_says_how_it_was_trained(undisturbed: 
     assert pruned.accuracy.top1 > 0.15
     assert pruned.sparsity == pytest.approx(0.778, abs=0.002)
 
+    assert base.training
+    assert pruned.training
     dense, gradual = undisturbed.store.training(base.training), undisturbed.store.training(pruned.training)
     assert (dense.variant, len(dense.curve)) == ("base", 2)
     assert (gradual.variant, len(gradual.curve)) == ("pruned", 1)

@@ -33,7 +33,7 @@ def modifier(recipe: str) -> dict[str, Any]:
     return only
 
 
-def test_a_layer_belongs_to_the_first_group_that_matches_it():
+def test_a_layer_belongs_to_the_first_group_that_matches_it() -> None:
     tiny = network(("^classifier$", 0.9), (r"blocks\.1", 0.8), (".", 0.5))
 
     assert variant_targets(tiny, "pruned", LAYERS) == {
@@ -44,7 +44,7 @@ def test_a_layer_belongs_to_the_first_group_that_matches_it():
     }
 
 
-def test_a_layer_of_no_group_stays_dense():
+def test_a_layer_of_no_group_stays_dense() -> None:
     assert variant_targets(network(("^classifier$", 0.9)), "pruned", LAYERS) == {"classifier": 0.9}
 
 
@@ -56,7 +56,7 @@ def test_a_layer_of_no_group_stays_dense():
         pytest.param([(".", 0.5), ("^classifier$", 0.9)], id="an earlier group has them all"),
     ],
 )
-def test_a_group_without_a_layer_is_an_error_that_names_it(groups):
+def test_a_group_without_a_layer_is_an_error_that_names_it(groups: list[tuple[str, float]]) -> None:
     idle = next(layers for layers, _ in groups if layers != ".")
 
     with pytest.raises(BadInput) as error:
@@ -66,18 +66,18 @@ def test_a_group_without_a_layer_is_an_error_that_names_it(groups):
     assert repr(idle) in str(error.value)
 
 
-def test_fake_pruning_takes_every_layer_whatever_the_groups_say():
+def test_fake_pruning_takes_every_layer_whatever_the_groups_say() -> None:
     tiny = network(("^classifier$", 0.9))
 
     assert variant_targets(tiny, "fake85", LAYERS) == dict.fromkeys(LAYERS, 0.85)
     assert variant_targets(tiny, "fake99", LAYERS) == dict.fromkeys(LAYERS, 0.99)
 
 
-def test_base_has_an_empty_recipe():
+def test_base_has_an_empty_recipe() -> None:
     assert one_shot(variant_targets(network((".", 0.5)), "base", LAYERS)) == ""
 
 
-def test_a_recipe_names_each_layers_weight_below_its_target():
+def test_a_recipe_names_each_layers_weight_below_its_target() -> None:
     fields = modifier(one_shot({"a": 0.8, "b": 0.5, "c": 0.8}))
 
     assert fields["final_sparsity"] == {0.5: ["b.weight"], 0.8: ["a.weight", "c.weight"]}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from tests.support.digits import result, run, trained  # noqa: F401
+from tests.support.digits import Trained, result, run, trained  # noqa: F401
 
 from sparsebench.contracts import LayerSize, Score, Sensitivity, SensitivityPoint
 from sparsebench.errors import BadInput
@@ -82,17 +84,26 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def analysed(trained, python, environment, tmp_path_factory):  # noqa: F811
+def analysed(
+    trained: Trained,  # noqa: F811
+    python: str,
+    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
     store = tmp_path_factory.mktemp("store")
     return result(run(python, environment, ANALYSE, trained.folder, store, cwd=trained.folder))
 
 
 @pytest.fixture(scope="module")
-def found(analysed) -> Sensitivity:
+def found(analysed: dict[str, Any]) -> Sensitivity:
     return Sensitivity.model_validate_json(analysed["found"])
 
 
-def test_the_largest_layers_are_pruned_by_magnitude_and_by_chance(analysed, found: Sensitivity, trained):  # noqa: F811
+def test_the_largest_layers_are_pruned_by_magnitude_and_by_chance(
+    analysed: dict[str, Any],
+    found: Sensitivity,
+    trained: Trained,  # noqa: F811
+) -> None:
     sizes = sorted(analysed["sizes"].values(), reverse=True)
 
     assert [layer.parameters for layer in found.layers] == sizes[:3]
@@ -101,17 +112,19 @@ def test_the_largest_layers_are_pruned_by_magnitude_and_by_chance(analysed, foun
     assert found.dense.accuracy == trained.results["dense"]
 
 
-def test_the_weights_are_as_before(analysed):
+def test_the_weights_are_as_before(analysed: dict[str, Any]) -> None:
     assert analysed["kept"]
     assert analysed["kept after a stop"]
 
 
-def test_what_was_interrupted_goes_on_after_the_last_layer_that_was_tried_whole(analysed, found: Sensitivity):
+def test_what_was_interrupted_goes_on_after_the_last_layer_that_was_tried_whole(
+    analysed: dict[str, Any], found: Sensitivity
+) -> None:
     assert analysed["resumed as undisturbed"]
     assert analysed["told again"] == [found.layers[1].name] * 2
 
 
-def test_an_instance_that_is_taken_away_leaves_the_layers_that_it_tried_in_the_store(analysed):
+def test_an_instance_that_is_taken_away_leaves_the_layers_that_it_tried_in_the_store(analysed: dict[str, Any]) -> None:
     points, evaluated, kept, found_again = analysed["staged"]
     assert points == 2 * 36
     assert evaluated < 100  # the first layer was not tried again: that would make 116
@@ -119,11 +132,11 @@ def test_an_instance_that_is_taken_away_leaves_the_layers_that_it_tried_in_the_s
     assert found_again
 
 
-def test_small_weights_cost_less_than_any(found: Sensitivity):
+def test_small_weights_cost_less_than_any(found: Sensitivity) -> None:
     assert sum(found.ranking("magnitude").values()) < sum(found.ranking("random").values())
 
 
-def test_what_makes_no_sense_is_refused(analysed):
+def test_what_makes_no_sense_is_refused(analysed: dict[str, Any]) -> None:
     assert analysed["refused"] == [
         "layers is 0: expected 1 at least, or nothing for all",
         "sparsities is [0.5, 1.0]: expected numbers within (0, 1)",
@@ -154,7 +167,7 @@ def made_up(**curves: tuple[int, ...]) -> Sensitivity:
     )
 
 
-def test_the_most_sensitive_layer_comes_first():
+def test_the_most_sensitive_layer_comes_first() -> None:
     ranking = made_up(a=(90, 88), b=(60, 20), c=(90, 90)).ranking()
 
     assert list(ranking) == ["b", "a", "c"]
@@ -162,7 +175,7 @@ def test_the_most_sensitive_layer_comes_first():
     assert ranking["c"] == 0
 
 
-def test_random_masks_count_as_their_mean():
+def test_random_masks_count_as_their_mean() -> None:
     points = [
         SensitivityPoint(layer="a", mask="random", seed=seed, sparsity=0.5, score=score(correct))
         for seed, correct in enumerate((40, 60))
@@ -172,7 +185,7 @@ def test_random_masks_count_as_their_mean():
     assert whole.curve("a", "random") == {0.0: 0.9, 0.5: pytest.approx(0.5)}
 
 
-def test_each_layer_takes_the_highest_sparsity_that_keeps_the_budget():
+def test_each_layer_takes_the_highest_sparsity_that_keeps_the_budget() -> None:
     found = made_up(robust=(90, 91, 89), middling=(90, 88, 70), fragile=(80, 50, 10), lucky=(90, 60, 90))
 
     targets = found.targets(budget=2)
@@ -183,18 +196,18 @@ def test_each_layer_takes_the_highest_sparsity_that_keeps_the_budget():
 
 
 @pytest.mark.parametrize("budget", [-1, float("nan")])
-def test_a_budget_is_not_negative(budget: float):
+def test_a_budget_is_not_negative(budget: float) -> None:
     with pytest.raises(BadInput, match="budget is"):
         made_up(a=(90,)).targets(budget)
 
 
-def test_a_score_has_wilsons_interval():
+def test_a_score_has_wilsons_interval() -> None:
     assert Score(images=10, top1=5, top5=None).interval == pytest.approx((0.23659, 0.76341), abs=1e-5)
     assert Score(images=10, top1=0, top5=None).interval == pytest.approx((0, 0.27753), abs=1e-5)
     assert Score(images=360, top1=360, top5=360).interval == pytest.approx((0.98944, 1), abs=1e-5)
 
 
-def test_a_score_becomes_the_accuracy_of_a_model_card():
+def test_a_score_becomes_the_accuracy_of_a_model_card() -> None:
     accuracy = Score(images=200, top1=150, top5=190).as_accuracy("digits")
 
     assert (accuracy.dataset, accuracy.images, accuracy.top1, accuracy.top5) == ("digits", 200, 0.75, 0.95)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from tests.support.values import there
+from tests.unit.sparsify.conftest import Sparsify
 
 from sparsebench import catalog
+from sparsebench.contracts import Variant
 from sparsebench.sparsify.recipe import one_shot, variant_targets
 
 NETWORK = "mobilenetv1"
@@ -21,26 +26,40 @@ print(json.dumps({name: [int((w == 0).sum()), w.size] for name, w in weights.ite
 
 
 @pytest.fixture(scope="module")
-def built(sparsify):
-    """A store with base and pruned, and the run that made them."""
-    tool = sparsify()
-    tool.first_run = tool.run(NETWORK, "base", "pruned")
-    assert tool.first_run.returncode == 0, tool.first_run.stderr
+def tool(sparsify: Callable[[], Sparsify]) -> Sparsify:
+    return sparsify()
+
+
+@pytest.fixture(scope="module")
+def first_run(tool: Sparsify) -> subprocess.CompletedProcess[str]:
+    """The run that makes base and pruned."""
+    done = tool.run(NETWORK, "base", "pruned")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def built(tool: Sparsify, first_run: subprocess.CompletedProcess[str]) -> Sparsify:
+    """A store with base and pruned."""
     return tool
 
 
-def test_both_variants_are_registered_and_progress_is_told(built):
+def test_both_variants_are_registered_and_progress_is_told(
+    built: Sparsify, first_run: subprocess.CompletedProcess[str]
+) -> None:
     assert {(card.network, card.variant) for card in built.store.model_cards()} == {
         (NETWORK, "base"),
         (NETWORK, "pruned"),
     }
-    progress = built.store.progress("job-1")
+    progress = there(built.store.progress("job-1"))
     assert (progress.done, progress.total, progress.failed, progress.finished) == (2, 2, 0, True)
-    assert "pruned: sparsity 0.780" in built.first_run.stdout
-    assert "pruned: ONNX Runtime is off by" in built.first_run.stdout
+    assert "pruned: sparsity 0.780" in first_run.stdout
+    assert "pruned: ONNX Runtime is off by" in first_run.stdout
 
 
-def test_the_card_says_what_the_file_holds(built, python, environment, tmp_path):
+def test_the_card_says_what_the_file_holds(
+    built: Sparsify, python: str, environment: dict[str, str], tmp_path: Path
+) -> None:
     for variant in ("base", "pruned"):
         card = built.card(variant)
         data = built.store.artifact(card.artifact)
@@ -59,7 +78,7 @@ def test_the_card_says_what_the_file_holds(built, python, environment, tmp_path)
         assert card.artifact_bytes == len(data)
 
 
-def test_the_compressed_size_is_that_of_gzip(built):
+def test_the_compressed_size_is_that_of_gzip(built: Sparsify) -> None:
     card = built.card("base")
 
     packed = subprocess.check_output(["gzip", "-9"], input=built.store.artifact(card.artifact))
@@ -67,7 +86,7 @@ def test_the_compressed_size_is_that_of_gzip(built):
     assert card.gzip_bytes == len(packed)
 
 
-def test_every_layer_reaches_the_target_of_the_recipe_in_the_card(built):
+def test_every_layer_reaches_the_target_of_the_recipe_in_the_card(built: Sparsify) -> None:
     card = built.card("pruned")
     targets = variant_targets(catalog.networks()[NETWORK], "pruned", [layer.name for layer in card.layers])
 
@@ -78,7 +97,7 @@ def test_every_layer_reaches_the_target_of_the_recipe_in_the_card(built):
     assert built.card("base").sparsity == 0
 
 
-def test_random_weights_say_that_they_are_random_and_why(built):
+def test_random_weights_say_that_they_are_random_and_why(built: Sparsify) -> None:
     weights = built.card("base").weights
 
     assert (weights.kind, weights.seed) == ("random", 0)
@@ -86,7 +105,7 @@ def test_random_weights_say_that_they_are_random_and_why(built):
     assert "ConnectError" in weights.origin
 
 
-def test_a_second_run_builds_nothing_and_says_so(built):
+def test_a_second_run_builds_nothing_and_says_so(built: Sparsify) -> None:
     before = {card.variant: card for card in built.store.model_cards()}
 
     done = built.run(NETWORK, "base", "pruned")
@@ -114,7 +133,7 @@ __main__.app()
 """
 
 
-def test_a_file_that_computes_otherwise_than_the_network_is_not_registered(sparsify):
+def test_a_file_that_computes_otherwise_than_the_network_is_not_registered(sparsify: Callable[[], Sparsify]) -> None:
     tool = sparsify()
     command = tool.command(NETWORK, "base")
     module = command.index("-m")
@@ -126,7 +145,7 @@ def test_a_file_that_computes_otherwise_than_the_network_is_not_registered(spars
     assert tool.store.model_cards() == []
 
 
-def test_the_same_seed_gives_the_same_file_in_a_fresh_store(built, sparsify):
+def test_the_same_seed_gives_the_same_file_in_a_fresh_store(built: Sparsify, sparsify: Callable[[], Sparsify]) -> None:
     fresh = sparsify()
 
     assert fresh.run(NETWORK, "pruned").returncode == 0
@@ -141,7 +160,9 @@ def test_the_same_seed_gives_the_same_file_in_a_fresh_store(built, sparsify):
         ("mobilenetv1", "pruned_int8", "mobilenetv1 has no 'pruned_int8'; it has base, pruned, fake85, fake99"),
     ],
 )
-def test_what_cannot_be_built_is_refused_before_any_work(sparsify, network, variant, named):
+def test_what_cannot_be_built_is_refused_before_any_work(
+    sparsify: Callable[[], Sparsify], network: str, variant: Variant, named: str
+) -> None:
     tool = sparsify()
 
     done = tool.run(network, "base", variant)

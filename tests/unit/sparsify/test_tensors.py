@@ -224,17 +224,17 @@ print(json.dumps(told))
 def told(python: str, environment: dict[str, str], script: str, folder: Path) -> dict[str, Any]:
     program = folder.with_suffix(".py")  # a file: TorchScript wants to see its source
     program.write_text(script)
-    command = [python, program, folder]
+    command = [python, str(program), str(folder)]
     return json.loads(subprocess.check_output(command, env=environment, text=True).splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def files(python, environment, tmp_path_factory) -> dict[str, Any]:
+def files(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What came of each file, by name."""
     return told(python, environment, FILES, tmp_path_factory.mktemp("files"))
 
 
-def test_no_file_runs_anything_and_each_is_taken_or_refused_in_one_line(files):
+def test_no_file_runs_anything_and_each_is_taken_or_refused_in_one_line(files: dict[str, str]) -> None:
     assert {name: said for name, said in files.items() if said.startswith(("RAN", "TRACEBACK")) or "\n" in said} == {}
     assert {name for name, said in files.items() if said.startswith("read")} == {"plain", "old"}
 
@@ -273,18 +273,18 @@ def test_no_file_runs_anything_and_each_is_taken_or_refused_in_one_line(files):
         ("storage missing", "the numbers '0' are missing"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(files, case: str, said: str):
+def test_what_is_wrong_with_a_file_is_said(files: dict[str, str], case: str, said: str) -> None:
     assert said in files[case]
 
 
-def test_real_tensors_come_back_to_the_bit(python, environment, tmp_path):
+def test_real_tensors_come_back_to_the_bit(python: str, environment: dict[str, str], tmp_path: Path) -> None:
     found = told(python, environment, ROUND_TRIP, tmp_path)
 
     assert [name for name, same in found.items() if not same] == []
     assert len(found) > 20
 
 
-def test_nothing_in_the_package_can_unpickle():
+def test_nothing_in_the_package_can_unpickle() -> None:
     package = Path(__file__).parents[3] / "include" / "sparsebench"
     words = ("torch.load", "torch.jit.load", "pickle.load", "Unpickler", "weights_only", "allow_pickle=True", "joblib")
     calls = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+from typing import Any
 
 import pytest
-from tests.support.digits import TARGET, result, run, trained  # noqa: F401
+from tests.support.digits import TARGET, Trained, result, run, trained  # noqa: F401
 
 SHORT = """
 import hashlib
@@ -100,12 +101,12 @@ def network_of_seed(seed):
 
 
 @pytest.fixture(scope="module")
-def short(python, environment, tmp_path_factory):
+def short(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("short")
     return result(run(python, environment, SHORT + OTHER + UNDISTURBED + INTERRUPTED, folder, cwd=folder))
 
 
-def test_a_network_is_trained(trained):  # noqa: F811
+def test_a_network_is_trained(trained: Trained) -> None:  # noqa: F811
     curve = trained.results["dense_curve"]
 
     assert trained.results["dense"] > 0.9
@@ -117,39 +118,39 @@ def test_a_network_is_trained(trained):  # noqa: F811
     assert {epoch["sparsity"] for epoch in curve} == {0}
 
 
-def test_pruned_gradually_it_keeps_what_it_loses_when_pruned_in_one_shot(trained):  # noqa: F811
+def test_pruned_gradually_it_keeps_what_it_loses_when_pruned_in_one_shot(trained: Trained) -> None:  # noqa: F811
     found = trained.results
 
     assert found["one_shot"] < found["dense"] - 0.4
     assert found["gmp"]["top1"] / found["gmp"]["images"] > found["dense"] - 0.06
 
 
-def test_every_layer_lands_on_its_target(trained):  # noqa: F811
+def test_every_layer_lands_on_its_target(trained: Trained) -> None:  # noqa: F811
     sparsities = trained.results["sparsities"]
 
     assert len(sparsities) == 72
     assert all(sparsity == pytest.approx(TARGET, abs=0.01) for sparsity in sparsities.values())
 
 
-def test_sparsity_rises_with_time(trained):  # noqa: F811
+def test_sparsity_rises_with_time(trained: Trained) -> None:  # noqa: F811
     sparsity = [epoch["sparsity"] for epoch in trained.results["gmp_curve"]]
 
     assert sparsity[0] == 0
     assert 0.05 < sparsity[1] < sparsity[2] <= sparsity[3] == pytest.approx(TARGET, abs=0.001)
 
 
-def test_nobody_is_called_and_nothing_is_left_in_the_working_folder(trained):  # noqa: F811
+def test_nobody_is_called_and_nothing_is_left_in_the_working_folder(trained: Trained) -> None:  # noqa: F811
     assert trained.results["connections"] == []
     assert [path.name for path in trained.folder.iterdir()] == ["dense.pt"]
 
 
-def test_a_call_of_sparseml_would_have_been_noted(python, environment):
+def test_a_call_of_sparseml_would_have_been_noted(python: str, environment: dict[str, str]) -> None:
     loud = {name: value for name, value in environment.items() if not name.startswith("NM_")}
     done = subprocess.run([python, "-c", IMPORT_AS_IT_IS], env=loud, capture_output=True, text=True)
     assert "socket.getaddrinfo" in done.stdout, done.stderr
 
 
-def test_a_training_that_is_interrupted_time_and_again_ends_with_the_same_weights(short):
+def test_a_training_that_is_interrupted_time_and_again_ends_with_the_same_weights(short: dict[str, Any]) -> None:
     assert short["runs"] == 7  # after each of five epochs, and once in the middle of the third; then it is complete
     assert short["resumed"] == short["undisturbed"]
     assert short["curves"][0] == short["curves"][1]
@@ -171,7 +172,7 @@ def test_a_training_that_is_interrupted_time_and_again_ends_with_the_same_weight
         ("not finite", "the loss is not finite in epoch 1"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_error(short, case: str, said: str):
+def test_what_cannot_be_done_is_one_clear_error(short: dict[str, Any], case: str, said: str) -> None:
     kind = "SparsebenchError" if case == "not finite" else "BadInput"
     assert short[case].startswith(f"{kind}: ")
     assert said in short[case]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,9 @@ DAISY, PALACE, ESPRESSO, CATS = 985, 698, 967, {281, 282, 285}
 
 
 @pytest.fixture(scope="module")
-def exported(python, environment, tmp_path_factory):
+def exported(
+    python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("trained")
     told = subprocess.check_output(
         [python, "-c", EXPORT, folder], env=environment | {"OMP_NUM_THREADS": "1"}, cwd=folder, text=True
@@ -77,7 +80,7 @@ def exported(python, environment, tmp_path_factory):
     return folder, json.loads(told[told.index("{") :])
 
 
-def test_the_packages_weights_are_taken_without_network(exported):
+def test_the_packages_weights_are_taken_without_network(exported: tuple[Path, dict[str, Any]]) -> None:
     _, weights = exported
 
     assert weights["kind"] == "pretrained"
@@ -86,7 +89,9 @@ def test_the_packages_weights_are_taken_without_network(exported):
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "deepsparse"])
-def test_every_engine_recognises_what_is_on_a_photograph(exported, environment, engine):
+def test_every_engine_recognises_what_is_on_a_photograph(
+    exported: tuple[Path, dict[str, Any]], environment: dict[str, str], engine: str
+) -> None:
     folder, _ = exported
     python = ROOT / ".envs" / "bench" / "bin" / "python"
     found = json.loads(

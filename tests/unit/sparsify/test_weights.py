@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socket import create_server
+from typing import Any
 
 import pytest
+from tests.support.values import there
 from tests.support.web import serve
+from tests.unit.sparsify.conftest import Sparsify
 
 NETWORK = "mobilenetv1"
 HUB_ID = "timm/mobilenetv1_100.ra4_e3600_r224_in1k"
@@ -58,20 +62,32 @@ def hub(content: bytes) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(sparsify, python, environment, tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder where what came from the hub is kept."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def trained(
+    sparsify: Callable[[], Sparsify],
+    python: str,
+    environment: dict[str, str],
+    cache: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Sparsify:
     """A store with a base that has trained weights."""
     file = tmp_path_factory.mktemp("weights") / "model.safetensors"
     subprocess.run([python, "-c", MAKE_WEIGHTS, file], env=environment, check=True)
     tool = sparsify()
-    cache = str(tmp_path_factory.mktemp("cache"))
     with hub(file.read_bytes()) as address:
         done = tool.run(NETWORK, "base", HF_ENDPOINT=address, HF_HOME=cache)
     assert done.returncode == 0, done.stderr
-    tool.cache = cache
     return tool
 
 
-def test_trained_weights_are_those_of_the_hub(trained, python, environment, tmp_path):
+def test_trained_weights_are_those_of_the_hub(
+    trained: Sparsify, python: str, environment: dict[str, str], tmp_path: Path
+) -> None:
     card = trained.card("base")
 
     assert card.weights.kind == "pretrained"
@@ -81,14 +97,14 @@ def test_trained_weights_are_those_of_the_hub(trained, python, environment, tmp_
     assert subprocess.check_output([python, "-c", BIAS, file], env=environment, text=True).strip() == "{0.25}"
 
 
-def test_weights_in_the_cache_need_no_hub(trained):
-    done = trained.run(NETWORK, "base", HF_HOME=trained.cache)
+def test_weights_in_the_cache_need_no_hub(trained: Sparsify, cache: str) -> None:
+    done = trained.run(NETWORK, "base", HF_HOME=cache)
 
     assert f"weights: pretrained, {HUB_ID}@{COMMIT}" in done.stdout
     assert "base is there already" in done.stdout
 
 
-def test_without_the_hub_trained_variants_stay_and_random_ones_are_not_put_beside_them(trained):
+def test_without_the_hub_trained_variants_stay_and_random_ones_are_not_put_beside_them(trained: Sparsify) -> None:
     before = trained.store.model_cards()
 
     done = trained.run(NETWORK, "base", "fake85")
@@ -96,7 +112,7 @@ def test_without_the_hub_trained_variants_stay_and_random_ones_are_not_put_besid
     assert done.returncode == 2
     assert "random variants are not put beside them" in done.stderr
     assert trained.store.model_cards() == before
-    progress = trained.store.progress("job-3")
+    progress = there(trained.store.progress("job-3"))
     assert not progress.finished  # or a retry would take the job for done
     assert progress.failed == 2
 
@@ -129,7 +145,7 @@ def find(text, network=NETWORK):
 """
 
 
-def test_a_hub_that_never_answers_costs_seconds(python, environment, tmp_path):
+def test_a_hub_that_never_answers_costs_seconds(python: str, environment: dict[str, str], tmp_path: Path) -> None:
     script = f"""{FIND}
 start = time.monotonic()
 found = weights.find(store, NETWORK, "hub", 3, root).weights
@@ -137,7 +153,7 @@ print(found.kind, found.seed, round(time.monotonic() - start))
 """
     with create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        command = [python, "-c", script, tmp_path]
+        command = [python, "-c", script, str(tmp_path)]
         found = subprocess.check_output(command, env=environment | {"HF_ENDPOINT": address}, text=True)
 
     kind, seed, seconds = found.split()
@@ -146,7 +162,7 @@ print(found.kind, found.seed, round(time.monotonic() - start))
 
 
 @pytest.fixture(scope="module")
-def found(python, environment, tmp_path_factory):
+def found(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What is found by each string, and what is built of it; or the error."""
     root = tmp_path_factory.mktemp("found")
     script = f"""{FIND}
@@ -170,12 +186,12 @@ told = {{name: find(text) for name, text in strings.items()}}
 told["other network"] = find("store:a.pt", catalog.networks()["efficientnet_b0"])
 print(json.dumps(told | {{"root": str(root), "sha256": digest}}))
 """
-    command = [python, "-c", script, root]
+    command = [python, "-c", script, str(root)]
     variables = environment | {"OMP_NUM_THREADS": "1"}
     return json.loads(subprocess.check_output(command, env=variables, text=True).splitlines()[-1])
 
 
-def test_weights_come_from_a_file_wherever_it_is(found):
+def test_weights_come_from_a_file_wherever_it_is(found: dict[str, Any]) -> None:
     root = found["root"]
     for case in ("path", "store", "digest", "no suffix"):
         assert (found[case]["kind"], found[case]["bias"]) == ("pretrained", [0.25])
@@ -185,7 +201,7 @@ def test_weights_come_from_a_file_wherever_it_is(found):
     assert {found[case]["file"] for case in ("path", "store", "digest", "no suffix")} == {"weights"}
 
 
-def test_random_weights_can_be_asked_for(found):
+def test_random_weights_can_be_asked_for(found: dict[str, Any]) -> None:
     assert (found["random"]["kind"], found["random"]["seed"]) == ("random", 3)
     assert found["random"]["origin"] == "random weights were asked for"
 
@@ -202,5 +218,5 @@ def test_random_weights_can_be_asked_for(found):
         ("package", "BadInput: weights is 'package': no Python package ships those of mobilenetv1"),
     ],
 )
-def test_weights_that_are_none_are_one_clear_error(found, case, said):
+def test_weights_that_are_none_are_one_clear_error(found: dict[str, Any], case: str, said: str) -> None:
     assert found[case].startswith(said.format(root=found["root"]))

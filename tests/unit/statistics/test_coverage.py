@@ -26,7 +26,7 @@ CALIBRATED = pytest.approx(0.95, abs=0.02)
 
 
 @pytest.mark.parametrize("case", NOISE)
-def test_the_interval_of_a_fixed_number_of_processes_holds_the_truth(case):
+def test_the_interval_of_a_fixed_number_of_processes_holds_the_truth(case: str) -> None:
     logs = 0.02 * NOISE[case](np.random.default_rng(1), (RUNS, PROCESSES, 2, ROUNDS))
     ratios = TRUTH + pairs_of(logs)[:, :, 0]
 
@@ -39,7 +39,7 @@ def test_the_interval_of_a_fixed_number_of_processes_holds_the_truth(case):
 
 
 @pytest.mark.parametrize("case", NOISE)
-def test_equals_are_called_different_in_one_family_of_twenty_at_most(case):
+def test_equals_are_called_different_in_one_family_of_twenty_at_most(case: str) -> None:
     """Families of four engines of the same speed, at a margin of nothing and at the one that is used."""
     runs = 5 * RUNS
     logs = 0.02 * NOISE[case](np.random.default_rng(2), (runs, PROCESSES, 4, ROUNDS))
@@ -60,7 +60,7 @@ def test_equals_are_called_different_in_one_family_of_twenty_at_most(case):
 
 @pytest.mark.parametrize("case", NOISE)
 @pytest.mark.parametrize("noise", [0.5, 1, 2, 8])
-def test_the_interval_holds_the_truth_though_it_decides_when_to_stop(case, noise):
+def test_the_interval_holds_the_truth_though_it_decides_when_to_stop(case: str, noise: float) -> None:
     """Of four engines, from quiet to hopeless; the minimum is what benchmarks/coverage.py recommends."""
     standard = protocols()["standard"].model_copy(update={"min_processes": 8})
     assert standard.target
@@ -72,7 +72,7 @@ def test_the_interval_holds_the_truth_though_it_decides_when_to_stop(case, noise
     assert (abs(found.mean) <= found.half).mean() == CALIBRATED
 
 
-def test_three_processes_are_too_few_where_one_engine_has_two_speeds():
+def test_three_processes_are_too_few_where_one_engine_has_two_speeds() -> None:
     """Why a verdict needs six: three are alike in one run of four, and nothing then tells that they may not be."""
     covered = {}
     for processes in (3, 6):

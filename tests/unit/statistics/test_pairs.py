@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
+from sparsebench.contracts import Block, Trial
 from sparsebench.statistics.pairs import Treatment, Unit, by_treatment, log_ratios, logs, pairs
 
 A, B = Treatment("base", "a", "f32"), Treatment("base", "b", "f32")
 
 
 @pytest.fixture
-def make(make_block, make_trial):
+def make(make_block: Callable[..., Block], make_trial: Callable[..., Trial]) -> Callable[..., Trial]:
     """A trial of one process, whose blocks have these throughputs by round; disturbed: rounds."""
 
-    def trial(engine: str, throughputs: dict[int, float], disturbed: tuple[int, ...] = (), **changes):
+    def trial(engine: str, throughputs: dict[int, float], disturbed: tuple[int, ...] = (), **changes: Any) -> Trial:
         blocks = tuple(
             make_block(speed, round_, foreign_cores=1.0 if round_ in disturbed else 0.0)
             for round_, speed in throughputs.items()
@@ -25,29 +28,29 @@ def make(make_block, make_trial):
     return trial
 
 
-def ratios(trials) -> dict[Unit, list[float]]:
+def ratios(trials: Iterable[Trial]) -> dict[Unit, Any]:
     """Ratios of A to B, as they are and not their logs."""
     blocks = by_treatment(trials)
     return {
-        unit: [pytest.approx(math.exp(log)) for log in found]
+        unit: pytest.approx([math.exp(log) for log in found])
         for unit, found in log_ratios(blocks.get(A, {}), blocks.get(B, {})).items()
     }
 
 
-def test_only_rounds_that_both_have_are_compared(make):
+def test_only_rounds_that_both_have_are_compared(make: Callable[..., Trial]) -> None:
     found = ratios([make("a", {0: 10, 1: 20, 3: 40}), make("b", {0: 5, 2: 5, 3: 5})])
 
     assert list(found.values()) == [[2, 8]]
 
 
-def test_a_round_in_which_either_was_disturbed_is_not_compared(make):
+def test_a_round_in_which_either_was_disturbed_is_not_compared(make: Callable[..., Trial]) -> None:
     found = ratios([make("a", {0: 10, 1: 20, 2: 30}, disturbed=(0,)), make("b", {0: 10, 1: 10, 2: 10}, disturbed=(1,))])
 
     assert list(found.values()) == [[3]]
 
 
-def test_processes_that_took_turns_are_a_unit_and_others_are_not_compared(make):
-    where = [
+def test_processes_that_took_turns_are_a_unit_and_others_are_not_compared(make: Callable[..., Trial]) -> None:
+    where: list[dict[str, Any]] = [
         {"generation": 0}, {"generation": 1}, {"job": "job-b"}, {"instance_id": "i-2"},
     ]  # fmt: skip
     trials = [make("a", {0: 10.0 + i}, **place) for i, place in enumerate(where)]
@@ -60,7 +63,7 @@ def test_processes_that_took_turns_are_a_unit_and_others_are_not_compared(make):
     }
 
 
-def test_a_unit_of_which_no_round_is_left_is_no_unit(make):
+def test_a_unit_of_which_no_round_is_left_is_no_unit(make: Callable[..., Trial]) -> None:
     trials = [make("a", {0: 10}, disturbed=(0,)), make("b", {0: 10})]
     apart = [make("a", {0: 10}), make("b", {1: 10})]
 
@@ -68,13 +71,13 @@ def test_a_unit_of_which_no_round_is_left_is_no_unit(make):
     assert ratios(apart) == {}
 
 
-def test_trials_that_were_not_measured_have_no_blocks(make_trial):
+def test_trials_that_were_not_measured_have_no_blocks(make_trial: Callable[..., Trial]) -> None:
     trials = [make_trial(engine="a", status=status) for status in ("failed", "absent", "invalid")]
 
     assert by_treatment(trials) == {}
 
 
-def test_the_ratio_of_b_to_a_is_the_inverse(make):
+def test_the_ratio_of_b_to_a_is_the_inverse(make: Callable[..., Trial]) -> None:
     blocks = by_treatment([make("a", {0: 10, 1: 12}), make("b", {0: 7, 1: 5})])
 
     there, back = log_ratios(blocks[A], blocks[B]), log_ratios(blocks[B], blocks[A])
@@ -82,13 +85,13 @@ def test_the_ratio_of_b_to_a_is_the_inverse(make):
     assert [-log for log in next(iter(back.values()))] == pytest.approx(next(iter(there.values())))
 
 
-def test_the_log_of_an_engines_own_throughput(make):
+def test_the_log_of_an_engines_own_throughput(make: Callable[..., Trial]) -> None:
     blocks = by_treatment([make("a", {1: 10, 0: 20})])
 
     assert list(logs(blocks[A]).values()) == [pytest.approx([math.log(20), math.log(10)])]
 
 
-def test_files_are_compared_where_a_generation_held_both(make):
+def test_files_are_compared_where_a_generation_held_both(make: Callable[..., Trial]) -> None:
     """Before format 2 a generation's number said nothing of the generations of another file."""
     trials = [make("a", {0: 10, 1: 12}, variant="base"), make("a", {0: 20, 1: 18}, variant="pruned")]
     together = [trial.model_copy(update={"variants": ("base", "pruned")}) for trial in trials]
@@ -101,7 +104,7 @@ def test_files_are_compared_where_a_generation_held_both(make):
     assert [math.exp(log) for log in logs] == [pytest.approx(2), pytest.approx(1.5)]
 
 
-def test_engines_are_compared_in_the_same_precision_and_with_themselves_in_the_other():
+def test_engines_are_compared_in_the_same_precision_and_with_themselves_in_the_other() -> None:
     treatments = [Treatment("base", engine, precision) for engine in ("a", "b") for precision in ("f32", "native")]
 
     assert [(a[1:], b[1:]) for a, b in pairs(treatments)] == [
@@ -113,7 +116,7 @@ def test_engines_are_compared_in_the_same_precision_and_with_themselves_in_the_o
     assert pairs(treatments[:1]) == []
 
 
-def test_a_file_is_compared_with_the_base_in_the_same_engine_and_precision():
+def test_a_file_is_compared_with_the_base_in_the_same_engine_and_precision() -> None:
     treatments = [
         Treatment("base", "a", "f32"),
         Treatment("pruned", "a", "f32"),
@@ -130,8 +133,8 @@ def test_a_file_is_compared_with_the_base_in_the_same_engine_and_precision():
     ]
 
 
-def test_tolerated_blocks_enter_until_there_are_generations_enough_without(make):
-    def generation(number: int, tolerated: bool):
+def test_tolerated_blocks_enter_until_there_are_generations_enough_without(make: Callable[..., Trial]) -> None:
+    def generation(number: int, tolerated: bool) -> Trial:
         trial = make("a", {0: 10}, disturbed=(0,) if tolerated else (), generation=number, variants=("base",))
         blocks = tuple(block.model_copy(update={"tolerated": tolerated}) for block in trial.blocks)
         return trial.model_copy(update={"blocks": blocks})

@@ -22,20 +22,20 @@ def kind(one: Compared, **options: float) -> str:
     return verdicts({"one": one}, **options)["one"].kind
 
 
-def test_holm_by_hand():
+def test_holm_by_hand() -> None:
     # 0.01 × 4, 0.02 × 3, 0.03 × 2 = 0.06, and 0.04 × 1, which is raised to the one before it
     found = holm({"c": 0.03, "a": 0.01, "d": 0.04, "b": 0.02})
 
     assert found == {"a": pytest.approx(0.04), "b": pytest.approx(0.06), "c": pytest.approx(0.06), "d": 0.06}
 
 
-def test_holm_stops_at_1():
+def test_holm_stops_at_1() -> None:
     assert holm({"a": 0.9, "b": 0.5, "c": 0.6}) == {"a": 1, "b": 1, "c": 1}
     assert holm({}) == {}
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
-def test_holm_is_between_the_p_value_and_bonferronis_and_keeps_the_order(p_values):
+def test_holm_is_between_the_p_value_and_bonferronis_and_keeps_the_order(p_values: list[float]) -> None:
     found = holm(dict(enumerate(p_values)))
 
     for number, p in enumerate(p_values):
@@ -56,11 +56,11 @@ def test_holm_is_between_the_p_value_and_bonferronis_and_keeps_the_order(p_value
         (1 / 1.03, 0.005, "slower"),
     ],
 )
-def test_verdicts(ratio, half_width, expected):
+def test_verdicts(ratio: float, half_width: float, expected: str) -> None:
     assert kind(compared(ratio, half_width)) == expected
 
 
-def test_the_margin_of_equivalence_is_the_same_in_both_directions():
+def test_the_margin_of_equivalence_is_the_same_in_both_directions() -> None:
     edge = math.log1p(EQUIVALENT_WITHIN)
 
     for sign in (1, -1):
@@ -68,18 +68,18 @@ def test_the_margin_of_equivalence_is_the_same_in_both_directions():
         assert kind(compared(math.exp(sign * (edge - 0.0099)), 0.01)) != "equivalent"
 
 
-def test_without_a_margin_nothing_is_equivalent():
+def test_without_a_margin_nothing_is_equivalent() -> None:
     assert kind(compared(1.001, 0.0005), within=0) == "faster"
     assert kind(compared(1.001, 0.002), within=0) == "undecided"
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5])
-def test_fewer_processes_than_the_minimum_decide_nothing(ratio):
+def test_fewer_processes_than_the_minimum_decide_nothing(ratio: float) -> None:
     assert kind(compared(ratio, 0.001, MIN_PROCESSES - 1)) == "too_few"
     assert kind(compared(ratio, 0.001, MIN_PROCESSES)) != "too_few"
 
 
-def test_it_is_processes_that_make_the_minimum_and_not_degrees_of_freedom():
+def test_it_is_processes_that_make_the_minimum_and_not_degrees_of_freedom() -> None:
     """Welch and Satterthwaite's may be few where one of many networks varies most, and many where each has few."""
     headline = Compared(Estimate(math.log(0.9), 0.005, freedom=3.2), rounds=84, processes=6)
     of_few_each = Compared(Estimate(math.log(1.5), 0.001, freedom=7 * (3 - 1)), rounds=84, processes=3)
@@ -88,7 +88,7 @@ def test_it_is_processes_that_make_the_minimum_and_not_degrees_of_freedom():
     assert kind(of_few_each) == "too_few"
 
 
-def test_who_has_too_few_processes_takes_no_part_in_the_family():
+def test_who_has_too_few_processes_takes_no_part_in_the_family() -> None:
     alone = {"a": compared(1.10, 0.09)}
     family = alone | {name: compared(1.5, 0.09, MIN_PROCESSES - 1) for name in "bcdef"}
 
@@ -96,28 +96,28 @@ def test_who_has_too_few_processes_takes_no_part_in_the_family():
     assert math.isnan(verdicts(family)["b"].p)
 
 
-def test_of_nothing_that_was_measured_there_is_too_little():
+def test_of_nothing_that_was_measured_there_is_too_little() -> None:
     verdict = verdicts({"one": Compared(Estimate(math.nan, math.inf, 0), 0, 0)})["one"]
 
     assert (verdict.kind, verdict.low, verdict.high) == ("too_few", 0, math.inf)
     assert math.isnan(verdict.p)
 
 
-def test_a_single_process_has_an_interval_without_ends():
+def test_a_single_process_has_an_interval_without_ends() -> None:
     verdict = verdicts({"one": Compared(Estimate(math.log(1.2), math.inf, 0), 10, 1)})["one"]
 
     assert (verdict.kind, verdict.low, verdict.high, verdict.half_width) == ("too_few", 0, math.inf, math.inf)
     assert verdict.ratio == pytest.approx(1.2)
 
 
-def test_the_ends_are_those_of_the_ratio():
+def test_the_ends_are_those_of_the_ratio() -> None:
     found = verdicts({"one": compared(1.1, 0.02)})["one"]
 
     assert (found.ratio, found.low, found.high) == pytest.approx((1.1, 1.1 * math.exp(-0.02), 1.1 * math.exp(0.02)))
     assert found.half_width == pytest.approx(math.exp(0.02) - 1)
 
 
-def test_the_more_are_compared_the_surer_a_difference_has_to_be():
+def test_the_more_are_compared_the_surer_a_difference_has_to_be() -> None:
     alone = {"a": compared(1.10, 0.09)}
     family = alone | {name: compared(1.0, 0.09) for name in "bcdef"}
 
@@ -126,14 +126,14 @@ def test_the_more_are_compared_the_surer_a_difference_has_to_be():
     assert verdicts(family)["a"].p == pytest.approx(6 * verdicts(alone)["a"].p)
 
 
-def test_who_is_not_sure_enough_is_undecided_though_its_own_interval_excludes_1():
+def test_who_is_not_sure_enough_is_undecided_though_its_own_interval_excludes_1() -> None:
     found = verdicts({name: compared(1.10, 0.09) for name in "abc"})
 
     assert {verdict.kind for verdict in found.values()} == {"undecided"}
     assert all(verdict.low > 1 > verdict.family_low for verdict in found.values())
 
 
-def test_the_levels_of_the_family_by_hand():
+def test_the_levels_of_the_family_by_hand() -> None:
     # 0.05 / 3 rejects the first; 0.05 / 2 not the second, nor, with the same, the third
     levels = holm_levels({"c": 0.04, "a": 0.001, "b": 0.03})
 
@@ -145,7 +145,7 @@ pairs = st.builds(Compared, log=logs, rounds=st.just(30), processes=st.integers(
 
 
 @given(st.lists(pairs, min_size=1, max_size=12))
-def test_no_verdict_contradicts_the_interval_that_it_rests_on(family):
+def test_no_verdict_contradicts_the_interval_that_it_rests_on(family: list[Compared]) -> None:
     for verdict in verdicts(dict(enumerate(family))).values():
         match verdict.kind:
             case "faster":

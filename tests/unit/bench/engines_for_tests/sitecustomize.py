@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -162,4 +161,5 @@ ENGINES.update({engine.name: engine() for engine in FOR_TESTS})
 
 if "AVAILABLE_MEMORY" in os.environ:
     readings = iter(os.environ["AVAILABLE_MEMORY"].split())
-    psutil.virtual_memory = lambda: SimpleNamespace(available=int(next(readings)), total=1)  # type: ignore[assignment]
+    memory = psutil.virtual_memory()
+    psutil.virtual_memory = lambda: memory._replace(available=int(next(readings)), total=1)

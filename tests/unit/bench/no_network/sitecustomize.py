@@ -13,4 +13,4 @@ def refuse(*arguments: object, **_: object) -> None:
 
 
 socket.getaddrinfo = refuse  # type: ignore[assignment]
-socket.socket.connect = refuse  # type: ignore[assignment, method-assign]
+socket.socket.connect = refuse  # type: ignore[method-assign]
