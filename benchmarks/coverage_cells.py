@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from tests.support.synthetic import BETWEEN, NOISE, Floats, Shape, student
 
+from sparsebench.bench.stopping import VERDICT_BUDGETS
 from sparsebench.contracts import Protocol
 from sparsebench.statistics.design import Cost, Spread, rounds_per_process
 from sparsebench.statistics.hosts import over_hosts
@@ -266,14 +267,15 @@ def job(
             * noise(rng, (1, protocol.max_processes, 2 * ENGINES, protocol.max_rounds))[0]
         )
         networks.append(_Network(logs[:, a] - logs[:, b], protocol))
-    left_s = 2 * protocol.budget_s * len(networks)
+    left_s = budget_s = 2 * protocol.budget_s * len(networks)
     while True:
         ranked = sorted(((rank, n) for n, network in enumerate(networks) if (rank := network.rank) is not None))
         for _, number in ranked:
             network = networks[number]
             rounds = network.rounds
             spent_s = JOB_COST.generation + rounds * JOB_COST.round
-            if not network.units or spent_s <= left_s:
+            lacks_verdict = len(network.units) < protocol.min_processes
+            if not network.units or spent_s <= left_s + lacks_verdict * (VERDICT_BUDGETS - 1) * budget_s:
                 network.measure(rounds)
                 left_s -= spent_s
                 break

@@ -16,6 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from sparsebench.bench.stopping import VERDICT_BUDGETS
 from sparsebench.contracts import Protocol
 from sparsebench.statistics.design import ENOUGH_PROCESSES, Cost
 from sparsebench.statistics.intervals import LEVEL
@@ -164,7 +165,8 @@ def measure(ratios: Floats, protocol: Protocol, cost: Cost) -> Measured:
         else:
             planned = np.full(len(running), protocol.min_rounds)
         spent = count * cost.generation + rounds[running].sum(-1) * cost.round
-        affordable = spent + cost.generation + planned * cost.round <= protocol.budget_s
+        budget_s = protocol.budget_s * (1 if count >= protocol.min_processes else VERDICT_BUDGETS)
+        affordable = spent + cost.generation + planned * cost.round <= budget_s
         running, planned = running[affordable], planned[affordable]
     return Measured(mean, error, half, rounds)
 

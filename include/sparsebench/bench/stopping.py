@@ -1,8 +1,9 @@
 """What a job measures next, and when it ends: decided from its trials alone, so that a job that is started again
 decides as the one that was interrupted would have.
 
-All networks share the job's budget. First every network gets the generations that a verdict needs, in turns; then the
-next one goes to the network whose widest interval is furthest from the target.
+All networks share the job's budget. First every network gets the generations that a verdict needs, in turns, in twice
+the budget at most: on a busy host processes load slowly and blocks are timed again, and that shall cost time, not the
+answer. Then the next one goes to the network whose widest interval is furthest from the target.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from sparsebench.statistics.pairs import Logs, Treatment, Unit, by_treatment, lo
 
 MAX_FAILURES = 2
 """Processes of one treatment that may fail before it is given up."""
+
+VERDICT_BUDGETS = 2
+"""Times the budget that may be spent as long as a network lacks what a verdict needs."""
 
 Networks = Mapping[str, Sequence[Treatment]]
 """What a job is to measure, by network, in the order in which it was asked for."""
@@ -61,11 +65,12 @@ def next_step(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -
     Args:
         trials: of this job so far.
     """
-    left_s = job_budget_s(networks, protocol) - machine_s(trials)
+    budget_s, spent_s = job_budget_s(networks, protocol), machine_s(trials)
     assessed = [_OpenNetwork.assess(name, treatments, trials, protocol) for name, treatments in networks.items()]
     for network in sorted(filter(None, assessed), key=lambda network: network.rank):
         rounds = network.rounds(protocol)
-        if not network.trials or network.cost.generation + rounds * network.cost.round <= left_s:
+        most_s = budget_s * (VERDICT_BUDGETS if network.lacks_verdict else 1)
+        if not network.trials or spent_s + network.cost.generation + rounds * network.cost.round <= most_s:
             return Step(network.name, rounds)
     return None
 
@@ -78,6 +83,7 @@ class _OpenNetwork:
     trials: list[Trial]
     series: list[list[list[float]]]
     planned: bool
+    lacks_verdict: bool
     rank: tuple[int, float]
     budget_s: float
 
@@ -90,7 +96,8 @@ class _OpenNetwork:
         if processes is None or _turns(treatments, its) >= protocol.max_processes:
             return None
         compared = [list(units.values()) for units in series(its, treatments).values()]
-        planned = processes < protocol.min_processes or protocol.target is None
+        lacks_verdict = processes < protocol.min_processes
+        planned = lacks_verdict or protocol.target is None
         if planned:
             rank = (0, float(processes))
         else:
@@ -100,7 +107,7 @@ class _OpenNetwork:
                 return None
             rank = (1, -width)
         budget_s = job_budget_s({network: treatments}, protocol)
-        return cls(network, its, compared, planned, rank, budget_s)
+        return cls(network, its, compared, planned, lacks_verdict, rank, budget_s)
 
     @property
     def cost(self) -> Cost:
@@ -154,8 +161,8 @@ def widest(trials: Sequence[Trial]) -> tuple[str, float] | None:
 
 def left_s(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -> float:
     """Machine time that the job will take, as far as can be said: what a verdict needs, then as much more as intervals
-    are too wide (they narrow with the square root of the time); and not more than is left of its budget."""
-    wanted_s = 0.0
+    are too wide (they narrow with the square root of the time); and not more than may be spent on either."""
+    needed_s = wanted_s = 0.0
     for name, treatments in networks.items():
         its = of_network(trials, name)
         processes = processes_of(treatments, its)
@@ -163,10 +170,12 @@ def left_s(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -> f
         if not its:
             wanted_s += own_s
         elif processes is not None and processes < protocol.min_processes:
-            wanted_s += (protocol.min_processes - processes) * machine_s(its) / len(_generations(its))
+            needed_s += (protocol.min_processes - processes) * machine_s(its) / len(_generations(its))
         elif processes is not None and protocol.target and (worst := widest(its)):
             wanted_s += min(own_s, machine_s(its) * max(0.0, (worst[1] / protocol.target) ** 2 - 1))
-    return max(0.0, min(wanted_s, job_budget_s(networks, protocol) - machine_s(trials)))
+    budget_s, spent_s = job_budget_s(networks, protocol), machine_s(trials)
+    needed_s = min(needed_s, VERDICT_BUDGETS * budget_s - spent_s)
+    return max(0.0, needed_s, min(needed_s + wanted_s, budget_s - spent_s))
 
 
 def _half_width(units: Sequence[Sequence[float]]) -> float:

@@ -10,6 +10,7 @@ from math import ceil, inf
 from typing import Any
 
 from sparsebench import catalog
+from sparsebench.bench.stopping import VERDICT_BUDGETS
 from sparsebench.contracts import (
     ArtifactRef,
     BenchRequest,
@@ -220,9 +221,10 @@ def cells(request: BenchRequest) -> list[Cell]:
 
 
 def max_minutes(request: BenchRequest) -> int:
-    """A generous bound on a job's time: each network's budget, 5 min for the generation that may outlast it, and
-    half an hour."""
-    return min(2880, 30 + ceil(len(request.models) * (request.protocol.budget_s + 300) / 60))
+    """A generous bound on a job's time: each file's budget and 5 min for the generation that may outlast it, or what
+    may be spent for a verdict where that is more; and half an hour."""
+    budget_s = request.protocol.budget_s
+    return min(2880, 30 + ceil(len(request.models) * max(budget_s + 300, VERDICT_BUDGETS * budget_s) / 60))
 
 
 def plan_sparsify(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
+from sparsebench.bench.stopping import VERDICT_BUDGETS
 from sparsebench.contracts import BenchRequest, Job, Launch
 from sparsebench.errors import BadInput, StoreError
 from sparsebench.fleet.failures import NoRoom, OverBudget
@@ -99,7 +100,7 @@ def expected(store: Store, job: Job, request: BenchRequest, of_type: str = "") -
 
 def _history(store: Store, request: BenchRequest) -> tuple[dict[tuple[str, str], float], str]:
     """Machine seconds of each network and variant: the median of the last nights with the same protocol. And whether
-    the budget of the request holds the processes that verdicts need, by those nights."""
+    what may be spent holds the processes that verdicts need, by those nights."""
     took: dict[tuple[str, str], list[float]] = {}
     of_process: dict[tuple[str, str], list[float]] = {}
     for night in store.nights()[-HISTORY:]:
@@ -119,11 +120,11 @@ def _too_slow(request: BenchRequest, of_process: Mapping[tuple[str, str], Sequen
     files = [(model.network, model.variant) for model in request.models]
     if not all(file in of_process for file in files):
         return ""
-    least, budget_s = request.protocol.min_processes, request.protocol.budget_s * len(files)
+    least, most_s = request.protocol.min_processes, VERDICT_BUDGETS * request.protocol.budget_s * len(files)
     needed_s = least * sum(median(of_process[file]) for file in files)
-    if needed_s <= budget_s:
+    if needed_s <= most_s:
         return ""
-    return f"{least} processes of each engine take about {needed_s:.0f} s, and the budget is {budget_s:.0f} s"
+    return f"{least} processes of each engine take about {needed_s:.0f} s, and {most_s:.0f} s may be spent on them"
 
 
 def within_budget(all_expected: Sequence[Expected], budget_usd: float | None) -> None:

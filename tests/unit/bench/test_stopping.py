@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.support.synthetic import NOISE, measure, pairs_of
 
-from sparsebench.bench.stopping import cost, left_s, machine_s, next_step, open_treatments, series, widest
+from sparsebench.bench.stopping import (
+    VERDICT_BUDGETS,
+    cost,
+    left_s,
+    machine_s,
+    next_step,
+    open_treatments,
+    processes_of,
+    series,
+    widest,
+)
 from sparsebench.contracts import Absence, Block, Cell, Interference, Parity, Precision, Protocol, Trial
 from sparsebench.statistics.design import Cost
 from sparsebench.statistics.intervals import estimate, half_width
@@ -172,6 +182,11 @@ def mishaps(draw: st.DrawFn) -> dict[str, Any]:
     return {"status": lambda n, i: str(what[n, i]), "disturbed": lambda n, i, r: bool(noisy[n, i, r])}
 
 
+def most_s(rules: Protocol, lanes: list[Treatment], trials: list[Trial]) -> float:
+    """Of machine time that may be spent by then: twice the budget until there is what a verdict needs."""
+    return rules.budget_s * (1 if (processes_of(lanes, trials) or 0) >= rules.min_processes else VERDICT_BUDGETS)
+
+
 @given(lane_sets, rules(), noises, mishaps())
 @settings(max_examples=300)
 def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(
@@ -185,7 +200,7 @@ def test_it_ends_and_keeps_to_its_minima_maxima_and_budget(
         assert rules.min_rounds <= rounds <= rules.max_rounds
         if trials:
             expected = cost(trials)
-            assert machine_s(trials) + expected.generation + rounds * expected.round <= rules.budget_s
+            assert machine_s(trials) + expected.generation + rounds * expected.round <= most_s(rules, lanes, trials)
 
 
 @given(lane_sets, rules(), noises, mishaps())
@@ -201,7 +216,7 @@ def test_it_ends_for_a_reason(lanes: list[Treatment], rules: Protocol, noises: L
     reasons = {
         "nobody is left": not open_treatments(lanes, trials),
         "maximum": generations == rules.max_processes,
-        "budget": machine_s(trials) + expected.generation + most * expected.round > rules.budget_s,
+        "budget": machine_s(trials) + expected.generation + most * expected.round > most_s(rules, lanes, trials),
         "known": rules.target is not None
         and all(len(one) >= rules.min_processes and half_width(estimate(one)) <= rules.target for one in units),
     }
@@ -404,6 +419,19 @@ def test_the_budget_is_that_of_all_files_together() -> None:
     assert budget({"wide": files}, (12 + needs) / 2)
 
 
+def test_what_a_verdict_needs_may_take_twice_the_budget_and_what_narrows_an_interval_may_not() -> None:
+    """Of three processes that a verdict needs there are two; each takes 4 s."""
+
+    def goes_on(processes: int, budget_s: float) -> bool:
+        wide = of("wide", some(processes, noise(1, 0.3)))
+        return next_step(wide, {"wide": LANES}, protocol(budget_s=budget_s)) is not None
+
+    assert goes_on(2, budget_s=8)
+    assert goes_on(2, budget_s=6)
+    assert not goes_on(2, budget_s=5.9)
+    assert not goes_on(3, budget_s=12)
+
+
 def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_spent() -> None:
     step = next_step(of("slow", some(3)), {"slow": LANES, "other": LANES}, protocol(budget_s=1))
 
@@ -418,5 +446,6 @@ def test_time_left_is_what_verdicts_need_then_what_is_too_wide_and_never_more_th
     assert left_s([], networks, protocol(budget_s=600)) == 1200
     assert left_s(known, networks, protocol(budget_s=600)) == 600
     assert left_s([*known, *begun], networks, protocol(budget_s=600)) == 2 * 4
-    assert left_s([*known, *begun], networks, protocol(budget_s=10)) == 20 - 16
+    assert left_s([*known, *begun], networks, protocol(budget_s=10)) == 2 * 4
+    assert left_s([*known, *begun], networks, protocol(budget_s=5)) == 2 * 10 - 16
     assert left_s([*known, *of("b", some(3))], networks, protocol(budget_s=600)) == 0
