@@ -1,26 +1,21 @@
-"""The report as a page of Airflow's UI, behind Airflow's own login."""
+"""The reports, and what changed over the nights, as pages of Airflow's UI, behind Airflow's own login."""
 
 from __future__ import annotations
 
 import html
-import importlib
 import json
 import mimetypes
 import re
-from typing import Any
 
 from airflow.api_fastapi.core_api.security import get_user
-from airflow.configuration import conf
-from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sparsebench.contracts import is_night
+from sparsebench.contracts import Event, is_night
+from sparsebench.errors import StoreError
 from sparsebench.settings import Settings
 from sparsebench.store import Store
-from sparsebench_airflow import notes
 from sparsebench_airflow.links import PREFIX
-from sparsebench_airflow.timetable import NightlyTimetable
 
 RECENT = 60
 """Nights in which a run is looked for, and nights of one page."""
@@ -92,6 +87,32 @@ def _says(content: bytes | None) -> str:
         return ""
 
 
+@app.get("/history")
+def history() -> Response:
+    """What changed over the nights, as the DAG of that name has left it, the newest first."""
+    from sparsebench.report import changes as over_nights  # it imports what draws reports, which the others do without
+
+    title = "What changed over the nights"
+    try:
+        changes = Store(Settings().store).changes()
+    except StoreError as error:
+        return _page(title, f"<p>What is kept of it cannot be read: {html.escape(str(error))}</p>")
+    if changes is None:
+        return _page(title, "<p>Nobody looked yet: unpause <code>history</code>, which looks after each report.</p>")
+    items = "".join(
+        f"<li><p>{html.escape(over_nights.sentence(event))}</p>"
+        f'<p><small><a href="nights/{html.escape(event.first)}/index.html">Report of {html.escape(event.first)}</a>, '
+        f"{_told(event)}</small></p></li>"
+        for event in reversed(changes.events)
+    )
+    looked = f"<p>{html.escape(over_nights.summary(changes))}</p>"
+    return _page(title, looked + (f"<ul>{items}</ul>" if items else ""))
+
+
+def _told(event: Event) -> str:
+    return f"told on {event.told_at:%Y-%m-%d}" if event.told_at else "not told yet"
+
+
 @app.get("/runs/{dag_id}/{run_id:path}")
 def report_of_run(dag_id: str, run_id: str) -> Response:
     """On to the report of the night that a run has measured."""
@@ -117,36 +138,3 @@ def report_file(night: str, name: str, request: Request) -> Response:
     if name.endswith((".svg", ".png")) and request.headers.get("Sec-Fetch-Dest") in ("document", "iframe"):
         return _page(f"{night}: {name}", f'<p><a href="index.html">Back to the report</a></p><img src="{name}" alt="">')
     return Response(content, media_type=mimetypes.guess_type(name)[0], headers=HEADERS)
-
-
-TASKS = (
-    "sparsebench_airflow.on_instance",
-    "sparsebench.report",
-    "sparsebench.report.changes",
-    "sparsebench.report.outcome",
-)
-"""Modules that the DAGs' tasks need, with all that they import."""
-
-
-class SparsebenchPlugin(AirflowPlugin):
-    name = "sparsebench"
-    timetables = [NightlyTimetable]
-    listeners = [notes]
-    fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "sparsebench reports"}]
-    external_views = [
-        {"name": "Reports", "href": f"{PREFIX}/", "destination": "nav", "url_route": "sparsebench"},
-        {
-            "name": "Report",
-            "href": f"{PREFIX}/runs/{{DAG_ID}}/{{RUN_ID}}",
-            "destination": "dag_run",
-            "url_route": "sparsebench_report",
-        },
-    ]
-
-    @classmethod
-    def on_load(cls, *_: Any, **__: Any) -> None:
-        """Import what tasks need, where plugins are loaded as Airflow starts: the process of a task is forked from one
-        that started so, and would spend seconds of CPU on it, beside what is measured."""
-        if not conf.getboolean("core", "lazy_load_plugins", fallback=True):
-            for module in TASKS:
-                importlib.import_module(module)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from sparsebench.local.api import FINISHED, AirflowApi
+from sparsebench.local.demo import UNPAUSED
 from sparsebench.local.stack import USER, Stack
 from sparsebench.store import Store
 from tests.support.tiny import register, tiny_network
@@ -104,8 +105,8 @@ def system(tmp_path_factory: pytest.TempPathFactory, network: bytes) -> Iterator
         store = Store(STORE)
         register(store, network, "base", "pruned")
         api = AirflowApi(stack.url, USER, stack.password)
-        api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances", "nothing_left_over"})
-        for dag_id in ("report", "benchmark_sweep"):
+        api.wait_for_dags(set(UNPAUSED))
+        for dag_id in ("history", "report", "benchmark_sweep"):
             api.unpause(dag_id)
         assert datetime.now(UTC) < night, "Airflow was not up before the sweep's time, so that it waits for tomorrow's"
         yield System(stack, api, store)

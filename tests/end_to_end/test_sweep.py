@@ -49,6 +49,15 @@ def scheduled_run(system: System) -> dict[str, Any]:
     return run
 
 
+def page(system: System, address: str) -> str:
+    """A page of the plugin, as someone sees it who has logged in."""
+    login = {"username": "admin", "password": system.stack.password}
+    token = httpx.post(f"{system.stack.url}/auth/token", json=login).json()["access_token"]
+    answer = httpx.get(f"{system.stack.url}/sparsebench/{address}", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    return answer.text
+
+
 def test_a_scheduled_run_measures_localhost_and_publishes_the_report_of_its_night(swept: System) -> None:
     run = scheduled_run(swept)
     night = run["partition_key"]
@@ -63,6 +72,16 @@ def test_a_scheduled_run_measures_localhost_and_publishes_the_report_of_its_nigh
     reports = swept.finished_runs("report", lambda runs: night in [run["partition_key"] for run in runs])
     assert {report["state"] for report in reports} == {"success"}
     assert live_instances(run["dag_run_id"]) == []
+
+
+def test_after_its_report_the_history_is_looked_at(swept: System) -> None:
+    (first, *_) = swept.finished_runs("history", bool)
+    states = {task["task_id"]: task["state"] for task in swept.api.task_instances("history", first["dag_run_id"])}
+    assert states == {"look": "success", "tell": "skipped", "judge": "success"}  # nothing can have changed yet
+    changes = swept.store.changes()
+    assert changes
+    assert changes.nights
+    assert "0 changes in " in page(swept, "history")
 
 
 def test_a_bucket_and_a_folder_give_the_same_report_byte_for_byte(swept: System, tmp_path: Path) -> None:
@@ -124,9 +143,4 @@ def test_the_report_page_is_behind_the_login(swept: System) -> None:
     run = scheduled_run(swept)
     address = f"{swept.stack.url}/sparsebench/nights/{run['partition_key']}/index.html"
     assert httpx.get(address).status_code == 401
-    token = httpx.post(
-        f"{swept.stack.url}/auth/token", json={"username": "admin", "password": swept.stack.password}
-    ).json()["access_token"]
-    answer = httpx.get(address, headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == 200
-    assert "sparsebench" in answer.text
+    assert "sparsebench" in page(swept, f"nights/{run['partition_key']}/index.html")

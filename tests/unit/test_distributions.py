@@ -60,7 +60,7 @@ def test_the_wheel_of_what_conducts_carries_that_of_what_runs(checkout: Path, tm
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("sparsebench/fleet/runner.whl") == payload.wheel()
-        assert "sparsebench_airflow/report_page.py" in archive.namelist()
+        assert "sparsebench_airflow/plugin.py" in archive.namelist()
 
 
 def test_the_border_is_drawn_at_one_place() -> None:

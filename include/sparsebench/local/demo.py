@@ -23,6 +23,8 @@ from sparsebench.store import Store
 DEFAULT = ("mobilenetv1", "mobilevit_xs", "efficientnet_b0")
 VARIANTS = ("base", "pruned")
 
+UNPAUSED = ("sparsify", "benchmark_sweep", "report", "history", "reap_instances", "nothing_left_over")
+
 MEMORY_BYTES = 6 * 2**30
 """That pruning the largest network of the catalog may take."""
 
@@ -37,9 +39,9 @@ def demo(networks: tuple[str, ...], once: bool) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=120)
     with Stack(say=lambda line: console.print(f"… {line}")) as stack:
         api = AirflowApi(stack.url, USER, stack.password)
-        api.wait_for_dags({"sparsify", "benchmark_sweep", "report", "reap_instances", "nothing_left_over"})
+        api.wait_for_dags(set(UNPAUSED))
         console.print(f"Airflow is up: {stack.url}  login {USER} / {stack.password}")
-        for dag_id in ("sparsify", "benchmark_sweep", "report", "reap_instances", "nothing_left_over"):
+        for dag_id in UNPAUSED:
             api.unpause(dag_id)
         store = Store(stack.store)
         have = {(card.network, card.variant) for card in store.model_cards()}

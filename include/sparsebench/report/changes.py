@@ -54,6 +54,12 @@ def sentence(event: Event) -> str:
     return text if event.stands else f"{text} It is none any more, since nights were measured again."
 
 
+def summary(changes: Changes) -> str:
+    """How many changes there are, and in how much."""
+    looked = f"{labels.count(changes.series, 'ratio')} over {labels.count(changes.nights, 'night')}"
+    return f"{labels.count(len(changes.events), 'change')} in {looked}."
+
+
 def cause(event: Event) -> str:
     """What differs around the first night, as far as that is known."""
     known = [difference for difference in event.differs if difference.what != events.INSTANCE]
@@ -126,11 +132,10 @@ def _side_b(series: ChangedSeries) -> str:
 
 def rendered(changes: Changes, unreadable: list[Unreadable]) -> RenderableType:
     """The changes, for a terminal."""
-    looked = f"{labels.count(changes.series, 'ratio')} over {labels.count(changes.nights, 'night')}"
     parts: list[RenderableType] = [Text(f"• {sentence(event)}") for event in changes.events]
     if changes.events:
         content = table(changes)
         parts += [Text(), shown(content, content.title), Text()]
-    parts.append(Text(f"{labels.count(len(changes.events), 'change')} in {looked}."))
+    parts.append(Text(summary(changes)))
     parts += [Text(f"left out: {night.path}: {night.reason}") for night in unreadable]
     return Group(*parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
 from playwright.sync_api import Route, sync_playwright
 
-from sparsebench.contracts import Collection
+from sparsebench.contracts import ChangedInput, ChangedSeries, Changes, Collection, Event
 from sparsebench.store import Store
 from sparsebench_airflow import report_page
 
@@ -143,3 +144,68 @@ def test_a_run_leads_to_the_report_of_its_night(
     answer = client.get(f"/runs/benchmark_sweep/{quote(run, safe='')}", follow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (307, f"/sparsebench{PAGE}")
     assert "No report" in client.get("/runs/sparsify/manual__1").text
+
+
+def changes(*, told: bool) -> Changes:
+    series = ChangedSeries(
+        network="vgg19",
+        precision="f32",
+        variant_a="base",
+        engine_a="deepsparse",
+        variant_b="base",
+        engine_b="openvino",
+        first="2026-11-11",
+        times=1.1,
+        low=1.08,
+        high=1.12,
+        p=1e-9,
+    )
+    event = Event(
+        instance_type="m5.xlarge",
+        scenario="latency",
+        engine="openvino",
+        network=None,
+        variant=None,
+        direction="slower",
+        times=0.91,
+        low=0.9,
+        high=0.92,
+        first="2026-11-11",
+        earliest="2026-11-11",
+        latest="2026-11-11",
+        told="2026-11-14",
+        chance=1e-6,
+        series=(series,),
+        differs=(ChangedInput(night="2026-11-11", what="<version>", before="1", after="2"),),
+        told_at=datetime(2026, 11, 15, tzinfo=UTC) if told else None,
+    )
+    return Changes(nights=30, series=45, events=(event,))
+
+
+@pytest.mark.parametrize(("told", "words"), [(True, "told on 2026-11-15"), (False, "not told yet")])
+def test_the_history_says_what_changed_since_when_and_what_differs(
+    store: Store, client: TestClient, told: bool, words: str
+) -> None:
+    store.put_changes(changes(told=told))
+
+    answer = client.get("/history")
+
+    assert "OpenVINO on m5.xlarge is 9.0 % slower since 2026-11-11" in answer.text
+    assert "What differs: &lt;version&gt; (1, from 2026-11-11 on 2)." in answer.text
+    assert '<a href="nights/2026-11-11/index.html">' in answer.text
+    assert "1 change in 45 ratios over 30 nights." in answer.text
+    assert words in answer.text
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_a_history_without_a_change_says_in_how_much(store: Store, client: TestClient) -> None:
+    store.put_changes(Changes(nights=3, series=45, events=()))
+    assert "0 changes in 45 ratios over 3 nights." in client.get("/history").text
+
+
+def test_a_history_that_is_not_there_or_damaged_says_so(store: Store, client: TestClient) -> None:
+    assert "Nobody looked yet: unpause <code>history</code>" in client.get("/history").text
+    store.write("history/changes.json", b"{")
+    answer = client.get("/history")
+    assert answer.status_code == 200
+    assert "cannot be read: " in answer.text
