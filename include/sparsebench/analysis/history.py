@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sparsebench.analysis.pooling import Night, pooled
 from sparsebench.analysis.ratios import Pair, Ratio, measure
 from sparsebench.contracts import Manifest, NightRatio, NightRatios, Scenario
-from sparsebench.errors import StoreError
+from sparsebench.errors import IntegrityError, StoreError
 from sparsebench.statistics.intervals import Estimate, combined
 from sparsebench.statistics.pairs import Treatment
 from sparsebench.store import Store, Unreadable
@@ -64,24 +64,32 @@ def history(nights: Iterable[NightRatios]) -> History:
 
 
 def read(store: Store, unreadable: list[Unreadable], keep: bool = False) -> Iterator[NightRatios]:
-    """Every night of a store. Where it has no ratios yet they are computed from its trials.
+    """Every night of a store. Where its ratios are not there, or damaged, they are computed from its trials.
 
     Args:
-        unreadable: to which nights are added that cannot be read, with the reason; they are left out.
-        keep: the computed ones, in the store.
+        unreadable: to which nights, and ratios, are added that cannot be read, with the reason; they are left out.
+        keep: the computed ones, in the store, where there were none.
     """
     for name in store.nights():
         try:
-            ratios = store.night_ratios(name)
+            ratios = _kept(store, name, unreadable)
             if ratios is None:
                 night = Night.read(store, name)
                 ratios = night_ratios(night.manifest, measure(pooled([night])))
-                if keep:
+                if keep and not store.has_night_ratios(name):
                     store.put_night_ratios(ratios)
         except StoreError as error:
             unreadable.append(Unreadable(f"nights/{name}", str(error)))
         else:
             yield ratios
+
+
+def _kept(store: Store, night: str, unreadable: list[Unreadable]) -> NightRatios | None:
+    try:
+        return store.night_ratios(night)
+    except IntegrityError as error:
+        unreadable.append(Unreadable(store.night_ratios_path(night), str(error)))
+        return None
 
 
 def night_ratios(manifest: Manifest, measured: Mapping[Pair, Ratio]) -> NightRatios:

@@ -332,12 +332,19 @@ class Store(Objects):
     def report_path(night: str, name: str = "index.html") -> str:
         return f"nights/{night}/report/{name}"
 
+    @staticmethod
+    def night_ratios_path(night: str) -> str:
+        return f"nights/{night}/ratios.json"
+
     def put_night_ratios(self, ratios: NightRatios) -> None:
-        self.write(f"nights/{ratios.night}/ratios.json", ratios.to_json())
+        self.write(self.night_ratios_path(ratios.night), ratios.to_json())
+
+    def has_night_ratios(self, night: str) -> bool:
+        return self.exists(self.night_ratios_path(night))
 
     def night_ratios(self, night: str) -> NightRatios | None:
         """None where the night has no report yet, or one of before there was a history."""
-        path = f"nights/{night}/ratios.json"
+        path = self.night_ratios_path(night)
         return self._load(NightRatios, path) if self.exists(path) else None
 
     def put_changes(self, changes: Changes) -> None:

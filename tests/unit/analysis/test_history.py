@@ -83,3 +83,14 @@ def test_a_night_that_cannot_be_read_is_left_out_and_named(add_night: AddNight) 
     unreadable: list[Unreadable] = []
     assert history(read(store, unreadable)).nights == ("2026-11-24",)
     assert [left_out.path for left_out in unreadable] == ["nights/2026-11-23"]
+
+
+def test_ratios_that_are_damaged_are_named_left_as_they_are_and_computed_from_the_trials(add_night: AddNight) -> None:
+    store = add_night("2026-11-23")
+    before = of_store(store)
+    path = store.night_ratios_path("2026-11-23")
+    store.write(path, b"{")
+    unreadable: list[Unreadable] = []
+    assert history(read(store, unreadable, keep=True)) == before
+    assert [left_out.path for left_out in unreadable] == [path]
+    assert store.read(path) == b"{"
