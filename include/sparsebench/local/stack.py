@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -52,10 +52,16 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.home = self.home.resolve()
-        self.port = self.port or _free_port(int(os.environ.get("SPARSEBENCH_PORT", "8080")))
-        self.cloud_port = self.cloud_port or _free_port(5055)
+        self._reserved: list[socket.socket] = []
+        self.port = self.port or self._reserve(int(os.environ.get("SPARSEBENCH_PORT", "8080")))
+        self.cloud_port = self.cloud_port or self._reserve(5055)
         self._processes: list[Process] = []
         self._quiet: Listener | None = None
+
+    def _reserve(self, wanted: int) -> int:
+        port, name = _free_port(wanted)
+        self._reserved.append(name)
+        return port
 
     @property
     def url(self) -> str:
@@ -252,14 +258,22 @@ class Stack:
         self._processes.clear()
 
 
-def _free_port(wanted: int) -> int:
-    """The wanted port of the loopback interface, or any free one if it is taken."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
+def _free_port(wanted: int) -> tuple[int, socket.socket]:
+    """The wanted port of the loopback interface, or any free one if it is taken; and what keeps it ours.
+
+    A port is listened on only seconds after it was chosen. A name of a Unix socket that no other process can have as
+    long as this one is open tells other systems that are started meanwhile.
+    """
+    for port in (wanted, *[0] * 20):
+        with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            port = int(probe.getsockname()[1])
+            name = socket.socket(socket.AF_UNIX)
             try:
-                probe.bind(("127.0.0.1", port))
+                name.bind(f"\0sparsebench/port/{port}")
             except OSError:
-                continue
-            return int(probe.getsockname()[1])
+                name.close()
+                raise
+            return port, name
     raise SparsebenchError("no free port on the loopback interface")
