@@ -52,8 +52,8 @@ def interrupted(system: System) -> str:
 
 
 def test_an_instance_that_breaks_is_replaced_and_what_it_measured_counts(system: System, interrupted: str) -> None:
-    found = collection(system, interrupted)
-    assert (found.planned, found.measured, found.missing) == (1, 1, ())
+    collected = collection(system, interrupted)
+    assert (collected.planned, collected.measured, collected.missing) == (1, 1, ())
     launches = system.store.launches(run_key(SWEEP, interrupted))
     assert [launch.lost for launch in launches] == [True, False]
     assert all(launch.ended_at for launch in launches)

@@ -28,13 +28,13 @@ def cells_by_instance_type(store: Store, night: str) -> dict[str, int]:
 
 def live_instances(run_id: str) -> list[str]:
     """Of a run: others go on meanwhile."""
-    found = boto3.client("ec2").describe_instances(
+    reservations = boto3.client("ec2").describe_instances(
         Filters=[
             {"Name": "instance-state-name", "Values": ["pending", "running"]},
             {"Name": "tag:sparsebench:run", "Values": [run_id]},
         ]
     )
-    return [instance["InstanceId"] for group in found["Reservations"] for instance in group["Instances"]]
+    return [instance["InstanceId"] for group in reservations["Reservations"] for instance in group["Instances"]]
 
 
 @pytest.fixture(scope="module")

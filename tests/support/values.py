@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 Found = TypeVar("Found")
 
 
-def there(found: Found | None) -> Found:
+def there(value: Found | None) -> Found:
     """What may be missing elsewhere, and is there in this test."""
-    assert found is not None
-    return found
+    assert value is not None
+    return value
 
 
 def numbers(drawn: ArrayLike) -> list[float]:
     """The numbers that something is drawn by."""
-    return [float(one) for one in np.asarray(drawn)]
+    return [float(number) for number in np.asarray(drawn)]

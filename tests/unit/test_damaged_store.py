@@ -86,10 +86,10 @@ def test_a_false_trial_is_left_out_with_its_reason(
     store: Store, place: tuple[str | int, ...], value: object, reason: str
 ) -> None:
     store.write(TRIAL, changed(store.read(TRIAL), place, value))
-    ((path, said),) = left_out(store)
+    ((path, told),) = left_out(store)
     assert path == TRIAL
-    assert re.search(reason, said)
-    assert "\n" not in said
+    assert re.search(reason, told)
+    assert "\n" not in told
     assert len(Night.read(store, NIGHT).trials) == 43
 
 

@@ -35,23 +35,23 @@ for words in json.load(sys.stdin):
 """
 
 
-def of(*programs: str) -> pytest.MarkDecorator:
+def of_programs(*programs: str) -> pytest.MarkDecorator:
     """A parameter for each command of these programs."""
     return pytest.mark.parametrize("command", [c for c in COMMANDS if c.program in programs], ids=str)
 
 
-def parsed_by(cli: typer.Typer, words: tuple[str, ...], whole: bool) -> click.Context:
+def parsed_by(cli: typer.Typer, arguments: tuple[str, ...], whole: bool) -> click.Context:
     """The context of the subcommand that these words are."""
     command: Any = typer.main.get_command(cli)
     context = click.Context(command, info_name="sparsebench")
     while isinstance(command, click.Group):
-        assert words, "a subcommand is missing"
-        assert words[0] in command.commands, f"{words[0]} is not one of {', '.join(command.commands)}"
-        command, words = command.commands[words[0]], words[1:]
+        assert arguments, "a subcommand is missing"
+        assert arguments[0] in command.commands, f"{arguments[0]} is not one of {', '.join(command.commands)}"
+        command, arguments = command.commands[arguments[0]], arguments[1:]
     if whole:
-        return command.make_context(command.name, list(words), parent=context)
+        return command.make_context(command.name, list(arguments), parent=context)
     inner = click.Context(command, parent=context, **command.context_settings)
-    command.make_parser(inner).parse_args([word for word in words if word != "…"])
+    command.make_parser(inner).parse_args([word for word in arguments if word != "…"])
     return inner
 
 
@@ -67,7 +67,7 @@ def test_of_every_program_somebody_looks() -> None:
     assert others == set()
 
 
-@of("make")
+@of_programs("make")
 def test_a_target_of_make(command: Command) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
     variables = re.findall(r"\b[A-Z_]+\b", (ROOT / "Makefile").read_text())
@@ -76,7 +76,7 @@ def test_a_target_of_make(command: Command) -> None:
         assert name in (variables if is_variable else targets)
 
 
-@of("sparsebench")
+@of_programs("sparsebench")
 def test_a_command_of_sparsebench(command: Command) -> None:
     context = parsed_by(app, command.arguments[1:], command.whole)
     if context.command.name == "bench":
@@ -90,7 +90,7 @@ def test_commands_of_airflow(tmp_path: Path) -> None:
     assert given
     done = subprocess.run(
         [sys.executable, "-c", PARSE_AS_AIRFLOW],
-        input=json.dumps([[word for word in words if word != "…"] for words in given if "…" not in words]),
+        input=json.dumps([[word for word in arguments if word != "…"] for arguments in given if "…" not in arguments]),
         env=os.environ | {"AIRFLOW_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -99,7 +99,7 @@ def test_commands_of_airflow(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@of(*{c.program for c in COMMANDS if re.search(r"python$", c.program)})
+@of_programs(*{c.program for c in COMMANDS if re.search(r"python$", c.program)})
 def test_a_module_with_its_options(command: Command) -> None:
     """Read by the module itself, in its environment: an unknown option is an error also before --help."""
     python = str(ROOT / ".venv/bin/python") if command.program == "python" else command.program
@@ -114,14 +114,14 @@ def test_a_module_with_its_options(command: Command) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@of(".venv/bin/pytest")
+@of_programs(".venv/bin/pytest")
 def test_paths_of_tests(command: Command) -> None:
     for word in command.arguments[1:]:
         if "/" in word:
             assert (ROOT / word).exists()
 
 
-@of("aws")
+@of_programs("aws")
 def test_an_operation_of_aws(command: Command) -> None:
     from botocore import xform_name
     from botocore.session import get_session

@@ -77,7 +77,7 @@ def test_a_file_comes_from_each_place(server: str, store: Store, folder: Path, t
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "said"),
+    ("path", "kind", "message"),
     [
         ("nowhere", BadInput, "the server answered 404 Not Found"),
         ("half/model.bin", DownloadFailed, "it did not come"),
@@ -86,9 +86,9 @@ def test_a_file_comes_from_each_place(server: str, store: Store, folder: Path, t
     ],
 )
 def test_what_does_not_come_whole_leaves_nothing(
-    server: str, store: Store, folder: Path, path: str, kind: type[SparsebenchError], said: str
+    server: str, store: Store, folder: Path, path: str, kind: type[SparsebenchError], message: str
 ) -> None:
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(kind, match=message) as caught:
         fetch(parse(f"{server}/{path}", "source"), folder / "file", store)
 
     assert f"source is '{server}/{path.partition('#')[0]}'" in str(caught.value)
@@ -152,8 +152,8 @@ def test_a_digest_has_64_digits() -> None:
 
 def test_a_link_of_google_drive_is_its_id() -> None:
     for link in ("file/d/0123456789-_/view?usp=sharing", "uc?export=download&id=0123456789-_", "open?id=0123456789-_"):
-        found = parse(f"https://drive.google.com/{link}", "source")
-        assert (found.kind, found.place, found.origin) == ("gdrive", "0123456789-_", "gdrive:0123456789-_")
+        source = parse(f"https://drive.google.com/{link}", "source")
+        assert (source.kind, source.place, source.origin) == ("gdrive", "0123456789-_", "gdrive:0123456789-_")
 
 
 def test_the_origin_of_a_url_has_no_signature() -> None:
@@ -178,7 +178,7 @@ def redirecting(to: str) -> AbstractContextManager[str]:
 
 
 @pytest.mark.parametrize(
-    ("to", "said"),
+    ("to", "message"),
     [
         ("http://127.0.0.2/x", "127.0.0.2 has the address 127.0.0.2, which is no public one"),
         ("http://localhost/x", "localhost has the address "),
@@ -197,12 +197,12 @@ def redirecting(to: str) -> AbstractContextManager[str]:
         ("/again", "it redirects more than 10 times"),
     ],
 )
-def test_each_hop_is_checked(store: Store, folder: Path, to: str, said: str) -> None:
+def test_each_hop_is_checked(store: Store, folder: Path, to: str, message: str) -> None:
     with redirecting(to) as address, pytest.raises(BadInput) as caught:
         fetch(parse(f"{address}/x?X-Signature=secret", "source"), folder / "file", store)
 
     assert str(caught.value).startswith(f"source is '{address}/x': ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "secret" not in str(caught.value)
     assert list(folder.iterdir()) == []
 

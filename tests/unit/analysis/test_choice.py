@@ -60,16 +60,19 @@ def night(
     return made
 
 
-def chosen(found: Findings, **bounds: Any) -> Choice:
-    (choice,) = found.choose(Bounds(**bounds))
+def chosen(findings: Findings, **bounds: Any) -> Choice:
+    (choice,) = findings.choose(Bounds(**bounds))
     return choice
 
 
 def names(choice: Choice) -> list[tuple[str, str, str]]:
-    return [(of.candidate.treatment.engine, of.candidate.treatment.variant, of.verdict) for of in choice.ranked]
+    return [
+        (ranked.candidate.treatment.engine, ranked.candidate.treatment.variant, ranked.verdict)
+        for ranked in choice.ranked
+    ]
 
 
-def said(choice: Choice) -> str:
+def sentences(choice: Choice) -> str:
     return "\n".join(advice(choice)).replace("\u00a0", " ")
 
 
@@ -84,17 +87,17 @@ def test_engines_that_took_turns_are_told_apart_whatever_the_host_did_to_both(ni
     assert loser.behind == pytest.approx(0.1)
     assert 0.05 < loser.behind_low < 0.1 < loser.behind_high
     assert choice.ranked[0].low < loser.value < choice.ranked[0].high
-    assert "VGG-19: take m5.xlarge with DeepSparse, base, 15.56 img/s" in said(choice)
-    assert "m5.xlarge with OpenVINO, base is 10.0 % behind (" in said(choice)
+    assert "VGG-19: take m5.xlarge with DeepSparse, base, 15.56 img/s" in sentences(choice)
+    assert "m5.xlarge with OpenVINO, base is 10.0 % behind (" in sentences(choice)
 
 
 def test_no_winner_is_named_where_the_intervals_carry_none(night: Callable[..., Findings]) -> None:
     choice = chosen(night(TWO | {("m5.xlarge", "base", "deepsparse"): 10.05}), target="throughput")
     assert names(choice) == [("deepsparse", "base", "best"), ("openvino", "base", "tied")]
     assert choice.winner is None
-    assert "by its mean m5.xlarge with DeepSparse, base" in said(choice)
-    assert "but it cannot be told from m5.xlarge with OpenVINO, base (−" in said(choice)
-    assert "take" not in said(choice)
+    assert "by its mean m5.xlarge with DeepSparse, base" in sentences(choice)
+    assert "but it cannot be told from m5.xlarge with OpenVINO, base (−" in sentences(choice)
+    assert "take" not in sentences(choice)
 
 
 @pytest.mark.parametrize(
@@ -105,45 +108,47 @@ def test_few_processes_and_other_times_carry_none_either(
 ) -> None:
     choice = chosen(night(TWO | {("m5.xlarge", "base", "deepsparse"): 100.0}, **how), target="throughput")
     assert choice.winner is None
-    assert [of.because for of in choice.tied] == [because]
+    assert [ranked.because for ranked in choice.tied] == [because]
     assert math.isnan(frame([choice])["behind_low"].iloc[1])
 
 
 def test_by_cost_the_price_counts(night: Callable[..., Findings]) -> None:
     """m7i costs 5 % more an hour than m5: it is cheaper when it does more than that."""
     prices = {name: catalog.instance_types()[name].prices[0].usd_per_hour for name in ("m5.xlarge", "m5n.xlarge")}
-    found = night(
+    findings = night(
         {("m5.xlarge", "base", "deepsparse"): 10.0, ("m5n.xlarge", "base", "deepsparse"): 11.0}, steps=[0] * 6
     )
-    choice = chosen(found)
-    assert [of.candidate.machine.instance_type for of in choice.ranked] == ["m5.xlarge", "m5n.xlarge"]
+    choice = chosen(findings)
+    assert [ranked.candidate.machine.instance_type for ranked in choice.ranked] == ["m5.xlarge", "m5n.xlarge"]
     dearer = prices["m5n.xlarge"] / prices["m5.xlarge"] * 10 / 11 - 1
     assert choice.ranked[1].behind == pytest.approx(dearer)
-    costs = found.costs.set_index("instance_type")["usd_per_million"]
-    assert [of.value for of in choice.ranked] == pytest.approx([costs["m5.xlarge"], costs["m5n.xlarge"]])
-    by_speed = chosen(found, target="throughput")
+    costs = findings.costs.set_index("instance_type")["usd_per_million"]
+    assert [ranked.value for ranked in choice.ranked] == pytest.approx([costs["m5.xlarge"], costs["m5n.xlarge"]])
+    by_speed = chosen(findings, target="throughput")
     assert by_speed.ranked[0].candidate.machine.instance_type == "m5n.xlarge"
     assert "of 2025-01-15. With its" in ranking(choice).note
 
 
 def test_a_choice_and_the_costs_have_the_price_that_the_night_was_planned_with(night: Callable[..., Findings]) -> None:
     """Of a type that the catalog does not have, too."""
-    found = night({("m8i.large", "base", engine): 10.0 for engine in ("deepsparse", "openvino")})
+    findings = night({("m8i.large", "base", engine): 10.0 for engine in ("deepsparse", "openvino")})
     day = date(2026, 11, 24)
     facts = InstanceFacts(
         name="m8i.large", region="eu-central-1", source="aws", as_of=day, vcpus=2, usd_per_hour=3.6, usd_as_of=day,
         spot_usd_per_hour=0.9,
     )  # fmt: skip
-    planned = of_nights([replace(found.nights[0], types={"m8i.large": facts})])
+    planned = of_nights([replace(findings.nights[0], types={"m8i.large": facts})])
 
     (choice,) = planned.advice
     assert choice.bounds.target == "cost"
     costs = planned.costs.set_index("engine")["usd_per_million"]
-    assert {of.candidate.treatment.engine: of.value for of in choice.ranked} == pytest.approx(costs.to_dict())
+    assert {ranked.candidate.treatment.engine: ranked.value for ranked in choice.ranked} == pytest.approx(
+        costs.to_dict()
+    )
     assert choice.ranked[0].candidate.offer == Offer(3.6, "eu-central-1", "on_demand", "2026-11-24")
     spot = chosen(planned, market="spot", region="eu-central-1")
-    assert [of.value for of in spot.ranked] == pytest.approx([of.value / 4 for of in choice.ranked])
-    assert "no on-demand price" in said(chosen(planned, region="us-east-1"))
+    assert [ranked.value for ranked in spot.ranked] == pytest.approx([ranked.value / 4 for ranked in choice.ranked])
+    assert "no on-demand price" in sentences(chosen(planned, region="us-east-1"))
 
 
 FOUR = TWO | {("m5.xlarge", "pruned", "deepsparse"): 20.0, ("m5.xlarge", "pruned", "openvino"): 10.0}
@@ -151,28 +156,28 @@ LESS_ACCURATE = {"accuracy": Accuracy(dataset="imagenet-1k", images=50_000, top1
 
 
 def test_what_misses_a_bound_is_left_out_with_the_reason(night: Callable[..., Findings]) -> None:
-    found = night(FOUR, drift=1, pruned=LESS_ACCURATE | {"gzip_bytes": 1_000_000})
-    assert names(chosen(found, accuracy=0.72))[0] == ("deepsparse", "base", "best")
-    small = chosen(found, size_bytes=2_000_000)
-    assert {of.candidate.treatment.variant for of in small.ranked} == {"pruned"}
+    findings = night(FOUR, drift=1, pruned=LESS_ACCURATE | {"gzip_bytes": 1_000_000})
+    assert names(chosen(findings, accuracy=0.72))[0] == ("deepsparse", "base", "best")
+    small = chosen(findings, size_bytes=2_000_000)
+    assert {ranked.candidate.treatment.variant for ranked in small.ranked} == {"pruned"}
     assert small.refused[0].missed[0].kind == "size"
-    production = chosen(found, production=True)
-    assert {of.candidate.treatment.engine for of in production.ranked} == {"openvino"}
+    production = chosen(findings, production=True)
+    assert {ranked.candidate.treatment.engine for ranked in production.ranked} == {"openvino"}
     rows = [" ".join(cell for cell, _ in row) for row in ranking(production).rows]
     assert sum("its licence does not cover production" in row for row in rows) == 2
-    soon = chosen(found, latency_ms=60.0, percentile=50)
+    soon = chosen(findings, latency_ms=60.0, percentile=50)
     assert names(soon) == [("deepsparse", "pruned", "best")]
-    assert "Nothing else surely meets the bounds." in said(soon)
+    assert "Nothing else surely meets the bounds." in sentences(soon)
 
 
 def test_whether_a_bound_is_met_is_open_where_it_is_within_the_interval(night: Callable[..., Findings]) -> None:
     choice = chosen(night(FOUR), latency_ms=80.0, percentile=50)  # OpenVINO's interval is from 50 to 100 ms
-    assert re.search(r"whether these meet the bounds cannot be told: .*m5.xlarge with OpenVINO", said(choice))
-    assert "p50 is 49.50 ms (49.01–102.02), and at most 80 are asked for" in said(choice)
+    assert re.search(r"whether these meet the bounds cannot be told: .*m5.xlarge with OpenVINO", sentences(choice))
+    assert "p50 is 49.50 ms (49.01–102.02), and at most 80 are asked for" in sentences(choice)
     accurate = Accuracy(dataset="imagenet-1k", images=1000, top1=0.75)
     choice = chosen(night(FOUR, pruned={"accuracy": accurate}), accuracy=0.735)
-    assert {of.candidate.treatment.variant for of in choice.open} == {"pruned"}
-    assert "top-1 is 75.0 % (72.2–77.6), 73.5 % are asked for" in said(choice)
+    assert {refused.candidate.treatment.variant for refused in choice.open} == {"pruned"}
+    assert "top-1 is 75.0 % (72.2–77.6), 73.5 % are asked for" in sentences(choice)
 
 
 def test_bounds_that_nothing_meets_name_the_nearest(night: Callable[..., Findings]) -> None:
@@ -182,21 +187,21 @@ def test_bounds_that_nothing_meets_name_the_nearest(night: Callable[..., Finding
     assert choice.nearest.candidate.treatment == ("pruned", "deepsparse", "f32")
     assert (
         "nothing surely meets the bounds (p50 of at most 20 ms). The nearest is m5.xlarge with DeepSparse, pruned: "
-        in (said(choice))
+        in (sentences(choice))
     )
-    assert "ms (49.01–51.01), and at most 20 are asked for" in said(choice)
+    assert "ms (49.01–51.01), and at most 20 are asked for" in sentences(choice)
 
 
 def test_what_no_number_answers_is_said_to_be_so(night: Callable[..., Findings]) -> None:
     few = chosen(night(TWO, steps=STEPS[:2]), latency_ms=1e6)
     assert few.nearest is None
-    assert "How near anything is cannot be said: too few inferences for p95: 2 of 6 processes." in said(few)
+    assert "How near anything is cannot be said: too few inferences for p95: 2 of 6 processes." in sentences(few)
     unpriced = chosen(night({("localhost", "base", "deepsparse"): 1.0}))
     assert "nothing can be ranked. How near anything is cannot be said: no on-demand price of localhost is known" in (
-        said(unpriced)
+        sentences(unpriced)
     )
     spot = chosen(night(TWO), market="spot")
-    assert "no spot price of m5.xlarge is known" in said(spot)
+    assert "no spot price of m5.xlarge is known" in sentences(spot)
     assert chosen(night(TWO), market="spot", target="throughput").winner
 
 
@@ -205,10 +210,10 @@ def test_by_latency_it_is_the_percentile(night: Callable[..., Findings]) -> None
     assert names(choice)[0] == ("deepsparse", "pruned", "best")
     assert choice.winner
     assert choice.ranked[0].value == pytest.approx(50, rel=0.05)
-    assert "ms at p50" in said(choice)
+    assert "ms at p50" in sentences(choice)
     few = chosen(night(FOUR), target="latency", percentile=99)
     assert not few.ranked
-    assert "too few inferences for p99" in said(few)
+    assert "too few inferences for p99" in sentences(few)
 
 
 def test_tools_and_fakes_are_nobodys_choice(night: Callable[..., Findings]) -> None:
@@ -248,13 +253,13 @@ def test_a_bound_on_what_was_not_measured_says_what_was(name: str, night: Callab
 @pytest.mark.slow
 @pytest.mark.parametrize("truth", ["all are equal", "two equally best"])
 def test_equals_are_hardly_ever_called_better_or_worse(truth: str) -> None:
-    of = claims(TRUTHS[truth], 200, np.random.default_rng(7))
-    assert of.wrong <= 0.05
-    assert of.lost <= 0.08  # 5 %, and what 200 nights vary by
+    claimed = claims(TRUTHS[truth], 200, np.random.default_rng(7))
+    assert claimed.wrong <= 0.05
+    assert claimed.lost <= 0.08  # 5 %, and what 200 nights vary by
 
 
 @pytest.mark.slow
 def test_a_true_winner_is_named_where_it_is_far_enough_ahead() -> None:
-    of = claims(TRUTHS["the best by 10 %"], 100, np.random.default_rng(7), processes=12)
-    assert of.right > 0.5
-    assert of.wrong == 0
+    claimed = claims(TRUTHS["the best by 10 %"], 100, np.random.default_rng(7), processes=12)
+    assert claimed.right > 0.5
+    assert claimed.wrong == 0

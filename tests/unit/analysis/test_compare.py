@@ -26,20 +26,20 @@ def results(cells: Mapping[tuple[str, str], float | Sequence[float]], machine: s
     rows = [
         {**dict.fromkeys(REPEATS), "instance_type": machine, "cpu_model": "A", "emulated": False, "variant": "base",
          "network": network, "engine": engine, "precision": "f32", "repeat": repeat, "throughput_img_s": speed}
-        for (network, engine), of in cells.items()
-        for repeat, speed in enumerate(of if isinstance(of, Sequence) else [of])
+        for (network, engine), values in cells.items()
+        for repeat, speed in enumerate(values if isinstance(values, Sequence) else [values])
     ]  # fmt: skip
     return Results(table(rows, REPEATS), table([], MISSING))
 
 
-def compared(of: Results, a: str, b: str) -> Comparison:
-    (found,) = compare(of, measure(of), [(a, b)])
-    return found
+def compared(measured: Results, a: str, b: str) -> Comparison:
+    (comparison,) = compare(measured, measure(measured), [(a, b)])
+    return comparison
 
 
 def test_only_shared_cells_enter() -> None:
-    found = compared(results({("x", "a"): 20, ("x", "b"): 10, ("y", "a"): 1000, ("z", "b"): 1}), "a", "b")
-    (machine,) = found.machines.to_dict("records")
+    comparison = compared(results({("x", "a"): 20, ("x", "b"): 10, ("y", "a"): 1000, ("z", "b"): 1}), "a", "b")
+    (machine,) = comparison.machines.to_dict("records")
     assert (machine["mean_a"], machine["mean_b"], machine["study"]) == (20, 10, 1)
     assert (machine["entered"], machine["cells"], machine["cells_planned"]) == (1, 1, 3)
 
@@ -52,7 +52,7 @@ def test_engines_without_a_shared_cell_are_not_compared() -> None:
 
 def test_without_deepsparse_the_others_are_compared() -> None:
     some = results({("x", "onnxruntime"): 10, ("x", "openvino"): 12})
-    assert [(one.a, one.b, round(one.study, 4)) for one in headlines(some, measure(some))] == [
+    assert [(headline.a, headline.b, round(headline.study, 4)) for headline in headlines(some, measure(some))] == [
         ("onnxruntime", "openvino", round(10 / 12 - 1, 4))
     ]
 
@@ -60,18 +60,18 @@ def test_without_deepsparse_the_others_are_compared() -> None:
 def test_the_headline_is_the_mean_of_the_files_with_welchs_interval() -> None:
     logs = {"x": [0.10, 0.14, 0.12, 0.11, 0.13, 0.12], "y": [0.30, 0.36, 0.33, 0.33, 0.31, 0.35]}
     some = results(
-        {(network, "a"): [10 * math.exp(one) for one in of] for network, of in logs.items()}
+        {(network, "a"): [10 * math.exp(value) for value in values] for network, values in logs.items()}
         | {(network, "b"): [10.0] * 6 for network in logs}
     )
-    found = compared(some, "a", "b")
-    expected = combined([estimate([[one] for one in of]) for of in logs.values()])
+    comparison = compared(some, "a", "b")
+    expected = combined([estimate([[value] for value in values]) for values in logs.values()])
     assert expected.freedom < 10
     low, high = expected.interval()
-    assert (found.overall.ratio, found.overall.low, found.overall.high) == pytest.approx(
+    assert (comparison.overall.ratio, comparison.overall.low, comparison.overall.high) == pytest.approx(
         (math.exp(0.225), math.exp(low), math.exp(high))
     )
-    assert found.overall.kind == "faster"
-    (machine,) = found.machines.to_dict("records")
+    assert comparison.overall.kind == "faster"
+    (machine,) = comparison.machines.to_dict("records")
     assert (machine["low"], machine["high"]) == pytest.approx((math.exp(low) - 1, math.exp(high) - 1))
 
 
@@ -84,7 +84,7 @@ def test_a_file_without_an_interval_does_not_take_it_from_the_others() -> None:
 
 def test_the_verdicts_of_all_headlines_and_machines_are_one_family() -> None:
     """A p-value that would do alone does not do among three headlines."""
-    a = [10 * math.exp(one) for one in (0.01, 0.09, 0.05, 0.00, 0.08, 0.07)]
+    a = [10 * math.exp(value) for value in (0.01, 0.09, 0.05, 0.00, 0.08, 0.07)]
     cells = {("x", "deepsparse"): a, ("x", "openvino"): [10.0] * 6}
     alone = compared(results(cells), "deepsparse", "openvino").overall
     assert alone.kind == "faster"
@@ -108,9 +108,9 @@ def test_fake_pruned_networks_do_not_enter_a_mean(
             ("openvino", "fake99", 10.0),
         ]
     ]
-    found = from_trials(trials, [make_host()])
-    assert compared(found, "deepsparse", "openvino").study == 0
-    assert set(line_points(found)["files_planned"]) == {1}
+    combined_results = from_trials(trials, [make_host()])
+    assert compared(combined_results, "deepsparse", "openvino").study == 0
+    assert set(line_points(combined_results)["files_planned"]) == {1}
 
 
 def test_a_point_of_the_line_graph_is_over_the_files_that_every_engine_has() -> None:
@@ -146,8 +146,8 @@ def test_an_engine_that_is_always_k_times_as_fast_is_so_by_either_rule(base: lis
             for (i, speed), engine in product(enumerate(base), "ab")
         }
     )
-    found = compared(some, "a", "b")
-    assert np.allclose([found.study, found.geometric], factor - 1)
+    comparison = compared(some, "a", "b")
+    assert np.allclose([comparison.study, comparison.geometric], factor - 1)
 
 
 def test_a_file_that_no_engine_measured_is_counted_among_the_planned(

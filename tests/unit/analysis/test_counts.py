@@ -40,11 +40,11 @@ def test_every_planned_cell_has_a_number_or_a_reason(
     ]
     never = MissingCell(cell=make_trial(variant="pruned").cell, reason="capacity", detail="no zone")
     run = Collection(run_id="r", night="2026-11-24", planned=6, measured=1, missing=(never,))
-    found = counts(from_trials(trials, [make_host()], [run], [request()]))
-    assert found == Counts(6, 1, {"absent": 1, "disturbed": 1, "capacity": 1, "not_begun": 2})
-    assert list(found.without) == ["absent", "disturbed", "capacity", "not_begun"]
-    assert (found.expected, found.unexpected) == (5, 4)
-    assert labels.counts(found).startswith("6 cells planned, 1 with a number, 5 without: 1 absent (the engine cannot")
+    counted = counts(from_trials(trials, [make_host()], [run], [request()]))
+    assert counted == Counts(6, 1, {"absent": 1, "disturbed": 1, "capacity": 1, "not_begun": 2})
+    assert list(counted.without) == ["absent", "disturbed", "capacity", "not_begun"]
+    assert (counted.expected, counted.unexpected) == (5, 4)
+    assert labels.counts(counted).startswith("6 cells planned, 1 with a number, 5 without: 1 absent (the engine cannot")
 
 
 def test_a_cell_that_one_host_measured_has_a_number_though_another_did_not(
@@ -59,8 +59,8 @@ def test_a_run_counts_its_own_cells_alone(
     make_trial: Callable[..., Trial], make_host: Callable[..., HostFacts]
 ) -> None:
     trials = [make_trial(), make_trial(network="resnet50"), make_trial(instance_type="t3.xlarge")]
-    found = of_run([request()], trials, [make_host(), make_host("t3.xlarge")])
-    assert found == Counts(6, 1, {"not_begun": 5})
+    counted = of_run([request()], trials, [make_host(), make_host("t3.xlarge")])
+    assert counted == Counts(6, 1, {"not_begun": 5})
 
 
 def test_nothing_planned_is_said_to_be_so() -> None:

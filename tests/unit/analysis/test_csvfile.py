@@ -25,7 +25,7 @@ def write(folder: Path, *lines: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ([], r":1: the file is empty"),
         ([HEADER], r":2: no rows"),
@@ -47,8 +47,8 @@ def write(folder: Path, *lines: str) -> Path:
         ([HEADER, ROW.replace("vgg19", '"vgg19')], r"not a CSV file"),
     ],
 )
-def test_a_wrong_file_names_line_column_and_value(tmp_path: Path, lines: list[str], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_a_wrong_file_names_line_column_and_value(tmp_path: Path, lines: list[str], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         read_csv(write(tmp_path, *lines))
 
 
@@ -105,7 +105,7 @@ def test_other_words_for_true_and_f32(tmp_path: Path, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "said"),
+    ("numbers", "message"),
     [
         (["7,5", "8.5"], r":2: throughput_img_s is '7,5', and other numbers are written otherwise; write numbers with"),
         (["1,234", "8,500"], r":2: throughput_img_s is '1,234', which may be a thousand or a little more than one"),
@@ -114,11 +114,11 @@ def test_other_words_for_true_and_f32(tmp_path: Path, word: str) -> None:
     ],
 )
 def test_a_number_that_may_mean_two_things_is_refused_with_what_to_do(
-    tmp_path: Path, numbers: list[str], said: str
+    tmp_path: Path, numbers: list[str], message: str
 ) -> None:
     rows = [ROW.replace("7.5", f'"{number}"').replace("vgg19", f"net{i}") for i, number in enumerate(numbers)]
 
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         read_csv(write(tmp_path, HEADER, *rows))
 
 

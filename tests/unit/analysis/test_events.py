@@ -95,7 +95,7 @@ def build(
     return built
 
 
-def found(store: Store) -> Changes:
+def changes_of(store: Store) -> Changes:
     ratios = (store.night_ratios(night) for night in store.nights())
     return find(store, history(filter(None, ratios)))
 
@@ -107,20 +107,23 @@ def slower(engine: str) -> Speeds:
 def test_an_engine_that_got_slower_is_one_event_whose_cause_names_its_version(build: Callable[..., Store]) -> None:
     versions = {"deepsparse": "1.9.0", "onnxruntime": "1.32.0", "openvino": "2026.5.0"}
     only = {**versions, "deepsparse": "1.8.0"}
-    changes = found(build(slower("openvino"), host={"versions": only}, instance_types=("m5.xlarge", "c5.xlarge")))
+    changes = changes_of(build(slower("openvino"), host={"versions": only}, instance_types=("m5.xlarge", "c5.xlarge")))
     (event,) = changes.events
     assert (event.instance_type, event.engine, event.network) == ("m5.xlarge", "openvino", None)
     assert (event.direction, event.first) == ("slower", FIRST)
     assert event.low < event.times < event.high < 1
     assert event.times == pytest.approx(0.9, abs=0.03)
     assert event.earliest <= FIRST <= event.latest < event.told
-    assert {(of.network, of.variant_a, of.engine_a, of.engine_b) for of in event.series} == {
+    assert {(series.network, series.variant_a, series.engine_a, series.engine_b) for series in event.series} == {
         (network, variant, other, "openvino")
         for network in NETWORKS
         for variant in ("base", "pruned")
         for other in ("deepsparse", "onnxruntime")
     }
-    assert all(of.times == pytest.approx(1 / 0.9, abs=0.03) and of.low < of.times < of.high for of in event.series)
+    assert all(
+        series.times == pytest.approx(1 / 0.9, abs=0.03) and series.low < series.times < series.high
+        for series in event.series
+    )
     assert event.chance < 1e-3
     (cause,) = event.differs
     assert (cause.night, cause.what) == (FIRST, "version of openvino")
@@ -130,7 +133,7 @@ def test_an_engine_that_got_slower_is_one_event_whose_cause_names_its_version(bu
 
 def test_a_file_that_got_faster_in_every_engine_is_the_files_event(build: Callable[..., Store]) -> None:
     faster = {("resnet50", "pruned", engine): 1.2 for engine in ENGINES}
-    (event,) = found(build(faster, models={"resnet50 pruned": sha256(b"sparser")})).events
+    (event,) = changes_of(build(faster, models={"resnet50 pruned": sha256(b"sparser")})).events
     assert (event.engine, event.network, event.variant, event.direction) == (None, "resnet50", "pruned", "faster")
     assert len(event.series) == len(ENGINES)
     (cause,) = event.differs
@@ -139,7 +142,7 @@ def test_a_file_that_got_faster_in_every_engine_is_the_files_event(build: Callab
 
 def test_of_two_that_may_have_changed_it_is_the_one_that_differs(build: Callable[..., Store]) -> None:
     faster = {("resnet50", "base", engine): 1.2 for engine in ENGINES}
-    (event,) = found(build(faster, models={"resnet50 base": sha256(b"denser")})).events
+    (event,) = changes_of(build(faster, models={"resnet50 base": sha256(b"denser")})).events
     assert (event.network, event.variant, event.direction) == ("resnet50", "base", "faster")
     assert event.times > 1 > event.series[0].times
 
@@ -147,28 +150,34 @@ def test_of_two_that_may_have_changed_it_is_the_one_that_differs(build: Callable
 def test_what_another_engine_or_network_had_is_no_cause(build: Callable[..., Store]) -> None:
     faster = {("resnet50", "pruned", "openvino"): 1.2}
     versions = {"deepsparse": "1.9.0", "onnxruntime": "1.32.0", "openvino": "2026.4.1"}
-    (event,) = found(build(faster, host={"versions": versions}, models={"mobilenetv1 base": sha256(b"other")})).events
+    (event,) = changes_of(
+        build(faster, host={"versions": versions}, models={"mobilenetv1 base": sha256(b"other")})
+    ).events
     assert event.engine == "openvino"
     assert [cause.what for cause in event.differs] == ["version of deepsparse"]  # it is in one of the series
-    (event,) = found(build({("resnet50", "pruned", "openvino"): 1.2, ("resnet50", "base", "openvino"): 1.2})).events
+    (event,) = changes_of(
+        build({("resnet50", "pruned", "openvino"): 1.2, ("resnet50", "base", "openvino"): 1.2})
+    ).events
     assert event.differs == ()
 
 
 def test_what_hosts_of_another_type_had_is_no_cause(build: Callable[..., Store]) -> None:
     types = ("m5.xlarge", "c5.xlarge")
-    changes = found(build(slower("openvino"), {"kernel": "6.12.1"}, instance_types=types, changed_type="c5.xlarge"))
+    changes = changes_of(
+        build(slower("openvino"), {"kernel": "6.12.1"}, instance_types=types, changed_type="c5.xlarge")
+    )
     assert [(event.instance_type, event.differs) for event in changes.events] == [("m5.xlarge", ())]
 
 
 def test_the_version_of_an_engine_that_is_in_none_of_the_ratios_is_no_cause(build: Callable[..., Store]) -> None:
     versions = {"deepsparse": "1.8.0", "onnxruntime": "1.33.0", "openvino": "2026.4.1"}
-    changes = found(build(slower("openvino"), {"versions": versions}, engines=("deepsparse", "openvino")))
+    changes = changes_of(build(slower("openvino"), {"versions": versions}, engines=("deepsparse", "openvino")))
     assert [(event.engine, event.differs) for event in changes.events] == [("openvino", ())]
 
 
 def test_a_host_that_is_another_one_is_named_with_what_is_other_about_it(build: Callable[..., Store]) -> None:
     host = {"cpu_model": "AMD EPYC", "kernel": "6.12.1", "emulated": True, "instance_id": "i-2"}
-    events = found(build(slower("deepsparse"), host=host)).events
+    events = changes_of(build(slower("deepsparse"), host=host)).events
     assert {cause.what: cause.after for cause in events[0].differs} == {
         "CPU of m5.xlarge": "AMD EPYC",
         "emulation of m5.xlarge": "True",
@@ -179,32 +188,32 @@ def test_a_host_that_is_another_one_is_named_with_what_is_other_about_it(build: 
 
 def test_inputs_that_differ_are_named(build: Callable[..., Store]) -> None:
     inputs = {"image": "ami-2", "payload": sha256(b"q"), "bench_lock": sha256(b"r"), "protocol": "study"}
-    (event,) = found(build(slower("openvino"), manifest={**inputs, "protocol": "standard"})).events
+    (event,) = changes_of(build(slower("openvino"), manifest={**inputs, "protocol": "standard"})).events
     what = {cause.what for cause in event.differs}
     assert {"image", "code (payload)", "packages (bench lock)", "protocol name", "protocol target"} <= what
 
 
 def test_nothing_that_happened_is_no_event(build: Callable[..., Store]) -> None:
-    assert found(build({})).events == ()
+    assert changes_of(build({})).events == ()
 
 
 def test_a_new_event_is_told_once(build: Callable[..., Store]) -> None:
-    changes = known(found(build(slower("openvino"), nights=NIGHTS - 2)), None)
+    changes = known(changes_of(build(slower("openvino"), nights=NIGHTS - 2)), None)
     assert untold(changes) == list(changes.events)
     assert len(changes.events) == 1
-    later = known(found(build(slower("openvino"))), all_told(changes, NOW))
+    later = known(changes_of(build(slower("openvino"))), all_told(changes, NOW))
     assert untold(later) == []
     assert [event.told_at for event in all_told(later, LATER).events] == [NOW]
 
 
 def test_what_nobody_was_told_of_yet_is_still_to_be_told(build: Callable[..., Store]) -> None:
-    changes = found(build(slower("openvino")))
+    changes = changes_of(build(slower("openvino")))
     assert len(untold(known(changes, known(changes, None)))) == 1
     assert known(changes.model_copy(update={"events": ()}), changes).events == ()
 
 
 def test_what_is_no_change_any_more_is_kept_and_not_told_when_it_comes_back(build: Callable[..., Store]) -> None:
-    changes = found(build(slower("openvino")))
+    changes = changes_of(build(slower("openvino")))
     gone = known(changes.model_copy(update={"events": ()}), all_told(changes, NOW))
     assert [(event.stands, event.told_at) for event in gone.events] == [(False, NOW)]
     back = known(changes, gone)
@@ -212,8 +221,8 @@ def test_what_is_no_change_any_more_is_kept_and_not_told_when_it_comes_back(buil
 
 
 def test_another_change_of_the_same_series_is_told(build: Callable[..., Store]) -> None:
-    changes = found(build(slower("openvino")))
+    changes = changes_of(build(slower("openvino")))
     (event,) = changes.events
     nights = {"first": name(1), "earliest": name(1), "latest": name(2), "told": name(5)}
     earlier = changes.model_copy(update={"events": (event.model_copy(update=nights),)})
-    assert [of.first for of in untold(known(changes, all_told(earlier, NOW)))] == [FIRST]
+    assert [event.first for event in untold(known(changes, all_told(earlier, NOW)))] == [FIRST]

@@ -43,7 +43,7 @@ def test_blocks_are_counted_by_why_they_are_disturbed(
     (row,) = disturbance.by_machine(blocks).to_dict("records")
     assert (row["blocks"], row["disturbed_blocks"]) == (3, 2)
     assert row["disturbances"] == (("foreign_cores", 2, 0.7, 0.9), ("major_faults", 1, 7, 7))
-    assert [labels.disturbed(one) for one in row["disturbances"]] == [
+    assert [labels.disturbed(disturbance) for disturbance in row["disturbances"]] == [
         "2 blocks: other processes took 0.7 of a core (at most 0.9)",
         "1 block: 7 page faults went to disk",
     ]

@@ -14,16 +14,19 @@ from sparsebench.store import Store, Unreadable
 
 def of_store(store: Store) -> History:
     unreadable: list[Unreadable] = []
-    found = history(read(store, unreadable))
+    series_of_nights = history(read(store, unreadable))
     assert not unreadable
-    return found
+    return series_of_nights
 
 
 def test_engines_on_a_file_and_files_in_an_engine_are_watched_over_nights(add_night: AddNight) -> None:
     add_night("2026-11-23")
-    found = of_store(add_night("2026-11-24"))
-    assert found.nights == ("2026-11-23", "2026-11-24")
-    watched = {(of.a.variant, of.a.engine, of.b.variant, of.b.engine): series for of, series in found.series.items()}
+    series_of_nights = of_store(add_night("2026-11-24"))
+    assert series_of_nights.nights == ("2026-11-23", "2026-11-24")
+    watched = {
+        (pair.a.variant, pair.a.engine, pair.b.variant, pair.b.engine): series
+        for pair, series in series_of_nights.series.items()
+    }
     assert set(watched) == {
         ("base", "deepsparse", "base", "openvino"),
         ("pruned", "deepsparse", "pruned", "openvino"),
@@ -40,8 +43,8 @@ def test_engines_on_a_file_and_files_in_an_engine_are_watched_over_nights(add_ni
 def test_another_cpu_goes_on_with_the_series_and_another_scenario_does_not(add_night: AddNight) -> None:
     add_night("2026-11-23")
     add_night("2026-11-24", cpu="EPYC")
-    found = of_store(add_night("2026-11-24.2", protocol="throughput"))
-    assert {(of.scenario, tuple(series.nights)) for of, series in found.series.items()} == {
+    series_of_nights = of_store(add_night("2026-11-24.2", protocol="throughput"))
+    assert {(pair.scenario, tuple(series.nights)) for pair, series in series_of_nights.series.items()} == {
         ("latency", (0, 1)),
         ("throughput", (2,)),
     }
@@ -51,7 +54,7 @@ def test_what_has_no_interval_or_was_timed_at_another_time_is_not_watched(add_ni
     assert not of_store(add_night("2026-11-23", processes=1)).series
     apart = of_store(add_night("2026-11-24", together=False)).series
     assert apart
-    assert all(of.a.variant == of.b.variant for of in apart)
+    assert all(pair.a.variant == pair.b.variant for pair in apart)
 
 
 def test_a_night_that_has_a_report_is_not_read_trial_by_trial(

@@ -19,7 +19,7 @@ STEPS = (0.002, -0.002, 0.001, -0.001, 0.0015, -0.0015)
 
 
 @pytest.fixture
-def found(
+def findings_of(
     make_trial: Callable[..., Trial],
     make_host: Callable[..., HostFacts],
     make_card: Callable[..., ModelCard],
@@ -44,7 +44,9 @@ def found(
             for index, step in enumerate(STEPS)
         ]
         sizes = {"base": 40_000_000, "pruned": 10_000_000}
-        cards = [make_card(variant=name, gzip_bytes=sizes[name], accuracy=_accuracy(of)) for name, of in top1.items()]
+        cards = [
+            make_card(variant=name, gzip_bytes=sizes[name], accuracy=_accuracy(share)) for name, share in top1.items()
+        ]
         manifest = make_manifest(models=tuple(cards))
         return of_nights([Night(manifest, trials, [make_host(name) for name in types])])
 
@@ -68,8 +70,8 @@ SPEEDS = {
 }
 
 
-def test_what_costs_more_and_is_no_more_accurate_is_dominated_and_by_what(found: Callable[..., Findings]) -> None:
-    frame = found(SPEEDS, {"base": 0.76, "pruned": 0.74}).pareto
+def test_what_costs_more_and_is_no_more_accurate_is_dominated_and_by_what(findings_of: Callable[..., Findings]) -> None:
+    frame = findings_of(SPEEDS, {"base": 0.76, "pruned": 0.74}).pareto
     assert by(frame, "cost_accuracy") == {
         ("base", "openvino"): "",
         ("base", "deepsparse"): "m5.xlarge openvino base",
@@ -79,36 +81,36 @@ def test_what_costs_more_and_is_no_more_accurate_is_dominated_and_by_what(found:
     assert by(frame, "size_accuracy") == dict.fromkeys(SPEEDS, "")  # the smaller file is the less accurate one
 
 
-def test_what_is_better_in_both_dominates_whatever_engine_it_is_of(found: Callable[..., Findings]) -> None:
-    frame = found(SPEEDS, {"base": 0.74, "pruned": 0.76}).pareto
+def test_what_is_better_in_both_dominates_whatever_engine_it_is_of(findings_of: Callable[..., Findings]) -> None:
+    frame = findings_of(SPEEDS, {"base": 0.74, "pruned": 0.76}).pareto
     on_front = {key for key, dominated in by(frame, "cost_accuracy").items() if not dominated}
     assert on_front == {("pruned", "deepsparse")}
 
 
-def test_accuracies_that_cannot_be_told_apart_dominate_nothing(found: Callable[..., Findings]) -> None:
-    frame = found(
+def test_accuracies_that_cannot_be_told_apart_dominate_nothing(findings_of: Callable[..., Findings]) -> None:
+    frame = findings_of(
         {("base", "deepsparse"): 10.0, ("pruned", "deepsparse"): 20.0}, {"base": 0.76, "pruned": 0.7605}
     ).pareto
     assert set(by(frame, "cost_accuracy").values()) == {""}
 
 
-def test_speeds_that_cannot_be_told_apart_dominate_nothing(found: Callable[..., Findings]) -> None:
+def test_speeds_that_cannot_be_told_apart_dominate_nothing(findings_of: Callable[..., Findings]) -> None:
     speeds = {("base", "deepsparse"): 10.0, ("base", "openvino"): 10.002, ("pruned", "openvino"): 10.0}
-    frame = found(speeds, {"base": 0.76, "pruned": 0.74}).pareto
+    frame = findings_of(speeds, {"base": 0.76, "pruned": 0.74}).pareto
     assert by(frame, "cost_accuracy")["base", "deepsparse"] == ""
 
 
-def test_a_front_that_says_nothing_is_left_out_and_named(found: Callable[..., Findings]) -> None:
-    frame = found(SPEEDS, {"base": 0.76, "pruned": None}).pareto
+def test_a_front_that_says_nothing_is_left_out_and_named(findings_of: Callable[..., Findings]) -> None:
+    frame = findings_of(SPEEDS, {"base": 0.76, "pruned": None}).pareto
     assert list(dict.fromkeys(frame["front"])) == ["size_latency"]
     assert "Not shown: cost against accuracy, latency against cost and size against accuracy" in missing(frame)
-    several = found(SPEEDS, {"base": 0.76, "pruned": 0.74}, types=("m5.xlarge", "m7i.xlarge")).pareto
+    several = findings_of(SPEEDS, {"base": 0.76, "pruned": 0.74}, types=("m5.xlarge", "m7i.xlarge")).pareto
     assert list(dict.fromkeys(several["front"])) == ["cost_accuracy", "latency_cost", "size_accuracy", "size_latency"]
     assert missing(several) == ""
 
 
-def test_every_choice_is_a_point_and_dominated_ones_are_pale(found: Callable[..., Findings]) -> None:
-    frame = found(SPEEDS, {"base": 0.76, "pruned": 0.74}).pareto
+def test_every_choice_is_a_point_and_dominated_ones_are_pale(findings_of: Callable[..., Findings]) -> None:
+    frame = findings_of(SPEEDS, {"base": 0.76, "pruned": 0.74}).pareto
     rows = frame[frame["front"] == "cost_accuracy"]
     (axes,) = pareto_figures.pareto_graph(rows).axes
     points = {tuple(container[0].get_xydata()[0]): container[0].get_alpha() for container in axes.containers}

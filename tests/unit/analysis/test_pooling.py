@@ -26,7 +26,7 @@ def make_night(
         protocol = catalog.protocols()["standard"].model_copy(update={"target": target})
         manifest = make_manifest(night=name, frozen_at=datetime(2026, 11, day, tzinfo=UTC), protocol=protocol)
         speeds = {"deepsparse": speed, "openvino": 10.0}
-        trials = [make_trial(of, engine=engine, night=name, **changes) for engine, of in speeds.items()]
+        trials = [make_trial(speed, engine=engine, night=name, **changes) for engine, speed in speeds.items()]
         return Night(manifest, trials, [make_host()])
 
     return made

@@ -28,24 +28,24 @@ def night(make_trial: MakeTrial, make_host: MakeHost) -> Callable[..., Results]:
 
     def made(**speeds: list[float]) -> Results:
         trials = []
-        for name, of in speeds.items():
+        for name, values in speeds.items():
             engine, _, precision = name.partition("_")
             changes = {"engine": engine, "precision": precision or "f32"}
-            trials += [make_trial(speed, generation=index, **changes) for index, speed in enumerate(of)]
+            trials += [make_trial(speed, generation=index, **changes) for index, speed in enumerate(values)]
         return from_trials(trials, [make_host()])
 
     return made
 
 
-def only(found: Results, target: float | None = None) -> dict[Hashable, Any]:
-    (row,) = ratios(measure(found), target).to_dict("records")
+def only(results: Results, target: float | None = None) -> dict[Hashable, Any]:
+    (row,) = ratios(measure(results), target).to_dict("records")
     return row
 
 
 def test_a_ratio_has_students_interval_over_the_processes(night: Callable[..., Results]) -> None:
     """By hand: log ratios 0.10, 0.14, 0.12; mean 0.12, standard deviation 0.02, three processes."""
-    found = night(deepsparse=[10 * math.exp(one) for one in (0.10, 0.14, 0.12)], openvino=[10.0, 10.0, 10.0])
-    row = only(found, target=0.05)
+    results = night(deepsparse=[10 * math.exp(step) for step in (0.10, 0.14, 0.12)], openvino=[10.0, 10.0, 10.0])
+    row = only(results, target=0.05)
     half = T_OF_2 * 0.02 / math.sqrt(3)
     assert (row["ratio"], row["low"], row["high"]) == pytest.approx(
         (math.exp(0.12), math.exp(0.12 - half), math.exp(0.12 + half))
@@ -55,13 +55,13 @@ def test_a_ratio_has_students_interval_over_the_processes(night: Callable[..., R
     assert (row["hosts"], row["processes"], row["rounds"], row["excluded_rounds"]) == (1, 3, 18, 0)
     assert not row["converged"]
     assert row["verdict"] == "too_few"  # three processes are too few, however alike they are
-    assert only(found, target=0.06)["converged"]
+    assert only(results, target=0.06)["converged"]
     assert list(row) == list(RATIOS)
 
 
 def test_what_is_common_to_a_generation_cancels(night: Callable[..., Results]) -> None:
     drift = [1.0, 0.5, 2.0, 0.7, 1.4, 1.1]
-    row = only(night(deepsparse=[20 * one for one in drift], openvino=[10 * one for one in drift]))
+    row = only(night(deepsparse=[20 * step for step in drift], openvino=[10 * step for step in drift]))
     assert (row["low"], row["high"]) == pytest.approx((2, 2))
     assert row["verdict"] == "faster"
 
@@ -76,8 +76,8 @@ def test_what_is_common_to_a_generation_cancels(night: Callable[..., Results]) -
     ],
 )
 def test_verdicts(night: Callable[..., Results], logs: tuple[float, ...], verdict: str) -> None:
-    found = night(deepsparse=[10 * math.exp(one) for one in logs], openvino=[10.0] * 6)
-    assert only(found)["verdict"] == verdict
+    results = night(deepsparse=[10 * math.exp(step) for step in logs], openvino=[10.0] * 6)
+    assert only(results)["verdict"] == verdict
 
 
 def test_a_round_with_a_disturbed_block_is_left_out_and_counted(
@@ -153,7 +153,7 @@ def test_from_six_hosts_on_the_interval_is_over_hosts(make_trial: MakeTrial, mak
 def test_the_pairs_of_a_machine_and_lane_are_one_family(night: Callable[..., Results]) -> None:
     steps = (0.01, 0.09, 0.05, 0.00, 0.08, 0.07)
     speeds = {
-        "deepsparse": [10 * math.exp(one) for one in steps],
+        "deepsparse": [10 * math.exp(step) for step in steps],
         "openvino": [10.0] * 6,
         "onnxruntime": [9.9, 10.2, 9.8, 10.4, 10.1, 9.7],
         "openvino_native": [30.0, 31.0, 30.5, 30.2, 30.1, 30.9],
@@ -167,8 +167,8 @@ def test_the_pairs_of_a_machine_and_lane_are_one_family(night: Callable[..., Res
 
 
 def test_an_engine_in_its_native_precision_is_compared_with_itself_in_fp32(night: Callable[..., Results]) -> None:
-    found = night(openvino=[10.0] * 6, openvino_native=[16.0] * 6, deepsparse_native=[9.0] * 6)
-    pairs = ratios(measure(found))[["engine_a", "precision_a", "engine_b", "precision_b", "ratio"]]
+    results = night(openvino=[10.0] * 6, openvino_native=[16.0] * 6, deepsparse_native=[9.0] * 6)
+    pairs = ratios(measure(results))[["engine_a", "precision_a", "engine_b", "precision_b", "ratio"]]
     assert [tuple(row) for row in pairs.round(2).itertuples(index=False)] == [
         ("deepsparse", "native", "openvino", "native", 0.56),
         ("openvino", "native", "openvino", "f32", 1.6),
@@ -179,8 +179,8 @@ def test_repeats_of_a_csv_are_paired_by_their_number(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     rows = [
         f"m5.xlarge,Xeon,vgg19,base,{engine},{speed},{repeat}"
-        for engine, of in {"deepsparse": {1: 10, 2: 22, 3: 7}, "openvino": {1: 5, 2: 10}}.items()
-        for repeat, speed in of.items()
+        for engine, values in {"deepsparse": {1: 10, 2: 22, 3: 7}, "openvino": {1: 5, 2: 10}}.items()
+        for repeat, speed in values.items()
     ]
     path.write_text("\n".join(["instance_type,cpu_model,model,variant,engine,throughput_img_s,repeat", *rows]))
     row = only(read_csv(path))
@@ -189,16 +189,16 @@ def test_repeats_of_a_csv_are_paired_by_their_number(tmp_path: Path) -> None:
     path.write_text(
         "\n".join(["instance_type,cpu_model,model,variant,engine,throughput_img_s,repeat", rows[0], rows[3]])
     )
-    one = only(read_csv(path))
-    assert (one["ratio"], one["verdict"]) == (pytest.approx(2), "too_few")
-    assert math.isnan(one["low"])
-    assert math.isnan(one["half_width"])
+    only_row = only(read_csv(path))
+    assert (only_row["ratio"], only_row["verdict"]) == (pytest.approx(2), "too_few")
+    assert math.isnan(only_row["low"])
+    assert math.isnan(only_row["half_width"])
 
 
 def test_only_what_is_shown_to_be_slower_is(night: Callable[..., Results]) -> None:
     noise = (1.01, 0.99, 1.0, 1.02, 0.98, 1.0)
-    found = night(deepsparse=[20 * one for one in noise], onnxruntime=[10.0] * 6, openvino=[20.1] * 6)
-    behind = slower(ratios(measure(found)))
+    results = night(deepsparse=[20 * step for step in noise], onnxruntime=[10.0] * 6, openvino=[20.1] * 6)
+    behind = slower(ratios(measure(results)))
     assert behind == {("vgg19", "base", engine): {"onnxruntime"} for engine in ("deepsparse", "openvino")}
 
 

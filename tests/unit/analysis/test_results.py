@@ -176,7 +176,7 @@ def test_lanes_are_kept_apart(make_trial: MakeTrial, make_host: MakeHost) -> Non
     results = from_trials([make_trial(50, precision="native"), make_trial(30)], [make_host()])
     assert results.lanes == ["f32", "native"]
     assert list(results.lane("f32").cells["median_img_s"]) == [pytest.approx(30)]
-    assert [one.trial.cell.precision for one in results.lane("f32").trials] == ["f32"]
+    assert [judged.trial.cell.precision for judged in results.lane("f32").trials] == ["f32"]
 
 
 def test_the_order_of_the_trials_does_not_matter(make_trial: MakeTrial, make_host: MakeHost) -> None:

@@ -33,20 +33,20 @@ def compared(store: Store) -> Since | None:
 
 def test_two_nights_that_are_alike_differ_in_nothing(add_night: AddNight) -> None:
     add_night(BEFORE)
-    found = compared(add_night(NIGHT))
-    assert found
-    assert (found.before, found.inputs, found.new, found.gone) == (BEFORE, (), (), ())
-    assert len(found.ratios) == 4
-    assert found.moved.empty
-    assert found.ratios["times"].tolist() == pytest.approx([1.0] * 4)
-    assert ((found.ratios["low"] <= 1) & (found.ratios["high"] >= 1)).all()
+    difference = compared(add_night(NIGHT))
+    assert difference
+    assert (difference.before, difference.inputs, difference.new, difference.gone) == (BEFORE, (), (), ())
+    assert len(difference.ratios) == 4
+    assert difference.moved.empty
+    assert difference.ratios["times"].tolist() == pytest.approx([1.0] * 4)
+    assert ((difference.ratios["low"] <= 1) & (difference.ratios["high"] >= 1)).all()
 
 
 def test_an_engine_that_is_slower_moves_the_ratios_that_it_is_in_and_no_others(add_night: AddNight) -> None:
     add_night(BEFORE)
-    found = compared(add_night(NIGHT, engines=SLOWER))
-    assert found
-    moved = found.moved
+    difference = compared(add_night(NIGHT, engines=SLOWER))
+    assert difference
+    moved = difference.moved
     assert {(row.variant_a, row.engine_a, row.engine_b) for row in moved.itertuples()} == {
         ("base", "deepsparse", "openvino"),
         ("pruned", "deepsparse", "openvino"),
@@ -57,30 +57,36 @@ def test_an_engine_that_is_slower_moves_the_ratios_that_it_is_in_and_no_others(a
 
 def test_what_differs_is_named_and_what_only_one_night_has_is_no_difference(add_night: AddNight) -> None:
     add_night(BEFORE, cpu="Xeon", engines=WITH_A_THIRD)
-    found = compared(add_night(NIGHT, cpu="EPYC"))
-    assert found
-    assert [(change.what, change.before, change.after) for change in found.inputs] == [
+    difference = compared(add_night(NIGHT, cpu="EPYC"))
+    assert difference
+    assert [(change.what, change.before, change.after) for change in difference.inputs] == [
         ("CPU of m5.xlarge", "Xeon", "EPYC")
     ]
-    assert {(one.variant, one.engine) for one in found.gone} == {("base", "onnxruntime"), ("pruned", "onnxruntime")}
-    assert found.new == ()
+    assert {(cell.variant, cell.engine) for cell in difference.gone} == {
+        ("base", "onnxruntime"),
+        ("pruned", "onnxruntime"),
+    }
+    assert difference.new == ()
 
 
 def test_what_was_not_there_before_is_new(add_night: AddNight) -> None:
     add_night(BEFORE)
-    found = compared(add_night(NIGHT, engines=WITH_A_THIRD))
-    assert found
-    assert {(one.variant, one.engine) for one in found.new} == {("base", "onnxruntime"), ("pruned", "onnxruntime")}
-    assert found.gone == ()
+    difference = compared(add_night(NIGHT, engines=WITH_A_THIRD))
+    assert difference
+    assert {(cell.variant, cell.engine) for cell in difference.new} == {
+        ("base", "onnxruntime"),
+        ("pruned", "onnxruntime"),
+    }
+    assert difference.gone == ()
 
 
 def test_the_night_before_is_the_last_that_has_a_ratio_in_common(add_night: AddNight) -> None:
     add_night(BEFORE)
     store = add_night("2026-11-23.2", protocol="throughput")
     ratios_of(store, "2026-11-23.2")
-    found = compared(add_night(NIGHT))
-    assert found
-    assert found.before == BEFORE
+    difference = compared(add_night(NIGHT))
+    assert difference
+    assert difference.before == BEFORE
 
 
 def test_the_first_night_has_none_before_it(add_night: AddNight) -> None:
@@ -100,6 +106,6 @@ def test_a_night_whose_ratios_are_damaged_is_passed_over(add_night: AddNight) ->
     ratios = store.night_ratios(NIGHT)
     assert ratios
     store.write(f"nights/{BEFORE}/ratios.json", b"{")
-    found = since(store, night, ratios)
-    assert found
-    assert found.before == "2026-11-22"
+    difference = since(store, night, ratios)
+    assert difference
+    assert difference.before == "2026-11-22"

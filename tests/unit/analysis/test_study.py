@@ -23,8 +23,8 @@ def study() -> Results:
 
 
 def compared(study: Results, a: str, b: str) -> Comparison:
-    (found,) = compare(study, measure(study), [(a, b)])
-    return found
+    (comparison,) = compare(study, measure(study), [(a, b)])
+    return comparison
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_points_of_the_line_graph_in_the_studys_order(study: Results) -> None:
 
 
 def test_the_headlines_are_deepsparse_against_the_two_others(study: Results) -> None:
-    assert [(one.a, one.b) for one in headlines(study, measure(study))] == [
+    assert [(headline.a, headline.b) for headline in headlines(study, measure(study))] == [
         ("deepsparse", "openvino"),
         ("deepsparse", "onnxruntime"),
     ]

@@ -49,8 +49,8 @@ def night(
     return made
 
 
-def text(found: Findings) -> str:
-    return "\n".join(takes(found.worth)).replace("\u00a0", " ")
+def text(findings: Findings) -> str:
+    return "\n".join(takes(findings.worth)).replace("\u00a0", " ")
 
 
 def test_the_interval_of_a_change_of_accuracy_is_newcombes() -> None:
@@ -94,31 +94,31 @@ def test_what_is_not_known_is_said_to_be_so_and_why(
     night: Callable[..., Findings],
     make_card: Callable[..., ModelCard],
 ) -> None:
-    found = night([make_card(accuracy=base), make_card(variant=variant, **changes)])
-    (row,) = found.worth.to_dict("records")
+    findings = night([make_card(accuracy=base), make_card(variant=variant, **changes)])
+    (row,) = findings.worth.to_dict("records")
     assert row["accuracy_because"] == because
-    assert found.worth[["change", "change_low", "change_high"]].isna().all(axis=None)
-    assert f"cannot be said, because {UNKNOWN[because]}." in text(found)
+    assert findings.worth[["change", "change_low", "change_high"]].isna().all(axis=None)
+    assert f"cannot be said, because {UNKNOWN[because]}." in text(findings)
 
 
 def test_cost_and_latency_are_those_of_the_fastest_engine_that_one_would_serve_with(
     night: Callable[..., Findings], make_card: Callable[..., ModelCard]
 ) -> None:
-    found = night([make_card(), make_card(variant="pruned")])
-    (row,) = found.worth.to_dict("records")
+    findings = night([make_card(), make_card(variant="pruned")])
+    (row,) = findings.worth.to_dict("records")
     assert (row["engine_base"], row["engine"]) == ("openvino", "deepsparse")
-    costs = found.costs.set_index(["variant", "engine"])["usd_per_million"]
+    costs = findings.costs.set_index(["variant", "engine"])["usd_per_million"]
     assert row["usd_per_million_base"] == costs["base", "openvino"]
     assert row["usd_per_million"] == costs["pruned", "deepsparse"]
-    median = found.latencies.query("percentile == 50").set_index(["variant", "engine"])["value"]
+    median = findings.latencies.query("percentile == 50").set_index(["variant", "engine"])["value"]
     assert (row["p50_ms_base"], row["p50_ms"]) == (median["base", "openvino"], median["pruned", "deepsparse"])
-    (of,) = found.machines
-    assert "USD per million" in worth(of).columns
-    assert "OpenVINO → DeepSparse" in [cell for cell, _ in worth(of).rows[0]]
+    (machine,) = findings.machines
+    assert "USD per million" in worth(machine).columns
+    assert "OpenVINO → DeepSparse" in [cell for cell, _ in worth(machine).rows[0]]
 
 
 def test_a_machine_without_a_price_has_no_column_of_it(
     night: Callable[..., Findings], make_card: Callable[..., ModelCard]
 ) -> None:
-    (of,) = night([make_card(), make_card(variant="pruned")], instance_type="localhost").machines
-    assert "USD per million" not in worth(of).columns
+    (machine,) = night([make_card(), make_card(variant="pruned")], instance_type="localhost").machines
+    assert "USD per million" not in worth(machine).columns

@@ -37,15 +37,15 @@ def cores(machine: Path) -> Cores:
 
 
 def test_without_a_limit_every_core_has_a_thread(machine: Path) -> None:
-    found = cores(machine)
+    available = cores(machine)
 
-    assert (found.cpus, found.threads, found.quota, found.nodes) == (tuple(range(8)), 4, None, 2)
+    assert (available.cpus, available.threads, available.quota, available.nodes) == (tuple(range(8)), 4, None, 2)
 
 
 def test_a_quota_buys_whole_cores_with_their_siblings_of_one_memory_node(machine: Path) -> None:
-    found = cores(limited(machine, "250000 100000"))
+    available = cores(limited(machine, "250000 100000"))
 
-    assert (found.cpus, found.threads, found.quota, found.nodes) == ((1, 3, 5, 7), 2, 2.5, 1)
+    assert (available.cpus, available.threads, available.quota, available.nodes) == ((1, 3, 5, 7), 2, 2.5, 1)
 
 
 def test_a_quota_below_one_core_is_one_thread(machine: Path) -> None:

@@ -113,10 +113,10 @@ def executions(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Execu
     run(INT8_NETWORK, int8)
 
     @cache
-    def of(engine: str, precision: str) -> list[Execution]:
+    def executions_of(engine: str, precision: str) -> list[Execution]:
         return executions_in(run(EXECUTIONS, engine, precision, network, int8))
 
-    return of
+    return executions_of
 
 
 def of_kernels(execution: Execution, word: str) -> set[str]:
@@ -128,10 +128,10 @@ def of_kernels(execution: Execution, word: str) -> set[str]:
 def test_shares_of_time_sum_to_one_and_the_largest_comes_first(
     executions: Executions, engine: str, precision: str
 ) -> None:
-    found = executions(engine, precision)
+    computed = executions(engine, precision)
 
-    assert len(found) == 2
-    for execution in found:
+    assert len(computed) == 2
+    for execution in computed:
         shares = [kernel.time_share for kernel in execution.kernels]
         assert sum(shares) == pytest.approx(1)
         assert shares == sorted(shares, reverse=True)

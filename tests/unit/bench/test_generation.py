@@ -36,7 +36,7 @@ class ToldSeat(Seat):
 @pytest.fixture
 def measure(make_block: MakeBlock) -> Measure:
     def run(rounds: int, interleaved: bool = True, **foreign: list[float]) -> dict[str, list[Block]]:
-        seats = [ToldSeat(name, make_block, chain(of, repeat(of[-1]))) for name, of in foreign.items()]
+        seats = [ToldSeat(name, make_block, chain(shares, repeat(shares[-1]))) for name, shares in foreign.items()]
         generation = Generation(
             QUICKEST.model_copy(update={"interleaved": interleaved}),
             start=lambda *_: pytest.fail("nothing is started"),

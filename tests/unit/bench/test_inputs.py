@@ -37,7 +37,7 @@ def test_of_a_fixed_batch_every_image_is_another(batch: int, inferences: int) ->
     assert inputs.batch == inputs.batch_in("throughput") == batch
     assert len(feeds) == inferences
     assert {fed.shape for (fed,) in feeds} == {(batch, 3, 32, 48)}
-    assert len({one.tobytes() for (fed,) in feeds for one in fed}) == 8
+    assert len({image.tobytes() for (fed,) in feeds for image in fed}) == 8
 
 
 def test_channels_last_in_bytes_are_the_same_photographs() -> None:
@@ -105,7 +105,7 @@ def test_what_shares_no_first_axis_is_no_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tensor", "said"),
+    ("tensor", "message"),
     [
         (TensorInfo("x", "float32", ("batch", 3, "?", "?")), "--axis x.2=SIZE --axis x.3=SIZE"),
         (TensorInfo("x", "float32", ("batch", "time")), "--axis time=SIZE"),
@@ -117,8 +117,8 @@ def test_what_shares_no_first_axis_is_no_batch() -> None:
         (TensorInfo("x", "float32", (1, 10**9)), "has 4,000,000,000 bytes"),
     ],
 )
-def test_what_cannot_be_fed_is_refused_with_what_to_do(tensor: TensorInfo, said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_what_cannot_be_fed_is_refused_with_what_to_do(tensor: TensorInfo, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         inputs_of(header(tensor), "x")
 
 

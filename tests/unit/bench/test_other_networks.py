@@ -55,13 +55,13 @@ def trials(folder: Path, tmp_path_factory: pytest.TempPathFactory, environment: 
     return store.trials(NIGHT)
 
 
-def of(trials: list[Trial], network: str) -> dict[str, Trial]:
+def of_network(trials: list[Trial], network: str) -> dict[str, Trial]:
     return {trial.cell.engine: trial for trial in trials if trial.cell.network == network}
 
 
 @pytest.mark.parametrize("network", MEASURED)
 def test_it_is_measured_or_absent_and_never_failed_or_found_wrong(trials: list[Trial], network: str) -> None:
-    its = of(trials, network)
+    its = of_network(trials, network)
 
     assert its["onnxruntime"].status == its["openvino"].status == "measured"
     assert {trial.status for trial in its.values()} <= {"measured", "absent"}
@@ -71,19 +71,19 @@ def test_it_is_measured_or_absent_and_never_failed_or_found_wrong(trials: list[T
 
 @pytest.mark.parametrize(("network", "batch"), MEASURED.items())
 def test_images_are_counted_by_the_batch_of_the_file(trials: list[Trial], network: str, batch: int) -> None:
-    for trial in of(trials, network).values():
+    for trial in of_network(trials, network).values():
         if trial.status == "measured":
             assert trial.batch == batch
             assert all(block.images == batch * len(block.latencies_ms) for block in trial.blocks)
 
 
 def test_only_a_classifier_of_images_is_held_to_its_top_classes(trials: list[Trial]) -> None:
-    held = {name: there(of(trials, name)["openvino"].parity).least_top1 for name in MEASURED}
+    held = {name: there(of_network(trials, name)["openvino"].parity).least_top1 for name in MEASURED}
 
     assert {name for name, least in held.items() if least} == {
         "batch-of-four", "bytes", "half", "channels-last", "masked", "opset-21",
     }  # fmt: skip
-    assert there(of(trials, "batch-of-four")["openvino"].parity).images == 8
+    assert there(of_network(trials, "batch-of-four")["openvino"].parity).images == 8
 
 
 def test_only_weights_are_rounded_so_that_what_has_scales_has_a_native_lane(
@@ -102,7 +102,7 @@ def test_an_engine_that_loads_a_file_that_onnx_runtime_does_not_is_measured(
     """What is new in its format: ONNX Runtime's outputs are those of the same operators in an older one."""
     store = Store((tmp_path / "store").as_uri())
     measure(store, folder, ("ir-99",), environment)
-    its = of(store.trials(NIGHT), "ir-99")
+    its = of_network(store.trials(NIGHT), "ir-99")
 
     assert its["openvino"].status == "measured"
     for engine in ("onnxruntime", "deepsparse", "deepsparse.benchmark"):

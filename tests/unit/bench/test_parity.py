@@ -157,10 +157,10 @@ def test_a_network_of_digits_is_shown_digits(size: int) -> None:
     assert images.flags.c_contiguous
     assert np.array_equal(images, fixed_images((3, size, size), digits=True))
     assert (images.min(), images.max()) == (-1, pytest.approx(1, abs=0.1))
-    zero, one = images[:2, 0]
+    zero, first = images[:2, 0]
     middle = size // 2
     assert zero[middle, middle] < -0.5  # white, in its hole
-    assert one[middle, middle] > 0.5
+    assert first[middle, middle] > 0.5
 
 
 def test_what_has_not_three_channels_is_shown_noise() -> None:
@@ -213,11 +213,13 @@ def judged(outputs: Outputs, reference: Outputs, fed: Feeds = IMAGE) -> Parity:
 
 
 def test_outputs_of_any_shape_and_number_are_held_to_the_largest_number_of_each() -> None:
-    found = judged([BOXES + 0.32, np.array([[1.0, 2.004]], np.float32)], [BOXES, np.array([[1.0, 2.0]], np.float32)])
+    difference = judged(
+        [BOXES + 0.32, np.array([[1.0, 2.004]], np.float32)], [BOXES, np.array([[1.0, 2.0]], np.float32)]
+    )
 
-    assert found.relative == pytest.approx(2e-3, rel=1e-2)
-    assert found.max_abs == pytest.approx(0.32, rel=1e-3)
-    assert not found.agrees
+    assert difference.relative == pytest.approx(2e-3, rel=1e-2)
+    assert difference.max_abs == pytest.approx(0.32, rel=1e-3)
+    assert not difference.agrees
     assert judged([BOXES + 0.32], [BOXES]).agrees
     assert judged([BOXES + 0.32], [BOXES]).least_top1 == 0
 

@@ -225,7 +225,7 @@ def test_an_engine_whose_turn_it_is_not_is_stopped(bench: Bench, network: Path, 
 
 def stats_of_children(pid: int) -> list[str]:
     """The lines of /proc/<pid>/stat of a process's children, their names left out."""
-    found = []
+    lines = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = stat.read_text()
@@ -233,8 +233,8 @@ def stats_of_children(pid: int) -> list[str]:
             continue
         after_name = text.rpartition(")")[2].split()
         if int(after_name[1]) == pid:
-            found.append(f"{stat.parent.name} name {' '.join(after_name)}")
-    return found
+            lines.append(f"{stat.parent.name} name {' '.join(after_name)}")
+    return lines
 
 
 def test_engines_that_do_not_fit_into_memory_together_are_measured_one_after_the_other(

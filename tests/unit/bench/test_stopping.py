@@ -83,16 +83,19 @@ def generation(
             interference=DISTURBED if disturbed(place, round_) else QUIET,
         )  # fmt: skip
 
-    def trial(place: int, one: Treatment) -> Trial:
+    def trial(place: int, treatment: Treatment) -> Trial:
         blocks = tuple(block(place, round_) for round_ in range(rounds))
         evidence = {"blocks": blocks} if status(place) == "measured" else EVIDENCE[status(place)]
         return Trial(
-            cell=Cell(instance_type="here", network="net", variant="base", engine=one.engine, precision=one.precision),
+            cell=Cell(
+                instance_type="here", network="net", variant="base",
+                engine=treatment.engine, precision=treatment.precision,
+            ),
             night="2026-11-24", job="job", generation=number, interleaved=True, instance_id="i-1", artifact="0" * 64,
             threads=1, status=status(place), started_at=start, ended_at=end, **evidence,
         )  # fmt: skip
 
-    return [trial(place, one) for place, one in enumerate(lanes)]
+    return [trial(place, treatment) for place, treatment in enumerate(lanes)]
 
 
 def noise(seed: int, size: float, lanes: int = 8, between: float = 0.5) -> Logs:
@@ -132,7 +135,7 @@ def _next(
     number: int, lanes: Sequence[Treatment], trials: Sequence[Trial], rounds: int, logs: Logs, **events: Any
 ) -> list[Trial]:
     there = open_treatments(lanes, trials)
-    place = [lanes.index(one) for one in there]
+    place = [lanes.index(treatment) for treatment in there]
     return generation(
         number, there, rounds, lambda n, i, r: logs(n, place[i], r), start_s=machine_s(trials),
         **{name: (lambda i, *rest, rule=rule: rule(number, place[i], *rest)) for name, rule in events.items()},
@@ -212,13 +215,13 @@ def test_it_ends_for_a_reason(lanes: list[Treatment], rules: Protocol, noises: L
     generations, expected = len(snapshots) - 1, cost(trials)
     planned = rules.target is None or generations < rules.min_processes
     most = rules.min_rounds if planned else rules.max_rounds
-    units = [list(found.values()) for found in series(trials, lanes).values()]
+    units = [list(ratios.values()) for ratios in series(trials, lanes).values()]
     reasons = {
         "nobody is left": not open_treatments(lanes, trials),
         "maximum": generations == rules.max_processes,
         "budget": machine_s(trials) + expected.generation + most * expected.round > most_s(rules, lanes, trials),
         "known": rules.target is not None
-        and all(len(one) >= rules.min_processes and half_width(estimate(one)) <= rules.target for one in units),
+        and all(len(unit) >= rules.min_processes and half_width(estimate(unit)) <= rules.target for unit in units),
     }
     assert any(reasons.values())
 
@@ -240,9 +243,9 @@ def test_it_decides_from_the_trials_alone(
     lanes: list[Treatment], rules: Protocol, noises: Logs, mishaps: dict[str, Any], random: Random
 ) -> None:
     for trials, rounds in whole_job(lanes, rules, noises, **mishaps):
-        again = [Trial.model_validate_json(trial.to_json()) for trial in random.sample(trials, len(trials))]
+        reread = [Trial.model_validate_json(trial.to_json()) for trial in random.sample(trials, len(trials))]
 
-        assert next_rounds(again, lanes, rules) == rounds
+        assert next_rounds(reread, lanes, rules) == rounds
 
 
 # ---------------------------------------------------------------------------------------- examples
@@ -351,10 +354,10 @@ def test_a_round_costs_the_same_where_one_of_the_processes_failed() -> None:
 
 
 def test_the_processes_of_a_generation_run_side_by_side() -> None:
-    one, other = some(1)
+    first, other = some(1)
     later = other.model_copy(update={"started_at": START - timedelta(seconds=3)})
 
-    assert machine_s([one, later]) == machine_s([one]) + 3
+    assert machine_s([first, later]) == machine_s([first]) + 3
 
 
 @pytest.mark.parametrize("kind", ["normal", "bimodal"])
@@ -366,19 +369,19 @@ def test_the_simulation_of_benchmarks_coverage_decides_the_same(kind: str, chang
 
     simulated = measure(pairs_of(logs), used, COST)
 
-    for run, found in enumerate(logs):
-        snapshots = whole_job(lanes, used, read(found))
+    for run, simulated_ratios in enumerate(logs):
+        snapshots = whole_job(lanes, used, read(simulated_ratios))
         rounds = [rounds for _, rounds in snapshots[:-1]]
         units = [list(logs.values()) for logs in series(snapshots[-1][0], lanes).values()]
         assert rounds == [count for count in simulated.rounds[run] if count]
-        assert [half_width(estimate(one)) for one in units] == pytest.approx(np.expm1(simulated.half[run]))
-        assert [estimate(one).mean for one in units] == pytest.approx(simulated.mean[run])
+        assert [half_width(estimate(unit)) for unit in units] == pytest.approx(np.expm1(simulated.half[run]))
+        assert [estimate(unit).mean for unit in units] == pytest.approx(simulated.mean[run])
 
 
 # ------------------------------------------------------------------------------------ several networks
 
 
-def of(network: str, trials: Sequence[Trial]) -> list[Trial]:
+def of_network(network: str, trials: Sequence[Trial]) -> list[Trial]:
     return [t.model_copy(update={"cell": t.cell.model_copy(update={"network": network})}) for t in trials]
 
 
@@ -388,27 +391,29 @@ def test_first_every_network_gets_what_a_verdict_needs_in_turns() -> None:
     while step := next_step(trials, networks, rules):
         order.append(step.network)
         number = order.count(step.network) - 1
-        trials += of(step.network, generation(number, LANES, step.rounds, noise(0, 1e-4), start_s=6 * len(order)))
+        trials += of_network(
+            step.network, generation(number, LANES, step.rounds, noise(0, 1e-4), start_s=6 * len(order))
+        )
 
     assert order == ["one", "other"] * 3
 
 
 def test_then_it_goes_where_an_interval_is_furthest_from_the_target() -> None:
     networks = {"narrow": LANES, "wide": LANES}
-    narrow, wide = (of(name, some(3, noise(1, size))) for name, size in (("narrow", 0.1), ("wide", 0.3)))
-    known = of("narrow", some(3))
+    narrow, wide = (of_network(name, some(3, noise(1, size))) for name, size in (("narrow", 0.1), ("wide", 0.3)))
+    known = of_network("narrow", some(3))
 
     step = next_step([*narrow, *wide], networks, protocol())
 
     assert step is not None
     assert step.network == "wide"
     assert next_step([*known, *wide], networks, protocol()) == step
-    assert next_step([*known, *of("wide", some(3))], networks, protocol()) is None
+    assert next_step([*known, *of_network("wide", some(3))], networks, protocol()) is None
 
 
 def test_the_budget_is_that_of_all_files_together() -> None:
-    files = [*LANES, *(one._replace(variant="pruned") for one in LANES)]
-    wide = of("wide", some(3, noise(1, 0.3)))  # of 12 s
+    files = [*LANES, *(treatment._replace(variant="pruned") for treatment in LANES)]
+    wide = of_network("wide", some(3, noise(1, 0.3)))  # of 12 s
     needs = COST.generation + 20 * COST.round
 
     def budget(networks: dict[str, Sequence[Treatment]], seconds: float) -> bool:
@@ -423,7 +428,7 @@ def test_what_a_verdict_needs_may_take_twice_the_budget_and_what_narrows_an_inte
     """Of three processes that a verdict needs there are two; each takes 4 s."""
 
     def goes_on(processes: int, budget_s: float) -> bool:
-        wide = of("wide", some(processes, noise(1, 0.3)))
+        wide = of_network("wide", some(processes, noise(1, 0.3)))
         return next_step(wide, {"wide": LANES}, protocol(budget_s=budget_s)) is not None
 
     assert goes_on(2, budget_s=8)
@@ -433,7 +438,7 @@ def test_what_a_verdict_needs_may_take_twice_the_budget_and_what_narrows_an_inte
 
 
 def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_spent() -> None:
-    step = next_step(of("slow", some(3)), {"slow": LANES, "other": LANES}, protocol(budget_s=1))
+    step = next_step(of_network("slow", some(3)), {"slow": LANES, "other": LANES}, protocol(budget_s=1))
 
     assert step is not None
     assert step.network == "other"
@@ -441,11 +446,11 @@ def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_sp
 
 def test_time_left_is_what_verdicts_need_then_what_is_too_wide_and_never_more_than_the_budget() -> None:
     networks = {"a": LANES, "b": LANES}
-    known, begun = of("a", some(3)), of("b", some(1))  # 4 s a generation
+    known, begun = of_network("a", some(3)), of_network("b", some(1))  # 4 s a generation
 
     assert left_s([], networks, protocol(budget_s=600)) == 1200
     assert left_s(known, networks, protocol(budget_s=600)) == 600
     assert left_s([*known, *begun], networks, protocol(budget_s=600)) == 2 * 4
     assert left_s([*known, *begun], networks, protocol(budget_s=10)) == 2 * 4
     assert left_s([*known, *begun], networks, protocol(budget_s=5)) == 2 * 10 - 16
-    assert left_s([*known, *of("b", some(3))], networks, protocol(budget_s=600)) == 0
+    assert left_s([*known, *of_network("b", some(3))], networks, protocol(budget_s=600)) == 0

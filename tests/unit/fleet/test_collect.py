@@ -43,14 +43,14 @@ def test_what_is_missing_is_listed_with_its_reason(store: Store, job: Job, make_
     store.put_trial(make_trial(engine="openvino", status="invalid"))
     store.put_trial(make_trial(engine="deepsparse", status="absent"))
     store.put_trial(make_trial(engine="deepsparse.benchmark", status="failed", error="Traceback\nno memory"))
-    found = collect(store, [job], {}, NOW)
-    assert (found.planned, found.measured) == (4, 1)
-    assert {cell.cell.engine: (cell.reason, cell.detail) for cell in found.missing} == {
+    collection = collect(store, [job], {}, NOW)
+    assert (collection.planned, collection.measured) == (4, 1)
+    assert {cell.cell.engine: (cell.reason, cell.detail) for cell in collection.missing} == {
         "openvino": ("invalid", "relative difference 0.2 from ONNX Runtime's output"),
         "deepsparse": ("absent", "needs avx2"),
         "deepsparse.benchmark": ("failed", "no memory"),
     }
-    assert store.collections(NIGHT) == [found]
+    assert store.collections(NIGHT) == [collection]
 
 
 def test_a_cell_that_was_measured_once_is_there_though_another_trial_failed(
@@ -65,14 +65,14 @@ def test_a_cell_that_was_measured_once_is_there_though_another_trial_failed(
 def test_the_step_that_failed_is_the_reason_for_what_it_prevented(
     store: Store, job: Job, step: str, reason: str
 ) -> None:
-    found = collect(store, [job], {"job-a": step}, NOW)
-    assert {cell.reason for cell in found.missing} == {reason}
+    collection = collect(store, [job], {"job-a": step}, NOW)
+    assert {cell.reason for cell in collection.missing} == {reason}
 
 
 def test_where_a_step_has_said_why_it_failed_that_is_the_reason(store: Store, job: Job) -> None:
     store.put_failure(Failure(job="job-a", step="launch", reason="capacity", detail="none in us-east-1a", at=NOW))
-    found = collect(store, [job], {"job-a": "launch"}, NOW)
-    assert {(cell.reason, cell.detail) for cell in found.missing} == {("capacity", "launch: none in us-east-1a")}
+    collection = collect(store, [job], {"job-a": "launch"}, NOW)
+    assert {(cell.reason, cell.detail) for cell in collection.missing} == {("capacity", "launch: none in us-east-1a")}
 
 
 def test_what_was_done_again_counts(store: Store, job: Job, make_trial: Callable[..., Trial]) -> None:
@@ -97,9 +97,9 @@ def test_how_long_it_took_and_what_it_cost_is_kept(store: Store, job: Job, make_
             ends_by=NOW,
         ),
     )
-    found = collect(store, [job], {}, NOW)
-    assert [(one.network, one.variant, one.machine_s) for one in found.took] == [("vgg19", "base", 18)]
-    assert found.cost_usd == pytest.approx(0.4)
+    collection = collect(store, [job], {}, NOW)
+    assert [(took.network, took.variant, took.machine_s) for took in collection.took] == [("vgg19", "base", 18)]
+    assert collection.cost_usd == pytest.approx(0.4)
 
 
 def test_another_jobs_trials_do_not_count(store: Store, job: Job, make_trial: Callable[..., Trial]) -> None:

@@ -42,10 +42,10 @@ echo "$1" >> uv-calls
 
 def wait_until(promise: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + 60
-    while not (found := promise()):
+    while not (answer := promise()):
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
-    return found
+    return answer
 
 
 class OnInstance:
@@ -75,10 +75,10 @@ class OnInstance:
     def ended(self, command_id: str) -> dict[str, Any]:
         def over() -> Any:
             try:
-                found = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.id)
+                invocation = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=self.id)
             except self.ssm.exceptions.InvocationDoesNotExist:
                 return None  # not yet
-            return found if found["Status"] in OVER else None
+            return invocation if invocation["Status"] in OVER else None
 
         return dict(wait_until(over))
 
@@ -89,8 +89,8 @@ class OnInstance:
     def ends_at(self) -> datetime | None:
         """When its shutdown is planned."""
         with urllib.request.urlopen(f"{self.cloud.of_instance(self.id, 'instances')}/shutdown") as answer:
-            found = re.search(r"scheduled for (\S+ \S+) UTC", json.load(answer)["message"])
-        return datetime.fromisoformat(f"{found[1]}+00:00") if found else None
+            match = re.search(r"scheduled for (\S+ \S+) UTC", json.load(answer)["message"])
+        return datetime.fromisoformat(f"{match[1]}+00:00") if match else None
 
 
 @pytest.fixture

@@ -44,9 +44,9 @@ def last_line(script: str, home: Path, **environment: str) -> str:
         "PYTHONPATH": f"{ROOT / 'include'}:{ROOT / 'plugins'}",
         **environment,
     }
-    found = subprocess.run([sys.executable, "-c", script], env=env, cwd=ROOT, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
-    return found.stdout.splitlines()[-1]
+    finished = subprocess.run([sys.executable, "-c", script], env=env, cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.splitlines()[-1]
 
 
 def test_unpausing_does_not_start_the_night_that_has_just_begun(tmp_path: Path) -> None:

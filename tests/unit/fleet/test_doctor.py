@@ -79,7 +79,7 @@ def test_nothing_is_wrong_with_an_account_that_has_the_stack(examine: Examine) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "what", "said"),
+    ("changes", "what", "message"),
     [
         ({"region": None}, "region", r"none is configured \| set AWS_DEFAULT_REGION"),
         ({"keys": {"aws_access_key_id": "x", "aws_secret_access_key": "x"}}, "credentials", "not expired"),
@@ -98,11 +98,11 @@ def test_nothing_is_wrong_with_an_account_that_has_the_stack(examine: Examine) -
     ],
 )
 def test_what_is_broken_is_named_with_what_to_do(
-    examine: Examine, changes: dict[str, Any], what: str, said: str
+    examine: Examine, changes: dict[str, Any], what: str, message: str
 ) -> None:
-    found = wrong(examine(**changes))
-    assert what in found
-    assert re.search(said, found[what]), found[what]
+    findings = wrong(examine(**changes))
+    assert what in findings
+    assert re.search(message, findings[what]), findings[what]
 
 
 def test_a_bucket_without_versions_or_that_takes_what_comes_in_the_clear_is_named(
@@ -111,24 +111,24 @@ def test_a_bucket_without_versions_or_that_takes_what_comes_in_the_clear_is_name
     s3 = whole.client("s3", whole.admin)
     s3.create_bucket(Bucket="plain")
     everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-    found = wrong(examine(keys=whole.user("all", everything), store="s3://plain/store"))
-    assert "enable versioning" in found["store: versions"]
-    assert "give it the stack's policy" in found["store: TLS"]
+    findings = wrong(examine(keys=whole.user("all", everything), store="s3://plain/store"))
+    assert "enable versioning" in findings["store: versions"]
+    assert "give it the stack's policy" in findings["store: TLS"]
 
 
 def test_a_bucket_of_another_region_is_named(whole: Account, examine: Examine) -> None:
     s3 = boto3.client("s3", endpoint_url=whole.url, region_name="eu-central-1", **whole.admin)  # type: ignore[call-overload]
     s3.create_bucket(Bucket="away", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    found = wrong(examine(keys=whole.admin, store="s3://away/store"))
-    assert "eu-central-1" in found["store"]
+    findings = wrong(examine(keys=whole.admin, store="s3://away/store"))
+    assert "eu-central-1" in findings["store"]
 
 
 def test_a_subnet_without_a_way_out_and_a_zone_without_the_type_are_named(whole: Account, examine: Examine) -> None:
     vpc = whole.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = whole.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZone=f"{REGION}e")["Subnet"]
-    found = wrong(examine(subnets=(subnet["SubnetId"],)))
-    assert "no SSM agent comes online | route 0.0.0.0/0" in found["way out"]
-    assert "is offered in none of us-east-1e | add a subnet in us-east-1a" in found["zones"]
+    findings = wrong(examine(subnets=(subnet["SubnetId"],)))
+    assert "no SSM agent comes online | route 0.0.0.0/0" in findings["way out"]
+    assert "is offered in none of us-east-1e | add a subnet in us-east-1a" in findings["zones"]
 
 
 MAY = ("TerminateTagged", "SendToTagged", "FollowCommands", "ReadPrices", "WriteStore", "LaunchTaggedInstances")
@@ -137,10 +137,10 @@ MAY = ("TerminateTagged", "SendToTagged", "FollowCommands", "ReadPrices", "Write
 @pytest.mark.parametrize("sid", MAY)
 def test_a_permission_that_is_missing_is_named(whole: Account, examine: Examine, sid: str) -> None:
     rest = [statement for statement in whole.policy["Statement"] if statement["Sid"] != sid]
-    found = wrong(examine(keys=whole.user(f"without-{sid}", {**whole.policy, "Statement": rest})))
+    findings = wrong(examine(keys=whole.user(f"without-{sid}", {**whole.policy, "Statement": rest})))
     what = "may: launch" if sid.startswith("Launch") else f"may: {sid}"
-    assert "may not" in found[what] or "UnauthorizedOperation" in found[what]
-    assert "stack" in found[what] or "docs/aws.md" in found[what]
+    assert "may not" in findings[what] or "UnauthorizedOperation" in findings[what]
+    assert "stack" in findings[what] or "docs/aws.md" in findings[what]
 
 
 def test_each_right_that_the_stack_gives_is_asked_for_as_it_is_there(whole: Account) -> None:

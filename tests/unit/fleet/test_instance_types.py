@@ -71,7 +71,7 @@ def test_cores_and_threads_are_what_ec2_says(store: Store) -> None:
 @pytest.mark.usefixtures("localcloud")
 def test_a_price_is_that_of_the_region(store: Store) -> None:
     home, away = (chosen(store, "m7i.xlarge", who=account(region)) for region in ("us-east-1", "eu-central-1"))
-    prices = [one.types["m7i.xlarge"].usd_per_hour for one in (home, away)]
+    prices = [catalog.types["m7i.xlarge"].usd_per_hour for catalog in (home, away)]
     assert prices == [0.2016, pytest.approx(0.2419)]
 
 
@@ -89,7 +89,7 @@ def test_a_pattern_is_every_type_that_can_be_used_and_says_what_is_left_out(stor
 
 @pytest.mark.usefixtures("localcloud")
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("m7x.xlarge", r"instance_types: 'm7x\.xlarge' is not offered in us-east-1; near are .*m7\w+\.xlarge"),
         ("M7i.xlarge", r"'M7i\.xlarge' is not offered in us-east-1; near are m7i\.xlarge"),
@@ -104,8 +104,8 @@ def test_a_pattern_is_every_type_that_can_be_used_and_says_what_is_left_out(stor
         ("*", r"\* is \d+ types; ask for 100 at most"),
     ],
 )
-def test_what_cannot_be_measured_on_is_refused_in_a_line(store: Store, word: str, said: str) -> None:
-    with pytest.raises(BadInput, match=said) as caught:
+def test_what_cannot_be_measured_on_is_refused_in_a_line(store: Store, word: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
         chosen(store, word)
     assert "\n" not in str(caught.value)
 
@@ -157,8 +157,8 @@ def test_a_night_keeps_what_its_types_cost_when_they_were_planned(store: Store) 
             key: facts.model_copy(update={"usd_per_hour": price or facts.usd_per_hour})
             for key, facts in on.types.items()
         }
-        terms = Run("benchmark_sweep", run, "ami-1", budget_usd=10, types=types)
-        return plan_sweep(store, Sweep((name,)), "2026-11-24", terms, NOW, "quick")
+        run_of_sweep = Run("benchmark_sweep", run, "ami-1", budget_usd=10, types=types)
+        return plan_sweep(store, Sweep((name,)), "2026-11-24", run_of_sweep, NOW, "quick")
 
     (first,) = plan("m8i.large", "r1").jobs
     plan("m7a.large", "r2")
@@ -176,8 +176,8 @@ def test_a_night_keeps_what_its_types_cost_when_they_were_planned(store: Store) 
 @pytest.mark.usefixtures("localcloud")
 def test_what_is_planned_says_what_each_type_has_and_costs_and_holds_the_credits(store: Store) -> None:
     on = chosen(store, "t3.xlarge")
-    terms = Run("benchmark_sweep", "r1", "ami-1", budget_usd=10, types=on.types)
-    planned = plan_sweep(store, Sweep(("t3.xlarge",)), "2026-11-24", terms, NOW, "quick")
+    run_of_sweep = Run("benchmark_sweep", "r1", "ami-1", budget_usd=10, types=on.types)
+    planned = plan_sweep(store, Sweep(("t3.xlarge",)), "2026-11-24", run_of_sweep, NOW, "quick")
 
     (job,) = planned.jobs
     assert (job.burstable, job.single_thread_cores) == (True, 2)

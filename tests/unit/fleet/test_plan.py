@@ -168,18 +168,18 @@ def test_a_past_night_without_a_manifest_gets_todays_inputs_and_says_so(store: S
 
 def test_a_night_keeps_its_image_though_the_public_parameter_moves(store: Store) -> None:
     for run, image in (("r1", "ami-1"), ("r2", "ami-2")):
-        terms = Run("benchmark_sweep", run, image)
-        (job,) = plan_sweep(store, Sweep(("localhost",)), "2026-05-04", terms, NOW, "quick").jobs
+        planned_run = Run("benchmark_sweep", run, image)
+        (job,) = plan_sweep(store, Sweep(("localhost",)), "2026-05-04", planned_run, NOW, "quick").jobs
         assert job.image == "ami-1"
 
 
 def test_a_sweep_that_would_cost_more_than_its_budget_is_refused_before_anything_is_written(store: Store) -> None:
     before = content(store)
-    for budget, said in ((0.01, "m5.xlarge alone may cost"), (0.95, "expected to cost")):
-        terms = Run("benchmark_sweep", "r1", "ami-1", budget_usd=budget)
+    for budget, message in ((0.01, "m5.xlarge alone may cost"), (0.95, "expected to cost")):
+        planned_run = Run("benchmark_sweep", "r1", "ami-1", budget_usd=budget)
         sweep = Sweep(("m5.xlarge", "m6a.xlarge", "m7i.xlarge"), protocol="study")
-        with pytest.raises(BadInput, match=f"budget_usd: {budget:.2f}.*{said}"):
-            plan_sweep(store, sweep, "2026-05-04", terms, NOW, "quick")
+        with pytest.raises(BadInput, match=f"budget_usd: {budget:.2f}.*{message}"):
+            plan_sweep(store, sweep, "2026-05-04", planned_run, NOW, "quick")
     assert content(store) == before
 
 
@@ -192,11 +192,13 @@ def test_what_a_run_costs_is_not_known_where_one_price_is_not() -> None:
 
 @pytest.mark.parametrize("budget", [None, 100])
 def test_where_nobody_is_asked_a_price_that_is_not_known_is_refused(store: Store, budget: float | None) -> None:
-    terms = Run("sparsify", "r1", "ami-1", region="mars-north-1", budget_usd=budget)
+    planned_run = Run("sparsify", "r1", "ami-1", region="mars-north-1", budget_usd=budget)
     with pytest.raises(BadInput, match=r"no price of m5\.xlarge"):
-        plan_sparsify(store, ["mobilevit_xs"], ["base"], "m5.xlarge", terms)
+        plan_sparsify(store, ["mobilevit_xs"], ["base"], "m5.xlarge", planned_run)
     with pytest.raises(BadInput, match=r"no price of m5\.xlarge"):
-        plan_import(store, terms, "m5.xlarge", network="vgg19", variant="pruned", source="https://example.org/x.onnx")
+        plan_import(
+            store, planned_run, "m5.xlarge", network="vgg19", variant="pruned", source="https://example.org/x.onnx"
+        )
 
 
 def test_at_most_holds_the_credits_that_a_burstable_type_is_charged() -> None:
@@ -206,17 +208,17 @@ def test_at_most_holds_the_credits_that_a_burstable_type_is_charged() -> None:
 
 
 def test_without_a_price_a_budget_cannot_be_kept(store: Store) -> None:
-    terms = Run("benchmark_sweep", "r1", "ami-1", region="mars-north-1", budget_usd=100)
+    planned_run = Run("benchmark_sweep", "r1", "ami-1", region="mars-north-1", budget_usd=100)
     with pytest.raises(BadInput, match=r"no price of m5\.xlarge"):
-        plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", terms, NOW, "quick")
+        plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", planned_run, NOW, "quick")
     unlimited = Run("benchmark_sweep", "r1", "ami-1", region="mars-north-1")
     (job,) = plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", unlimited, NOW, "quick").jobs
     assert job.usd_per_hour is None
 
 
 def test_what_is_expected_follows_what_it_took_before(store: Store) -> None:
-    terms = Run("benchmark_sweep", "r1", "ami-1")
-    first = plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", terms, NOW, "quick")
+    planned_run = Run("benchmark_sweep", "r1", "ami-1")
+    first = plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", planned_run, NOW, "quick")
     took = tuple(
         Took(instance_type="m5.xlarge", network=model.network, variant=model.variant, machine_s=18_000)
         for model in first.requests[0].models
@@ -224,7 +226,7 @@ def test_what_is_expected_follows_what_it_took_before(store: Store) -> None:
     store.put_collection(
         "r1", Collection(run_id="r1", night="2026-05-04", planned=0, measured=0, missing=(), took=took)
     )
-    second = plan_sweep(store, Sweep(("m5.xlarge", "t3.xlarge")), "2026-05-05", terms, NOW, "quick")
+    second = plan_sweep(store, Sweep(("m5.xlarge", "t3.xlarge")), "2026-05-05", planned_run, NOW, "quick")
     assert second.expected[0].hours == pytest.approx(10 + 1 / 6)
     assert second.expected[0].usd == pytest.approx(0.192 * (10 + 1 / 6))
     assert second.expected[1].hours == first.expected[0].hours  # another type's history is not its own
@@ -236,8 +238,8 @@ def test_what_is_done_again_has_a_name_of_its_own(store: Store) -> None:
     ).jobs
     second = repeated(store, job, 2)
     assert second.job == f"{job.job}.2"
-    one, other = store.bench_request(job.request), store.bench_request(second.request)
-    assert other == one.model_copy(update={"job": second.job})
+    first, other = store.bench_request(job.request), store.bench_request(second.request)
+    assert other == first.model_copy(update={"job": second.job})
 
 
 def test_an_instance_lives_longer_than_what_is_timed(store: Store) -> None:
@@ -252,7 +254,7 @@ DENSE = "modifiers:\n  - !EpochRangeModifier {start_epoch: 0.0, end_epoch: 2.0}\
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         ({"weights": "ftp://somewhere/w.pt"}, "weights is 'ftp://somewhere/w.pt'"),
         ({"dataset": {"name": "d", "uri": "gopher://x"}}, "dataset.uri is 'gopher://x'"),
@@ -267,10 +269,10 @@ DENSE = "modifiers:\n  - !EpochRangeModifier {start_epoch: 0.0, end_epoch: 2.0}\
     ],
 )
 def test_what_sparsify_cannot_do_is_refused_before_anything_is_written(
-    store: Store, how: dict[str, Any], said: str
+    store: Store, how: dict[str, Any], message: str
 ) -> None:
     before = content(store)
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         plan_sparsify(store, ["resnet50"], ["pruned"], "localhost", SPARSIFY, **how)
     assert content(store) == before
 
@@ -321,7 +323,7 @@ def test_an_import_is_a_job_in_the_bench_environment_and_can_be_done_again(store
 
 
 @pytest.mark.parametrize(
-    ("network", "variant", "source", "said"),
+    ("network", "variant", "source", "message"),
     [
         ("vgg", "pruned", "https://example.org/m.onnx", "network: 'vgg'"),
         ("vgg19", "pruned_int8", "https://example.org/m.onnx", "variant: vgg19 has no 'pruned_int8'"),
@@ -330,11 +332,11 @@ def test_an_import_is_a_job_in_the_bench_environment_and_can_be_done_again(store
     ],
 )
 def test_what_cannot_be_imported_is_refused_before_anything_is_written(
-    store: Store, network: str, variant: Variant, source: str, said: str
+    store: Store, network: str, variant: Variant, source: str, message: str
 ) -> None:
     before = content(store)
     wanted = {"network": network, "variant": variant, "source": source}
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         plan_import(store, Run("import_model", "r", "ami-1"), "localhost", **wanted)
     assert content(store) == before
 

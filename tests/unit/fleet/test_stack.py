@@ -58,8 +58,8 @@ def statements(node: Any) -> Iterator[dict[str, Any]]:
 
 def test_cfn_lint_finds_nothing() -> None:
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--include-checks", "I", "--", str(STACK)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stdout) == (0, "")
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout) == (0, "")
 
 
 def test_those_of_the_catalog_may_be_launched_and_what_costs_much_may_not() -> None:
@@ -123,8 +123,8 @@ def config(account: Account, make_job: Callable[..., Job]) -> Iterator[Callable[
         return {**made, **changes}
 
     yield make
-    if found := [one.instance_id for one in instances.find(account.ec2, account.settings.store)]:
-        account.ec2.terminate_instances(InstanceIds=found)
+    if alive := [instance.instance_id for instance in instances.find(account.ec2, account.settings.store)]:
+        account.ec2.terminate_instances(InstanceIds=alive)
 
 
 @pytest.fixture
@@ -284,12 +284,12 @@ def sids(document: dict[str, Any]) -> list[str]:
 
 def without(document: dict[str, Any], sid: str) -> dict[str, Any]:
     assert sid in sids(document)
-    return {**document, "Statement": [one for one in document["Statement"] if one["Sid"] != sid]}
+    return {**document, "Statement": [statement for statement in document["Statement"] if statement["Sid"] != sid]}
 
 
-def told(found: dict[str, str], expected: dict[str, str]) -> bool:
+def told(steps: dict[str, str], expected: dict[str, str]) -> bool:
     """Whether just these steps were refused, each with this in what was said."""
-    return found.keys() == expected.keys() and all(expected[step] in found[step] for step in expected)
+    return steps.keys() == expected.keys() and all(expected[step] in steps[step] for step in expected)
 
 
 OF_INSTANCES = [sid for sid in WITHOUT if sid.startswith(("Instance", "Agent"))]
@@ -310,9 +310,9 @@ def test_without_a_statement_of_airflows_just_its_step_fails(
     use(monkeypatch, account, keys)
     victim = account.launch(account.airflow, config())
 
-    found = refused(airflow_steps(account, keys, instance, victim, config()))
+    steps = refused(airflow_steps(account, keys, instance, victim, config()))
 
-    assert told(found, WITHOUT[sid]), found
+    assert told(steps, WITHOUT[sid]), steps
 
 
 @pytest.mark.usefixtures("night")
@@ -347,11 +347,11 @@ def test_without_a_statement_of_the_instances_just_its_step_fails(
     put = functools.partial(account.iam.put_role_policy, RoleName=account.role, PolicyName="instance")
     put(PolicyDocument=json.dumps(without(account.role_policy, sid)))
     try:
-        found = refused(instance_steps(account, instance, monkeypatch))
+        steps = refused(instance_steps(account, instance, monkeypatch))
     finally:
         put(PolicyDocument=json.dumps(account.role_policy))
 
-    assert told(found, WITHOUT[sid]), found
+    assert told(steps, WITHOUT[sid]), steps
 
 
 @pytest.mark.usefixtures("night")
@@ -368,11 +368,11 @@ def test_without_ec2_hands_it_out_an_instance_has_no_credentials(
     nobody_else = json.dumps(account.trust).replace("ec2.amazonaws.com", "lambda.amazonaws.com")
     trust(PolicyDocument=nobody_else)  # a policy needs a statement
     try:
-        found = refused(instance_steps(account, instance, monkeypatch))
+        steps = refused(instance_steps(account, instance, monkeypatch))
     finally:
         trust(PolicyDocument=json.dumps(account.trust))
 
-    assert told(found, WITHOUT["Ec2HandsItOut"]), found
+    assert told(steps, WITHOUT["Ec2HandsItOut"]), steps
 
 
 @pytest.mark.usefixtures("night")

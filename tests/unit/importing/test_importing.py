@@ -177,7 +177,7 @@ def test_the_card_says_what_the_file_holds_and_where_it_is_from(
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("text.onnx", "not an ONNX file"),
         ("few-classes.onnx", "its output is [batch, 10]; expected [batch, 1000], the classes of mobilenetv1"),
@@ -193,7 +193,7 @@ def test_the_card_says_what_the_file_holds_and_where_it_is_from(
     ],
 )
 def test_what_is_no_such_network_is_one_clear_error_and_leaves_nothing(
-    imported: ModelCard, server: str, store: Store, tmp_path: Path, source: str, said: str
+    imported: ModelCard, server: str, store: Store, tmp_path: Path, source: str, message: str
 ) -> None:
     before = sorted(store.paths("models")) + sorted(store.paths("artifacts"))
 
@@ -202,7 +202,7 @@ def test_what_is_no_such_network_is_one_clear_error_and_leaves_nothing(
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: source is '{server}/{source.partition('#')[0]}'")
-    assert said in line
+    assert message in line
     assert sorted(store.paths("models")) + sorted(store.paths("artifacts")) == before
     assert {path.name for path in tmp_path.iterdir()} <= {".ses"}  # which ONNX Runtime writes when it is loaded
 
@@ -249,7 +249,7 @@ def test_an_int8_network_is_held_to_its_parent_and_every_engine_gets_the_file_it
 
 
 @pytest.mark.parametrize(
-    ("variant", "files", "said"),
+    ("variant", "files", "message"),
     [
         ("pruned", ["qdq.onnx"], "qdq.onnx': its numbers are in QDQ; expected fp32"),
         ("pruned", ["integer.onnx"], "integer.onnx': its numbers are in integer operators; expected fp32"),
@@ -263,7 +263,7 @@ def test_an_int8_network_is_held_to_its_parent_and_every_engine_gets_the_file_it
     ],
 )
 def test_what_is_not_what_an_engine_is_to_get_is_refused(
-    folder: Path, tmp_path: Path, variant: str, files: list[str], said: str
+    folder: Path, tmp_path: Path, variant: str, files: list[str], message: str
 ) -> None:
     source, *others = (str(folder / file) for file in files)
     options = [f"--{field}={file}" for field, file in zip(("parent", "integer"), others, strict=False)]
@@ -272,12 +272,12 @@ def test_what_is_not_what_an_engine_is_to_get_is_refused(
     done = call("model", "resnet50", variant, source, "--store", store.uri, *options, scratch=tmp_path)
 
     assert done.returncode == 2
-    assert re.search(said, done.stderr), done.stderr
+    assert re.search(message, done.stderr), done.stderr
     assert not list(store.paths("models"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"network": "vgg20"}, "network: 'vgg20' is not one of"),
         ({"variant": "pruned_int8"}, "mobilenetv1 has no 'pruned_int8'; expected base, pruned"),
@@ -288,8 +288,8 @@ def test_what_is_not_what_an_engine_is_to_get_is_refused(
         ({"source": "net.onnx"}, "source is 'net.onnx'; expected an absolute path"),
     ],
 )
-def test_what_cannot_be_imported_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_imported_is_refused_before_any_work(changes: dict[str, Any], message: str) -> None:
     fields: dict[str, Any] = {"job": "j", "network": "mobilenetv1", "variant": "base", "source": "/net.onnx"} | changes
 
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         check(ImportRequest(**fields))

@@ -24,22 +24,22 @@ OVER = ("Success", "Failed", "TimedOut", "Cancelled")
 def wait_until(promise: Callable[[], Any], timeout_s: float = 15) -> Any:
     """What ``promise`` gives, as soon as it is true."""
     deadline = time.monotonic() + timeout_s
-    while not (found := promise()):
+    while not (answer := promise()):
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
-    return found
+    return answer
 
 
 def processes_of(instance_id: str) -> list[psutil.Process]:
     """Seen from outside, by what /proc says."""
-    found = []
+    runners = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARKER) == instance_id and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                runners.append(process)
         except psutil.Error:
             continue
-    return found
+    return runners
 
 
 class User:
@@ -54,7 +54,7 @@ class User:
 
     def run_instances(self, **parameters: Any) -> list[dict[str, Any]]:
         defaults: dict[str, Any] = {"ImageId": self.image, "MinCount": 1, "MaxCount": 1, "InstanceType": "localhost"}
-        return [dict(one) for one in self.ec2.run_instances(**(defaults | parameters))["Instances"]]
+        return [dict(instance) for instance in self.ec2.run_instances(**(defaults | parameters))["Instances"]]
 
     def launch(self, **parameters: Any) -> str:
         """Id of a new instance whose agent is online."""
@@ -64,8 +64,8 @@ class User:
 
     def agent(self, instance_id: str) -> str | None:
         told = self.ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [instance_id]}])
-        found = told["InstanceInformationList"]
-        return found[0]["PingStatus"] if found else None
+        information = told["InstanceInformationList"]
+        return information[0]["PingStatus"] if information else None
 
     def described(self, instance_id: str) -> dict[str, Any]:
         return dict(self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0])
@@ -76,7 +76,9 @@ class User:
     def instances(self) -> list[str]:
         """Every instance there is, in the order of the launches."""
         return [
-            one["InstanceId"] for found in self.ec2.describe_instances()["Reservations"] for one in found["Instances"]
+            instance["InstanceId"]
+            for reservation in self.ec2.describe_instances()["Reservations"]
+            for instance in reservation["Instances"]
         ]
 
     def send(self, instance_id: str, *commands: str, **parameters: str) -> str:
@@ -100,7 +102,11 @@ class User:
 
     def ended(self, command_id: str, instance_id: str) -> dict[str, Any]:
         """The invocation, once it is over."""
-        return dict(wait_until(lambda: (found := self.invocation(command_id, instance_id))["Status"] in OVER and found))
+        return dict(
+            wait_until(
+                lambda: (invocation := self.invocation(command_id, instance_id))["Status"] in OVER and invocation
+            )
+        )
 
     def started(self, command_id: str, instance_id: str) -> None:
         wait_until(lambda: self.invocation(command_id, instance_id)["Status"] == "InProgress")

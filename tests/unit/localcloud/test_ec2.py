@@ -40,9 +40,9 @@ def test_a_repeated_launch_tells_the_state_that_the_instance_has_now(user: User)
     instance_id = user.run_instances(ClientToken="night-1")[0]["InstanceId"]
     user.ec2.stop_instances(InstanceIds=[instance_id])
 
-    again = user.run_instances(ClientToken="night-1")[0]
+    repeated = user.run_instances(ClientToken="night-1")[0]
 
-    assert (again["InstanceId"], again["State"]["Name"]) == (instance_id, "stopped")
+    assert (repeated["InstanceId"], repeated["State"]["Name"]) == (instance_id, "stopped")
 
 
 def test_a_token_is_used_up_by_an_instance_that_was_terminated(user: User) -> None:
@@ -117,9 +117,9 @@ def test_tags_of_the_launch_are_on_the_instance(user: User) -> None:
     )[0]["InstanceId"]
 
     by_tag: Any = [{"Name": "tag:project", "Values": ["sparsebench"]}]
-    (found,) = wait_until(lambda: user.ec2.describe_instances(Filters=by_tag)["Reservations"])
+    (reservation,) = wait_until(lambda: user.ec2.describe_instances(Filters=by_tag)["Reservations"])
 
-    assert found["Instances"][0]["InstanceId"] == instance_id
+    assert reservation["Instances"][0]["InstanceId"] == instance_id
 
 
 def test_an_image_that_does_not_exist_is_refused(user: User) -> None:
@@ -177,19 +177,23 @@ def test_an_instance_is_found_by_its_token(user: User) -> None:
     first, _ = (user.run_instances(ClientToken=token)[0]["InstanceId"] for token in ("night-1", "night-2"))
     user.ec2.terminate_instances(InstanceIds=[first])
 
-    found = user.ec2.describe_instances(Filters=[{"Name": "client-token", "Values": ["night-1"]}])["Reservations"]
+    reservations = user.ec2.describe_instances(Filters=[{"Name": "client-token", "Values": ["night-1"]}])[
+        "Reservations"
+    ]
 
-    assert [(one["InstanceId"], one["ClientToken"]) for one in found[0]["Instances"]] == [(first, "night-1")]
-    assert len(found) == 1
+    assert [(item["InstanceId"], item["ClientToken"]) for item in reservations[0]["Instances"]] == [(first, "night-1")]
+    assert len(reservations) == 1
 
 
 def test_an_instance_is_found_by_its_market(user: User) -> None:
     user.run_instances()
     spot = user.run_instances(InstanceMarketOptions={"MarketType": "spot"})[0]["InstanceId"]
 
-    found = user.ec2.describe_instances(Filters=[{"Name": "instance-lifecycle", "Values": ["spot"]}])["Reservations"]
+    reservations = user.ec2.describe_instances(Filters=[{"Name": "instance-lifecycle", "Values": ["spot"]}])[
+        "Reservations"
+    ]
 
-    assert [one["Instances"][0]["InstanceId"] for one in found] == [spot]
+    assert [item["Instances"][0]["InstanceId"] for item in reservations] == [spot]
 
 
 def test_the_launch_time_is_that_of_the_last_start(user: User) -> None:
@@ -222,8 +226,8 @@ def offered(user: User, instance_type: str, **location: list[str]) -> set[str]:
         LocationType="availability-zone",
         Filters=[{"Name": name, "Values": values} for name, values in filters.items()],
     )
-    assert {one["InstanceType"] for one in answer["InstanceTypeOfferings"]} <= {instance_type}
-    return {one["Location"] for one in answer["InstanceTypeOfferings"]}
+    assert {item["InstanceType"] for item in answer["InstanceTypeOfferings"]} <= {instance_type}
+    return {item["Location"] for item in answer["InstanceTypeOfferings"]}
 
 
 def test_the_type_that_only_an_emulated_cloud_has_is_offered_in_every_zone(user: User) -> None:

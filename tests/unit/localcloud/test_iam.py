@@ -262,10 +262,10 @@ def refused_with(call: Any, **parameters: Any) -> str | None:
 def test_what_no_policy_allows_is_refused_as_aws_does(
     account: Account, service: str, call: str, parameters: Any, code: str, status: int, access: str
 ) -> None:
-    found = error(getattr(account.client(service, account.user()), call), **parameters)
-    assert found[:2] == (code, status)
-    assert f"is not authorized to perform: {access} because no policy allows" in found[2]
-    assert f"arn:aws:iam::{ACCOUNT}:user/user-" in found[2]
+    refusal = error(getattr(account.client(service, account.user()), call), **parameters)
+    assert refusal[:2] == (code, status)
+    assert f"is not authorized to perform: {access} because no policy allows" in refusal[2]
+    assert f"arn:aws:iam::{ACCOUNT}:user/user-" in refusal[2]
 
     with_right = getattr(account.client(service, account.user(allow(access.partition(" ")[0]))), call)
     assert refused_with(with_right, **parameters) != code
@@ -291,8 +291,8 @@ def test_an_access_key_of_nobody_is_refused(account: Account, service: str, call
 def test_a_policy_that_cannot_be_evaluated_allows_nothing(account: Account) -> None:
     night = {"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}}
     ec2 = account.client("ec2", account.user(allow(), allow(Condition=night)))
-    found, _, message = error(ec2.describe_vpcs)
-    assert found == "UnauthorizedOperation"
+    refusal, _, message = error(ec2.describe_vpcs)
+    assert refusal == "UnauthorizedOperation"
     assert "localcloud cannot evaluate a policy: the condition operator DateLessThan" in message
 
 
@@ -433,11 +433,11 @@ def launch(account: Account, profile: str = "", **tags: str) -> str:
 
 
 def test_a_tag_on_the_instance_decides(account: Account) -> None:
-    mine, other = launch(account, team="mine"), launch(account, team="other")
+    own, other = launch(account, team="mine"), launch(account, team="other")
     condition = {"StringEquals": {"ec2:ResourceTag/team": "mine"}}
     ec2 = account.client("ec2", account.user(allow("ec2:StopInstances", Condition=condition)))
-    ec2.stop_instances(InstanceIds=[mine])
-    assert f"instance/{other}" in error(ec2.stop_instances, InstanceIds=[mine, other])[2]
+    ec2.stop_instances(InstanceIds=[own])
+    assert f"instance/{other}" in error(ec2.stop_instances, InstanceIds=[own, other])[2]
 
 
 def test_tagging_at_launch_is_not_tagging_later(account: Account) -> None:
@@ -464,8 +464,8 @@ def test_a_command_by_tag_is_checked_on_each_instance_that_has_it(account: Accou
 
 def has_agent(account: Account, instance_id: str) -> bool:
     filters: Any = [{"Key": "InstanceIds", "Values": [instance_id]}]
-    found = account.client("ssm", account.admin).describe_instance_information(Filters=filters)
-    return bool(found["InstanceInformationList"])
+    information = account.client("ssm", account.admin).describe_instance_information(Filters=filters)
+    return bool(information["InstanceInformationList"])
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ def test_user_data_runs_at_the_first_boot_only(user: User, localcloud: LocalClou
 
 def all_of(instance_id: str) -> set[psutil.Process]:
     """Its processes and their children, such as one that cleared its environment."""
-    found = processes_of(instance_id)
-    return {*found, *(child for process in found for child in process.children())}
+    processes = processes_of(instance_id)
+    return {*processes, *(child for process in processes for child in process.children())}
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,15 @@ from .conftest import User
 
 def test_types_are_those_that_ec2_has_by_name_or_pattern(user: User) -> None:
     filters: Any = [{"Name": "instance-type", "Values": ["m7i.xlarge", "t3.nano", "c8g.xlarge"]}]
-    found = {one["InstanceType"]: one for one in user.ec2.describe_instance_types(Filters=filters)["InstanceTypes"]}
-    assert set(found) == {"m7i.xlarge", "t3.nano", "c8g.xlarge"}
-    assert found["m7i.xlarge"]["VCpuInfo"]["DefaultCores"] == 2
-    assert found["c8g.xlarge"]["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
+    described = {
+        item["InstanceType"]: item for item in user.ec2.describe_instance_types(Filters=filters)["InstanceTypes"]
+    }
+    assert set(described) == {"m7i.xlarge", "t3.nano", "c8g.xlarge"}
+    assert described["m7i.xlarge"]["VCpuInfo"]["DefaultCores"] == 2
+    assert described["c8g.xlarge"]["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
 
     filters = [{"Name": "instance-type", "Values": ["m7*.xlarge"]}]
-    names = {one["InstanceType"] for one in user.ec2.describe_instance_types(Filters=filters)["InstanceTypes"]}
+    names = {item["InstanceType"] for item in user.ec2.describe_instance_types(Filters=filters)["InstanceTypes"]}
     assert {"m7a.xlarge", "m7i.xlarge", "m7g.xlarge"} <= names
     assert all(name.startswith("m7") and name.endswith(".xlarge") for name in names)
 

@@ -162,7 +162,7 @@ def test_only_as_many_instances_are_killed_as_were_asked_for(user: User, post_fa
     wait_until(lambda: struck() == [(1, False)])
     time.sleep(0.5)
 
-    assert sorted(user.state(one) for one in user.instances()) == ["running", "terminated"]
+    assert sorted(user.state(instance_id) for instance_id in user.instances()) == ["running", "terminated"]
 
 
 def test_an_instance_is_killed_some_time_after_a_command_started(user: User, post_faults: Post) -> None:

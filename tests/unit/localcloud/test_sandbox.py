@@ -29,11 +29,11 @@ def test_an_instance_has_the_hosts_uv_and_its_warm_cache(tmp_path: Path, uv: Pat
     sandbox.build(home, uv)
     variables = environment(home, uv)
 
-    found = subprocess.run(
+    finished = subprocess.run(
         ["/bin/sh", "-c", "command -v uv"], env=variables, capture_output=True, text=True, check=True
     )
 
-    assert found.stdout.strip() == str(home / "bin" / "uv")
+    assert finished.stdout.strip() == str(home / "bin" / "uv")
     assert variables["UV_CACHE_DIR"] == "/host/cache"
 
 

@@ -143,7 +143,9 @@ def test_two_commands_never_overlap_on_one_host_whatever_instance_they_are_on(us
     script = "python3.11 -c 'import time; print(time.time()); time.sleep(0.2); print(time.time())'"
     sent = [(user.send(instance, script), instance) for instance in instances * 2]
 
-    spans = [[float(moment) for moment in user.ended(*one)["StandardOutputContent"].split()] for one in sent]
+    spans = [
+        [float(moment) for moment in user.ended(*invocation)["StandardOutputContent"].split()] for invocation in sent
+    ]
 
     assert all(before[1] <= after[0] for before, after in pairwise(spans)), spans
 

@@ -40,7 +40,7 @@ def test_a_tag_that_nobody_has_is_a_command_without_instances(user: User) -> Non
 
     assert (command["StatusDetails"], command["TargetCount"]) == ("NoInstancesInTag", 0)
     listed = user.ssm.list_commands()["Commands"]  # which failed for ever after such a command
-    assert [one["StatusDetails"] for one in listed] == ["NoInstancesInTag"]
+    assert [invocation["StatusDetails"] for invocation in listed] == ["NoInstancesInTag"]
     assert user.run(instance, "true")["Status"] == "Success"
 
 
@@ -65,7 +65,7 @@ def test_no_more_instances_than_max_concurrency_have_a_command_at_a_time(user: U
 
     def is_over() -> bool:
         each = user.ssm.list_command_invocations(CommandId=command)["CommandInvocations"]
-        statuses = [one["Status"] for one in each]
+        statuses = [invocation["Status"] for invocation in each]
         seen.add(statuses.count("InProgress"))
         return statuses == ["Success"] * len(instances)
 
@@ -86,7 +86,7 @@ def test_after_more_failures_than_max_errors_no_other_instance_gets_the_command(
 
     def details() -> list[str]:
         each = user.ssm.list_command_invocations(CommandId=command)["CommandInvocations"]
-        return sorted(one["StatusDetails"] for one in each)
+        return sorted(invocation["StatusDetails"] for invocation in each)
 
     wait_until(lambda: set(details()) <= {"Failed", "Terminated"})
     assert details() == ["Failed"] * begun + ["Terminated"] * (4 - begun)

@@ -180,8 +180,8 @@ def test_an_instance_that_ec2_does_not_show_yet_is_not_lost(
     faults({"kind": "unseen", "seconds": 60, "times": 1})
     instance_id = launch(job)
     assert launch(job) == instance_id
-    (one,) = store.launches(Job.model_validate(job).run_key)
-    assert not one.lost
+    (launched,) = store.launches(Job.model_validate(job).run_key)
+    assert not launched.lost
     with pytest.raises(ClientError, match="NotFound"):  # for the task to be tried again
         terminate(job)
     monkeypatch.setattr(launching, "UNSEEN", timedelta(0))
@@ -254,7 +254,7 @@ def test_after_its_end_a_retry_launches_another(job: dict[str, Any], store: Stor
     end(first)
     second = launch(job)
     assert second != first
-    noted = {one.instance_id: one.lost for one in store.launches(Job.model_validate(job).run_key)}
+    noted = {launched.instance_id: launched.lost for launched in store.launches(Job.model_validate(job).run_key)}
     assert noted == {first: True, second: False}
     terminate(job)
 
@@ -335,7 +335,7 @@ def test_spot_is_bought_where_it_is_wanted_and_on_demand_where_there_is_none(job
     faults(refusal("InsufficientInstanceCapacity", market="spot"))
     launch(wanted)
     terminate(wanted)
-    assert [one.market for one in store.launches(Job.model_validate(job).run_key)] == ["spot", "on_demand"]
+    assert [launched.market for launched in store.launches(Job.model_validate(job).run_key)] == ["spot", "on_demand"]
 
 
 def test_a_full_account_is_waited_for(job: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,23 +360,23 @@ def test_a_full_account_is_not_waited_for_without_end(job: dict[str, Any], store
 
 
 def test_no_more_run_at_a_time_than_may(job: dict[str, Any]) -> None:
-    one, other = {**job, "max_live": 1}, {**job, "max_live": 1, "job": "another-0123456789"}
-    launch(one)
+    first, other = {**job, "max_live": 1}, {**job, "max_live": 1, "job": "another-0123456789"}
+    launch(first)
     with pytest.raises(TaskDeferred):
         launch(other)
-    terminate(one)
+    terminate(first)
     launch(other)
     assert len(terminate(other)) == 1
 
 
 def test_what_may_still_be_spent_is_kept_free(job: dict[str, Any]) -> None:
     """An instance may cost 0.20 USD in its hour."""
-    terms = {**job, "usd_per_hour": 0.2, "budget_usd": 0.3}
-    other = {**terms, "job": "another-0123456789"}
-    launch(terms)
+    priced = {**job, "usd_per_hour": 0.2, "budget_usd": 0.3}
+    other = {**priced, "job": "another-0123456789"}
+    launch(priced)
     with pytest.raises(TaskDeferred):  # what the first may still cost is all that is left
         launch(other)
-    terminate(terms)
+    terminate(priced)
     launch(other)
     terminate(other)
 
@@ -392,11 +392,14 @@ def test_an_instance_that_the_budget_cannot_pay_is_not_launched(job: dict[str, A
 
 def test_teardown_finds_the_instance_by_tag_and_no_other_jobs(job: dict[str, Any], store: Store) -> None:
     other = launch({**job, "job": "another-0123456789"})
-    mine = launch(job)
-    assert terminate(job) == [mine]
+    own = launch(job)
+    assert terminate(job) == [own]
     assert terminate(job) == []
-    ended = {one.instance_id: one.ended_at is not None for one in store.launches(Job.model_validate(job).run_key)}
-    assert ended == {mine: True, other: False}
+    ended = {
+        launched.instance_id: launched.ended_at is not None
+        for launched in store.launches(Job.model_validate(job).run_key)
+    }
+    assert ended == {own: True, other: False}
     assert terminate({**job, "job": "another-0123456789"}) == [other]
 
 
@@ -674,10 +677,10 @@ def test_two_installations_in_one_account_leave_each_other_alone(
 
     monkeypatch.setenv("SPARSEBENCH_STORE", here)
     assert left_over(ti) == []
-    mine = launch({**job, "max_live": 1})
-    assert mine != other
+    own = launch({**job, "max_live": 1})
+    assert own != other
     wait_for_tags(job)
-    assert reap(ti) == [mine]
+    assert reap(ti) == [own]
     assert terminate(job) == []
     assert (
         boto3.client("ec2").describe_instances(InstanceIds=[other])["Reservations"][0]["Instances"][0]["State"]["Name"]

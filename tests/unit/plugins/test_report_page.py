@@ -59,8 +59,8 @@ def test_a_browser_runs_nothing_of_a_report_and_draws_its_figures(store: Store, 
 
     def answer(route: Route) -> None:
         sent.append(f"{route.request.method} {route.request.url}")
-        found = client.get(route.request.url.removeprefix("http://airflow"))
-        route.fulfill(status=found.status_code, headers=dict(found.headers), body=found.content)
+        response = client.get(route.request.url.removeprefix("http://airflow"))
+        route.fulfill(status=response.status_code, headers=dict(response.headers), body=response.content)
 
     with (
         sync_playwright() as playwright,
@@ -110,8 +110,8 @@ def test_the_list_says_of_each_night_what_it_found_where_and_of_how_many_cells(
     monkeypatch.setattr(Store, "nights", lambda self: ["2026-11-22", "2026-11-23", NIGHT])
     page = client.get("/").text
     assert page.index(NIGHT) < page.index("2026-11-23") < page.index("2026-11-22")
-    for said in ("Pruning pays.", "m5.xlarge (Xeon)", "2 cells planned, &lt;2&gt; with a number"):
-        assert said in page
+    for text in ("Pruning pays.", "m5.xlarge (Xeon)", "2 cells planned, &lt;2&gt; with a number"):
+        assert text in page
 
 
 def test_older_nights_are_on_pages_of_their_own(store: Store, client: TestClient) -> None:

@@ -133,10 +133,10 @@ def night(
             cards.append(make_card(network, variant, size, weights=weights, accuracy=None))
         for machine, engine, lane in itertools.product(MACHINES, ENGINES, ("f32", "native")):
             if lane == "f32" or variant in ("base", "pruned"):
-                said = status(machine, engine, network, variant, lane)
+                outcome = status(machine, engine, network, variant, lane)
                 for generation, speed in enumerate(speeds(machine, engine, network, variant, lane)):
                     changes: dict[str, Any] = {"engine_facts": facts(engine, network)}
-                    if said == "measured":
+                    if outcome == "measured":
                         busy = interference(machine, engine, network, variant)
                         changes |= {
                             "blocks": tuple(make_block(speed, round, **busy(generation, round)) for round in range(6)),
@@ -154,7 +154,7 @@ def night(
                             precision=lane,
                             instance_type=machine,
                             generation=generation,
-                            status=said,
+                            status=outcome,
                             variants=("base",) if variant == "base" else ("base", variant),
                             **changes,
                         )
@@ -196,11 +196,11 @@ def interference(machine: str, engine: str, network: str, variant: str) -> Calla
     """Of a block, by generation and round: one cell is disturbed all the time, and the whole of m7i now and then."""
     always = (machine, engine, network, variant) == ("m5.xlarge", "onnxruntime", "resnet50", "pruned_int8")
 
-    def of(generation: int, round: int) -> dict[str, float]:
+    def ratios_of(generation: int, round: int) -> dict[str, float]:
         now_and_then = machine == "m7i.xlarge" and engine == "onnxruntime" and (generation, round) == (2, 3)
         return {"foreign_cores": 0.9 if always or now_and_then else 0.0, "pressure": 0.01}
 
-    return of
+    return ratios_of
 
 
 def status(machine: str, engine: str, network: str, variant: str, lane: str) -> str:
@@ -228,13 +228,13 @@ def two_nights(
         ("2026-11-26", "quick", "b"),
     ]:
         cards = [make_card(artifact=sha256(artifact.encode()))]
-        found = manifest(night, cards, datetime(2026, 11, 24, tzinfo=UTC), protocol)
+        frozen = manifest(night, cards, datetime(2026, 11, 24, tzinfo=UTC), protocol)
         trials = [
             make_trial(speed, engine=engine, generation=index, night=night, artifact=sha256(artifact.encode()))
-            for engine, of in {"deepsparse": (20.0, 20.4, 19.8), "openvino": (10.0, 10.0, 10.1)}.items()
-            for index, speed in enumerate(of)
+            for engine, seconds in {"deepsparse": (20.0, 20.4, 19.8), "openvino": (10.0, 10.0, 10.1)}.items()
+            for index, speed in enumerate(seconds)
         ]
-        ANight(night, found, [make_host()], trials).write(store)
+        ANight(night, frozen, [make_host()], trials).write(store)
     return store
 
 

@@ -46,8 +46,8 @@ def store(
         store.put_host(night, make_host(versions={"deepsparse": "1.8.0", "openvino": NEW if slower else OLD}))
         for engine, speed in {"deepsparse": 20.0, "openvino": 9.0 if slower else 10.0}.items():
             for generation in range(6):
-                of = speed * np.exp(rng.normal(0, 0.005))
-                trial = make_trial(of, engine=engine, generation=generation, night=night, artifact=card.artifact)
+                measured = speed * np.exp(rng.normal(0, 0.005))
+                trial = make_trial(measured, engine=engine, generation=generation, night=night, artifact=card.artifact)
                 store.put_trial(trial)
     return store
 
@@ -132,7 +132,7 @@ FILE = {"engine": None, "network": "resnet50", "variant": "pruned", "direction":
 
 
 @pytest.mark.parametrize(
-    ("of", "words"),
+    ("event", "text"),
     [
         (
             event(),
@@ -156,8 +156,8 @@ FILE = {"engine": None, "network": "resnet50", "variant": "pruned", "direction":
         ),
     ],
 )
-def test_the_sentence(of: Event, words: str) -> None:
-    assert sentence(of) == words
+def test_the_sentence(event: Event, text: str) -> None:
+    assert sentence(event) == text
 
 
 def test_causes_that_are_many_are_counted_and_an_instance_is_none() -> None:

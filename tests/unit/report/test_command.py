@@ -28,7 +28,7 @@ def test_the_studys_table_gives_the_studys_figures_and_headline(tmp_path: Path) 
     page = tmp_path / "out" / "index.html"
     assert result.stdout.strip() == str(page)
     html = page.read_text("utf-8")
-    for said in (
+    for message in (
         "DeepSparse is 12.15 % faster than OpenVINO on average over 6 instance types",
         "Not so on m7i.xlarge: DeepSparse is 17.27 % slower than OpenVINO there, which is: OpenVINO is 20.88 % faster",
         "84 of 84 cells",
@@ -36,7 +36,7 @@ def test_the_studys_table_gives_the_studys_figures_and_headline(tmp_path: Path) 
         "There is no interval, so which is faster is not known.",
         "+18.03 %",
     ):
-        assert said in html.replace("&#39;", "'")
+        assert message in html.replace("&#39;", "'")
     figures = sorted(path.name for path in page.parent.glob("*.svg"))
     assert len(figures) == 8
     assert "usd_per_million.svg" in figures
@@ -52,23 +52,23 @@ def test_nights_are_compared_together(tmp_path: Path, two_nights: Store) -> None
     assert "DeepSparse / OpenVINO" in result.stdout
     assert "2 hosts, 12 processes, 72 blocks" in result.stdout
     assert "Pooled: 2 nights (2026-11-24, 2026-11-25) taken as one" in " ".join(result.stdout.split())
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert (found["pooled"], found["counts"]) == (True, {"planned": 2, "with_number": 2, "without": {}})
-    (ratio,) = found["ratios"]
+    content = json.loads((tmp_path / "found.json").read_text())
+    assert (content["pooled"], content["counts"]) == (True, {"planned": 2, "with_number": 2, "without": {}})
+    (ratio,) = content["ratios"]
     assert (ratio["hosts"], ratio["processes"], ratio["over"], ratio["verdict"]) == (2, 6, "processes", "faster")
     assert ratio["ratio"] == pytest.approx(2, rel=0.02)
     assert ratio["low"] < ratio["ratio"] < ratio["high"]
-    assert [(one["engine_a"], one["verdict"]) for one in found["headlines"]] == [("deepsparse", "faster")]
-    assert (found["nights"], found["protocol"]) == (["2026-11-24", "2026-11-25"], "standard")
-    again = sparsebench(*arguments, "--night", "2026-11-24", "--json", tmp_path / "again.json")
-    assert again.stdout == result.stdout
+    assert [(row["engine_a"], row["verdict"]) for row in content["headlines"]] == [("deepsparse", "faster")]
+    assert (content["nights"], content["protocol"]) == (["2026-11-24", "2026-11-25"], "standard")
+    repeated = sparsebench(*arguments, "--night", "2026-11-24", "--json", tmp_path / "again.json")
+    assert repeated.stdout == result.stdout
 
 
 def test_it_advises_from_nights_together(tmp_path: Path, two_nights: Store) -> None:
     """Three processes of one night carry no verdict; the six of both do."""
-    one = ["advise", "--night", "2026-11-24", "--store", two_nights.uri]
-    both = [*one, "--night", "2026-11-25"]
-    alone = sparsebench(*one, "--json", tmp_path / "one.json")
+    arguments = ["advise", "--night", "2026-11-24", "--store", two_nights.uri]
+    both = [*arguments, "--night", "2026-11-25"]
+    alone = sparsebench(*arguments, "--json", tmp_path / "one.json")
     assert alone.exit_code == 0
     assert "too few processes" in " ".join(alone.stdout.split())
     assert json.loads((tmp_path / "one.json").read_text())["networks"][0]["winner"] is None
@@ -81,12 +81,12 @@ def test_it_advises_from_nights_together(tmp_path: Path, two_nights: Store) -> N
     (network,) = content["networks"]
     winner = {"instance_type": "m5.xlarge", "variant": "base", "engine": "deepsparse", "precision": "f32"}
     assert network["winner"] == winner
-    assert [of["verdict"] for of in network["candidates"]] == ["best", "loses"]
+    assert [row["verdict"] for row in network["candidates"]] == ["best", "loses"]
     assert network["candidates"][1]["behind"] == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--percentile", "75"], "percentile is 75; expected one of 50, 90, 95, 99"),
         (["--latency-ms", "-5"], "latency_ms is -5; expected milliseconds above 0"),
@@ -95,9 +95,9 @@ def test_it_advises_from_nights_together(tmp_path: Path, two_nights: Store) -> N
         (["--json", "none/file"], "none/file: cannot be written: No such file or directory"),
     ],
 )
-def test_a_bound_that_is_wrong_is_one_line(arguments: list[str], said: str, two_nights: Store) -> None:
+def test_a_bound_that_is_wrong_is_one_line(arguments: list[str], message: str, two_nights: Store) -> None:
     result = sparsebench("advise", "--night", "2026-11-24", "--store", two_nights.uri, *arguments)
-    assert (result.exit_code, result.stderr) == (2, f"sparsebench: {said}\n")
+    assert (result.exit_code, result.stderr) == (2, f"sparsebench: {message}\n")
 
 
 def test_nothing_to_choose_from_is_said(tmp_path: Path, empty_night: Any) -> None:
@@ -136,7 +136,7 @@ def test_a_night_is_published_in_its_store_and_drawn_alike_into_a_folder(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "give either --csv FILE or --night NIGHT"),
         (["--csv", "a.csv", "--night", "2026-11-24"], "give either --csv FILE or --night NIGHT"),
@@ -147,12 +147,14 @@ def test_a_night_is_published_in_its_store_and_drawn_alike_into_a_folder(tmp_pat
         (["--night", "2026-11-24", "--store", "nowhere://x"], "store 'nowhere://x'"),
     ],
 )
-def test_an_error_is_one_line(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = sparsebench("report", *arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("sparsebench: ")
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

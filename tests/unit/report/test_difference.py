@@ -45,14 +45,14 @@ def add_night(
 
 def test_nights_on_the_same_inputs_with_the_same_numbers_do_not_differ(add_night: Callable[..., Store]) -> None:
     add_night("2026-11-23")
-    found = diff(add_night("2026-11-24"), "2026-11-23", "2026-11-24")
-    assert (found.inputs, found.moved, found.compared) == ((), (), 1)
+    changed = diff(add_night("2026-11-24"), "2026-11-23", "2026-11-24")
+    assert (changed.inputs, changed.moved, changed.compared) == ((), (), 1)
 
 
 def test_a_ratio_that_moved_further_than_its_intervals_is_named(add_night: Callable[..., Store]) -> None:
     add_night("2026-11-23")
-    found = diff(add_night("2026-11-24", faster=1.2), "2026-11-23", "2026-11-24")
-    (moved,) = found.moved
+    changed = diff(add_night("2026-11-24", faster=1.2), "2026-11-23", "2026-11-24")
+    (moved,) = changed.moved
     assert (moved.compared.network, {moved.compared.a, moved.compared.b}) == (
         "vgg19",
         {"deepsparse f32", "openvino f32"},

@@ -44,8 +44,8 @@ def measured(results: Results) -> list[OnMachine]:
 def bars(figure: Figure) -> dict[str, list[float]]:
     """Lengths of the bars of each engine."""
     (axes,) = figure.axes
-    found = [container for container in axes.containers if isinstance(container, BarContainer)]
-    return {str(container.get_label()): [bar.get_width() for bar in container] for container in found}
+    bars = [container for container in axes.containers if isinstance(container, BarContainer)]
+    return {str(container.get_label()): [bar.get_width() for bar in container] for container in bars}
 
 
 def texts(figure: Figure) -> list[str]:
@@ -107,7 +107,7 @@ def test_a_disturbed_cell_has_no_bar_but_its_reason(
 def drawn_interval(results: Results) -> tuple[float, float]:
     ((_, cells, missing),) = results.by_machine()
     (axes,) = figures.bar_graph(cells, missing).axes
-    (errors,) = [one for one in axes.containers if isinstance(one, ErrorbarContainer)]
+    (errors,) = [artist for artist in axes.containers if isinstance(artist, ErrorbarContainer)]
     ((start, end),) = errors.lines[2][0].get_segments()
     return start[0], end[0]
 
@@ -132,7 +132,7 @@ def test_the_line_graph_shows_the_interval_even_of_a_single_machine(make_trial: 
     trials = [make_trial(speed, generation=index) for index, speed in enumerate((49.0, 50.0, 51.0))]
     points = line_points(from_trials(trials, [make_host()]))
     (axes,) = figures.line_graph(points).axes
-    (intervals,) = [one for one in axes.collections if isinstance(one, LineCollection)]
+    (intervals,) = [artist for artist in axes.collections if isinstance(artist, LineCollection)]
     ((start, end),) = intervals.get_segments()
     assert (start[1], end[1]) == pytest.approx((points["low_img_s"].item(), points["high_img_s"].item()))
 
@@ -168,11 +168,13 @@ def test_the_fake_prune_graph_has_a_panel_an_engine_and_a_line_a_network(results
     _, cells, _ = measured(results)[0]
     figure = figures.fake_prune_graph(figures.fake_prune_rows(cells))
     assert [axes.get_title() for axes in figure.axes] == list(map(labels.engine, dict.fromkeys(cells["engine"])))
-    of = cells.set_index(["engine", "network", "variant"])["mean_img_s"]
+    means = cells.set_index(["engine", "network", "variant"])["mean_img_s"]
     for axes, engine in zip(figure.axes, dict.fromkeys(cells["engine"]), strict=True):
-        lines = {str(one.get_label()): one[0] for one in axes.containers}
+        lines = {str(artist.get_label()): artist[0] for artist in axes.containers}
         assert len(lines) == 7
-        assert list(lines["VGG-19"].get_ydata()) == [of[engine, "vgg19", step] for step in ("base", "fake85", "fake99")]
+        assert list(lines["VGG-19"].get_ydata()) == [
+            means[engine, "vgg19", step] for step in ("base", "fake85", "fake99")
+        ]
 
 
 def test_a_network_without_a_valid_99_percent_has_no_line(results: Results) -> None:
@@ -209,8 +211,8 @@ def test_an_engine_keeps_its_colour_when_another_is_missing(study: Results) -> N
     points = line_points(study)
     without = points[points["engine"] != "onnxruntime"]
 
-    def colours(of: pd.DataFrame) -> dict[object, object]:
-        (axes,) = figures.line_graph(of).axes
+    def colours(rows: pd.DataFrame) -> dict[object, object]:
+        (axes,) = figures.line_graph(rows).axes
         return {line.get_label(): line.get_color() for line in axes.lines}
 
     assert colours(without).items() <= colours(points).items()

@@ -32,7 +32,7 @@ def comparison(*machines: tuple[float, float, float, Kind], overall: Verdict | N
 
 
 @pytest.mark.parametrize(
-    ("machine", "said"),
+    ("machine", "expected"),
     [
         ((0.2, 0.1, 0.3, "faster"), "DeepSparse is 20.0 % faster than OpenVINO, 95 % interval +10.0 to +30.0 %, on m0"),
         ((-0.2, -0.3, -0.1, "slower"), "DeepSparse is 20.0 % slower than OpenVINO, 95 % interval −30.0 to −10.0 %"),
@@ -48,9 +48,9 @@ def comparison(*machines: tuple[float, float, float, Kind], overall: Verdict | N
         ((0.1, float("nan"), float("nan"), "too_few"), "There is no interval, so which is faster is not known."),
     ],
 )
-def test_a_headline_says_what_its_verdict_is(machine: tuple[float, float, float, Kind], said: str) -> None:
+def test_a_headline_says_what_its_verdict_is(machine: tuple[float, float, float, Kind], expected: str) -> None:
     text = sentences.geometric(comparison(machine)).replace("\u00a0", " ")
-    assert said in text
+    assert expected in text
     assert ("faster than" in text or "slower than" in text) == (machine[3] in ("faster", "slower"))
     assert "geometric mean over 14 of 14 cells" in text
 
@@ -63,9 +63,9 @@ def test_undecided_beside_an_interval_without_zero_is_explained() -> None:
 
 def test_a_machine_with_another_verdict_is_named() -> None:
     overall = Verdict("faster", 1.1, 1.05, 1.15, 1.02, 1.18, 0.01)
-    found = comparison((0.2, 0.1, 0.3, "faster"), (-0.1, -0.2, -0.05, "slower"), overall=overall)
-    assert "On m1: DeepSparse is slower (−20.0 to −5.0 %)." in sentences.geometric(found)
-    assert "On m0" not in sentences.geometric(found)
+    compared = comparison((0.2, 0.1, 0.3, "faster"), (-0.1, -0.2, -0.05, "slower"), overall=overall)
+    assert "On m1: DeepSparse is slower (−20.0 to −5.0 %)." in sentences.geometric(compared)
+    assert "On m0" not in sentences.geometric(compared)
 
 
 def test_the_scenario_is_told_with_each_engines_own_way() -> None:

@@ -80,4 +80,4 @@ def test_a_map_of_many_networks_is_folded_and_so_are_the_answers_of_many_machine
     machines = Page.MOST_OPEN + 2
     text = drawn(tmp_path, 1, machines, variants=("base", "pruned")).read_text("utf-8")
     headings = re.findall(r"<(h3|summary)>On (x\d+)\.xlarge", text)
-    assert headings == [("h3" if of < Page.MOST_OPEN else "summary", f"x{of:03}") for of in range(machines)]
+    assert headings == [("h3" if number < Page.MOST_OPEN else "summary", f"x{number:03}") for number in range(machines)]

@@ -29,7 +29,7 @@ def outcome_of(
 ) -> Callable[..., Outcome]:
     """Of a run over one file and four engines, of which each has a trial of this status; None: it has none."""
 
-    def of(**statuses: str | None) -> Outcome:
+    def outcome_of(**statuses: str | None) -> Outcome:
         store = Store(tmp_path.as_uri())
         request = BenchRequest(
             job="job-a",
@@ -50,7 +50,7 @@ def outcome_of(
                 store.put_trial(make_trial(engine=engine, status=status))
         return outcome(store, [job], collect(store, [job], {}, datetime(2026, 11, 24, 4, tzinfo=UTC)))
 
-    return of
+    return outcome_of
 
 
 def test_a_run_says_how_many_cells_were_planned_have_a_number_and_why_others_have_none(

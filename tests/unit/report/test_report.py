@@ -68,7 +68,9 @@ class Page(HTMLParser):
 
     @property
     def links(self) -> list[str]:
-        return [str(value) for _, of in self.tags for name, value in of.items() if name in ("href", "src")]
+        return [
+            str(value) for _, attributes in self.tags for name, value in attributes.items() if name in ("href", "src")
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -135,20 +137,20 @@ def test_the_page_asks_for_nothing_but_its_own_files(built: dict[str, bytes], pa
 
 
 def test_every_part_of_a_figure_that_is_referred_to_is_there_once(page: Page) -> None:
-    ids = [of["id"] for _, of in page.tags if "id" in of]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(ids)
 
 
 def test_the_headline_comes_first_in_plain_words(page: Page) -> None:
-    said = page.text.index("DeepSparse is ")
+    position = page.text.index("DeepSparse is ")
     assert re.match(
         r"DeepSparse is \d+\.\d % faster than OpenVINO, 95 % interval \+\d+\.\d to \+\d+\.\d %, on average over "
         r"2 instance types, geometric mean over 26 of 28 cells\.\s+The study’s rule: \+\d+\.\d\d % "
         r"DeepSparse is \d+\.\d\d % faster than OpenVINO on average over 2 instance types, over 26 of 28 cells\.",
-        page.text[said:],
+        page.text[position:],
     )
-    assert said < page.text.index("Mean throughput per instance type")
+    assert position < page.text.index("Mean throughput per instance type")
 
 
 def test_before_it_stands_whether_pruning_pays_and_for_how_much(built: dict[str, bytes], page: Page) -> None:
@@ -286,12 +288,12 @@ def test_how_engines_compute_and_what_disturbed_them_is_told(built: dict[str, by
 
 def test_a_disturbed_cell_is_listed_and_in_no_table_of_throughputs(built: dict[str, bytes]) -> None:
     pairs = "instance_type == 'm5.xlarge' and network == 'resnet50' and variant == 'pruned_int8'"
-    of = f"{pairs} and engine == 'onnxruntime'"
-    (row,) = csv(built["missing.csv"]).query(of).to_dict("records")
+    selection = f"{pairs} and engine == 'onnxruntime'"
+    (row,) = csv(built["missing.csv"]).query(selection).to_dict("records")
     assert (row["reason"], row["trials"], row["valid_trials"]) == ("disturbed", 6, 0)
     for name, data in built.items():
         if name.startswith(("throughput", "repeats", "fake_prune", "overview_graph")) and name.endswith(".csv"):
-            assert csv(data).rename(columns={"model": "network"}).query(of).empty, name
+            assert csv(data).rename(columns={"model": "network"}).query(selection).empty, name
     ratios = csv(built["ratios.csv"]).query(pairs)
     assert "onnxruntime" not in {*ratios["engine_a"], *ratios["engine_b"]}
 
@@ -310,11 +312,11 @@ def test_operators_that_an_engine_handed_on_are_shown(page: Page) -> None:
 
 def test_the_repeats_draw_the_same_results_again(built: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "repeats.csv").write_bytes(built["repeats.csv"])
-    again = read_csv(tmp_path / "repeats.csv")
+    reread = read_csv(tmp_path / "repeats.csv")
     not_in_it = ["blocks", "disturbed_blocks", "batch", "streams", "supported_ops"]
     cells = csv(built["throughput.csv"]).drop(columns=not_in_it)
     pd.testing.assert_frame_equal(
-        again.lane("f32").cells.drop(columns=not_in_it), cells, check_dtype=False, check_exact=True
+        reread.lane("f32").cells.drop(columns=not_in_it), cells, check_dtype=False, check_exact=True
     )
 
 
@@ -354,7 +356,7 @@ def test_a_bucket_gives_the_same_report_as_a_folder(night: Any, moto_bucket: str
     published = {name.rpartition("/")[2]: in_bucket.read(name) for name in paths}
     summary = json.loads(published.pop(report.SUMMARY))
     assert set(summary) == {"says", "machines", "counts"}
-    assert [said for said in summary["says"] if ": take " in said or ": by its mean " in said]
+    assert [sentence for sentence in summary["says"] if ": take " in sentence or ": by its mean " in sentence]
     assert published == report.build(folder, night.night)
 
 
@@ -380,10 +382,10 @@ def test_a_night_without_a_valid_trial_says_so(store: Store, empty_night: Any) -
 
 
 def test_a_night_that_was_frozen_late_says_so(store: Store, empty_night: Any, built: dict[str, bytes]) -> None:
-    said = "a past night that had no manifest; frozen from the inputs of 2026-11-24"
+    text = "a past night that had no manifest; frozen from the inputs of 2026-11-24"
     late = report.build(store, empty_night.night)
-    assert said in Page(late["index.html"]).text
-    assert said in late["inputs.csv"].decode()
+    assert text in Page(late["index.html"]).text
+    assert text in late["inputs.csv"].decode()
     assert "a past night" not in built["index.html"].decode()
 
 

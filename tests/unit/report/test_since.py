@@ -19,8 +19,8 @@ def section(store: Store) -> tuple[str, dict[str, bytes]]:
     """The text of the section, empty where there is none; and the report's files."""
     files = report.build(store, NIGHT)
     (page,) = (content.decode() for name, content in files.items() if name == "index.html")
-    found = re.search(r'<h2 id="since">(.*?)<h2', page, re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[1])) if found else "", files
+    section = re.search(r'<h2 id="since">(.*?)<h2', page, re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section[1])) if section else "", files
 
 
 def test_a_report_says_what_moved_since_the_night_before_and_what_differs(add_night: AddNight) -> None:

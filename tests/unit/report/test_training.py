@@ -104,10 +104,10 @@ def accuracy(correct: int, images: int = 360) -> Accuracy:
 @pytest.fixture(scope="module")
 def cards(make_card: MakeCard) -> list[ModelCard]:
     trained = Weights(kind="trained", origin="digits, 3 epochs", digest=sha256(b"weights"), seed=0)
-    of = {"weights": trained, "sensitivity": KEYS["sensitivity"]}
+    keys = {"weights": trained, "sensitivity": KEYS["sensitivity"]}
     return [
-        make_card(NETWORK, "base", accuracy=accuracy(350), training=KEYS["dense"], **of),
-        make_card(NETWORK, "pruned", accuracy=accuracy(347), training=KEYS["gradual"], **of),
+        make_card(NETWORK, "base", accuracy=accuracy(350), training=KEYS["dense"], **keys),
+        make_card(NETWORK, "pruned", accuracy=accuracy(347), training=KEYS["gradual"], **keys),
         make_card(
             NETWORK,
             "pruned_int8",
@@ -116,7 +116,7 @@ def cards(make_card: MakeCard) -> list[ModelCard]:
             parent=sha256(b"fp32"),
             same_top1=0.9917,
             encodings={"deepsparse": sha256(b"integer")},
-            **of,
+            **keys,
         ),
         make_card("vgg19", "base", weights=Weights(kind="random", origin="no hub", seed=0), accuracy=None),
         make_card("resnet50", "pruned", training=KEYS["gone"], sensitivity=KEYS["gone"]),
@@ -239,21 +239,23 @@ def test_a_dense_training_has_no_panel_of_sparsity() -> None:
 
 
 def test_sensitivity_has_a_panel_a_mask_and_a_line_a_layer() -> None:
-    found = analysis()
+    sensitivity = analysis()
     with style():
-        figure = training_figures.sensitivity(found)
+        figure = training_figures.sensitivity(sensitivity)
     for panel, mask in zip(figure.axes, MASKS, strict=True):
         drawn = [(line.get_label(), numbers(line.get_ydata())) for line in panel.lines]
         lines = {label: heights for label, heights in drawn if len(heights) > 2}
-        assert lines == {layer.name: list(found.curve(layer.name, mask).values()) for layer in found.layers}
+        assert lines == {layer.name: list(sensitivity.curve(layer.name, mask).values()) for layer in sensitivity.layers}
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["stages.2", "stages.1", "stages.0"]
 
 
 def test_an_analysis_with_one_kind_of_mask_has_one_panel() -> None:
-    found = analysis()
+    sensitivity = analysis()
     for mask in ("magnitude", "random"):
-        only = found.model_copy(update={"points": tuple(point for point in found.points if point.mask == mask)})
+        only = sensitivity.model_copy(
+            update={"points": tuple(point for point in sensitivity.points if point.mask == mask)}
+        )
         with style():
             assert len(training_figures.sensitivity(only).axes) == 1
         assert len(training.ranking(only)) == 3

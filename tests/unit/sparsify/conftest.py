@@ -44,8 +44,8 @@ class Sparsify:
         return subprocess.run(command, env=self.environment | variables, capture_output=True, text=True)
 
     def card(self, variant: Variant) -> ModelCard:
-        (found,) = (card for card in self.store.model_cards() if card.variant == variant)
-        return found
+        (only_card,) = (card for card in self.store.model_cards() if card.variant == variant)
+        return only_card
 
 
 @pytest.fixture(scope="session")

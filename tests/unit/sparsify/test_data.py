@@ -133,8 +133,8 @@ def opened(python: str, environment: dict[str, str], tmp_path_factory: pytest.Te
     cases["linked"] = (str(linked), 2)
     looked = {"whole": str(good)} | {case: str(damaged(root / case, damage)) for case, damage in DAMAGE.items()}
     texts = [json.dumps(list(cases.values())), json.dumps(looked)]
-    found = result(run(python, environment, OPEN, *texts, cwd=root))
-    return found | dict(zip(cases, found["cases"], strict=True))
+    results = result(run(python, environment, OPEN, *texts, cwd=root))
+    return results | dict(zip(cases, results["cases"], strict=True))
 
 
 def test_digits_are_split_in_two_parts_that_never_change(opened: dict[str, Any]) -> None:
@@ -150,17 +150,21 @@ def test_digits_are_as_large_as_the_network_takes_them(opened: dict[str, Any]) -
 
 
 def test_a_folder_is_read_with_the_networks_own_transforms(opened: dict[str, Any]) -> None:
-    found = opened["path"]
+    opened_images = opened["path"]
 
-    assert found["images"] == [4, 4]
-    assert found["classes"] == ["n01", "n02"]
-    assert found["shape"] == [[3, 32, 32], [3, 32, 32]]
-    assert (found["label"], found["mean"], found["type"]) == (0, 0, "torch.float32")  # MobileViT's mean is 0
-    assert opened["uri"] == found
+    assert opened_images["images"] == [4, 4]
+    assert opened_images["classes"] == ["n01", "n02"]
+    assert opened_images["shape"] == [[3, 32, 32], [3, 32, 32]]
+    assert (opened_images["label"], opened_images["mean"], opened_images["type"]) == (
+        0,
+        0,
+        "torch.float32",
+    )  # MobileViT's mean is 0
+    assert opened["uri"] == opened_images
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
         ("classes", "it has 2 classes; expected the 10 of network mobilevit_xs"),
         ("digits", "'builtin:digits': it has 10 classes; expected the 1000 of network mobilevit_xs"),
@@ -175,9 +179,9 @@ def test_a_folder_is_read_with_the_networks_own_transforms(opened: dict[str, Any
         ("builtin", "dataset.uri is 'builtin:letters'; expected"),
     ],
 )
-def test_what_is_no_dataset_of_the_network_is_one_clear_error(opened: dict[str, Any], case: str, said: str) -> None:
+def test_what_is_no_dataset_of_the_network_is_one_clear_error(opened: dict[str, Any], case: str, message: str) -> None:
     assert opened[case].startswith("BadInput: dataset.uri is ")
-    assert said in opened[case]
+    assert message in opened[case]
 
 
 def test_a_sample_is_spread_over_all(opened: dict[str, Any]) -> None:
@@ -190,7 +194,7 @@ def test_every_image_is_looked_at_before_training(opened: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
         ("no bytes", "the file is empty"),
         ("no image", "it is no image, whatever its name says"),
@@ -199,10 +203,10 @@ def test_every_image_is_looked_at_before_training(opened: dict[str, Any]) -> Non
         ("flipped", "it cannot be decoded: "),
     ],
 )
-def test_an_image_that_cannot_be_used_is_named_in_one_line(opened: dict[str, Any], case: str, said: str) -> None:
+def test_an_image_that_cannot_be_used_is_named_in_one_line(opened: dict[str, Any], case: str, message: str) -> None:
     line = opened["looked"][case]
     assert line.startswith("BadInput: dataset: ")
-    assert f"{case}/train/n01/1.png: {said}" in line
+    assert f"{case}/train/n01/1.png: {message}" in line
     assert "\n" not in line
 
 

@@ -45,20 +45,20 @@ def store(tmp_path: Path) -> Store:
 def test_a_dataset_of_the_store_becomes_a_folder(store: Store, tmp_path: Path) -> None:
     fill(store)
 
-    found = local(DatasetRef(name="tiny", uri="store:datasets/tiny"), store, tmp_path / "cache")
+    folder = local(DatasetRef(name="tiny", uri="store:datasets/tiny"), store, tmp_path / "cache")
 
-    assert found.name == "tiny"
-    assert found.uri.startswith("file://")
-    assert content(found) == IMAGES
+    assert folder.name == "tiny"
+    assert folder.uri.startswith("file://")
+    assert content(folder) == IMAGES
 
 
 def test_a_dataset_on_s3_becomes_a_folder(localcloud: LocalCloud, store: Store, tmp_path: Path) -> None:
     boto3.client("s3").create_bucket(Bucket="images")
     fill(Store("s3://images"))
 
-    found = local(DatasetRef(name="tiny", uri="s3://images/datasets/tiny/"), store, tmp_path / "cache")
+    folder = local(DatasetRef(name="tiny", uri="s3://images/datasets/tiny/"), store, tmp_path / "cache")
 
-    assert content(found) == IMAGES
+    assert content(folder) == IMAGES
     with pytest.raises(BadInput, match=r"dataset.uri is 's3://images/nothing': there is nothing; expected"):
         local(DatasetRef(name="tiny", uri="s3://images/nothing"), store, tmp_path / "cache")
 

@@ -77,7 +77,7 @@ def test_top_classes_are_compared_over_all_batches(evaluated: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
         ("not onnx", "onnx: 7 bytes that ONNX Runtime cannot load"),
         ("size", "onnx: its input is [3, 5, 5]: expected [3, 4, 4]"),
@@ -87,8 +87,8 @@ def test_top_classes_are_compared_over_all_batches(evaluated: dict[str, Any]) ->
         ("same of nothing", "dataset: no images"),
     ],
 )
-def test_what_cannot_be_evaluated_is_one_clear_error(evaluated: dict[str, Any], case: str, said: str) -> None:
-    assert said in evaluated[case]
+def test_what_cannot_be_evaluated_is_one_clear_error(evaluated: dict[str, Any], case: str, message: str) -> None:
+    assert message in evaluated[case]
 
 
 def test_the_exported_file_scores_as_the_network_in_torch_did(trained: Trained) -> None:  # noqa: F811

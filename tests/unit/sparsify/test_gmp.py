@@ -62,7 +62,7 @@ FIELDS = "init_sparsity: 0.05, start_epoch: 0, end_epoch: 2, update_frequency: 1
 
 
 @pytest.mark.parametrize(
-    ("recipe", "said"),
+    ("recipe", "message"),
     [
         ("modifiers: [", "recipe: not YAML"),
         ("zoo:some/model", "expected one key, modifiers"),
@@ -97,11 +97,11 @@ FIELDS = "init_sparsity: 0.05, start_epoch: 0, end_epoch: 2, update_frequency: 1
         ),
     ],
 )
-def test_what_cannot_be_carried_out_is_one_clear_error(recipe: str, said: str) -> None:
+def test_what_cannot_be_carried_out_is_one_clear_error(recipe: str, message: str) -> None:
     with pytest.raises(BadInput) as error:
         gmp.check(recipe, LAYERS)
 
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -111,7 +111,7 @@ LAUGHS = "\n".join(f"    b{n + 1}: &b{n + 1} [{', '.join([f'*b{n}'] * 9)}]" for 
 
 
 @pytest.mark.parametrize(
-    ("recipe", "said"),
+    ("recipe", "message"),
     [
         (
             PRUNE % f'{FIELDS}, params: ["x\\n---\\nmodifiers: []\\n---\\n"], final_sparsity: 0.5',
@@ -160,12 +160,12 @@ LAUGHS = "\n".join(f"    b{n + 1}: &b{n + 1} [{', '.join([f'*b{n}'] * 9)}]" for 
         ("", "expected one key, modifiers"),
     ],
 )
-def test_what_would_run_hang_or_break_a_reader_is_one_clear_line(recipe: str, said: str) -> None:
+def test_what_would_run_hang_or_break_a_reader_is_one_clear_line(recipe: str, message: str) -> None:
     with pytest.raises(BadInput) as error:
         gmp.check(recipe, LAYERS)
 
     assert str(error.value).startswith("recipe: ")
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 

@@ -152,8 +152,8 @@ def ran(quantised: dict[str, Any], environment: dict[str, str], folder: Path) ->
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def same(ran: dict[str, Any], one: str, other: str) -> float:
-    pairs = list(zip(ran[one]["top"], ran[other]["top"], strict=True))
+def same(ran: dict[str, Any], first: str, other: str) -> float:
+    pairs = list(zip(ran[first]["top"], ran[other]["top"], strict=True))
     return sum(a == b for a, b in pairs) / len(pairs)
 
 
@@ -208,7 +208,7 @@ def test_files_are_such_that_every_engine_loads_them(quantised: dict[str, Any]) 
 
 def test_a_network_whose_fusion_is_not_known_is_refused_by_name(quantised: dict[str, Any]) -> None:
     assert set(quantised["refused"]) == {"resnet50d", "resnet18", "seresnet50", "mobilenetv1_100"}
-    assert all(f"network: {name} cannot be quantised" in said for name, said in quantised["refused"].items())
+    assert all(f"network: {name} cannot be quantised" in message for name, message in quantised["refused"].items())
 
 
 def test_without_images_to_calibrate_with_nothing_is_quantised(quantised: dict[str, Any]) -> None:

@@ -95,21 +95,25 @@ def analysed(
 
 
 @pytest.fixture(scope="module")
-def found(analysed: dict[str, Any]) -> Sensitivity:
+def analysis(analysed: dict[str, Any]) -> Sensitivity:
     return Sensitivity.model_validate_json(analysed["found"])
 
 
 def test_the_largest_layers_are_pruned_by_magnitude_and_by_chance(
     analysed: dict[str, Any],
-    found: Sensitivity,
+    analysis: Sensitivity,
     trained: Trained,  # noqa: F811
 ) -> None:
     sizes = sorted(analysed["sizes"].values(), reverse=True)
 
-    assert [layer.parameters for layer in found.layers] == sizes[:3]
-    assert len(found.points) == analysed["told"] == 3 * 3 * (1 + 2)
-    assert {(point.mask, point.seed) for point in found.points} == {("magnitude", None), ("random", 0), ("random", 1)}
-    assert found.dense.accuracy == trained.results["dense"]
+    assert [layer.parameters for layer in analysis.layers] == sizes[:3]
+    assert len(analysis.points) == analysed["told"] == 3 * 3 * (1 + 2)
+    assert {(point.mask, point.seed) for point in analysis.points} == {
+        ("magnitude", None),
+        ("random", 0),
+        ("random", 1),
+    }
+    assert analysis.dense.accuracy == trained.results["dense"]
 
 
 def test_the_weights_are_as_before(analysed: dict[str, Any]) -> None:
@@ -118,10 +122,10 @@ def test_the_weights_are_as_before(analysed: dict[str, Any]) -> None:
 
 
 def test_what_was_interrupted_goes_on_after_the_last_layer_that_was_tried_whole(
-    analysed: dict[str, Any], found: Sensitivity
+    analysed: dict[str, Any], analysis: Sensitivity
 ) -> None:
     assert analysed["resumed as undisturbed"]
-    assert analysed["told again"] == [found.layers[1].name] * 2
+    assert analysed["told again"] == [analysis.layers[1].name] * 2
 
 
 def test_an_instance_that_is_taken_away_leaves_the_layers_that_it_tried_in_the_store(analysed: dict[str, Any]) -> None:
@@ -132,8 +136,8 @@ def test_an_instance_that_is_taken_away_leaves_the_layers_that_it_tried_in_the_s
     assert found_again
 
 
-def test_small_weights_cost_less_than_any(found: Sensitivity) -> None:
-    assert sum(found.ranking("magnitude").values()) < sum(found.ranking("random").values())
+def test_small_weights_cost_less_than_any(analysis: Sensitivity) -> None:
+    assert sum(analysis.ranking("magnitude").values()) < sum(analysis.ranking("random").values())
 
 
 def test_what_makes_no_sense_is_refused(analysed: dict[str, Any]) -> None:
@@ -186,13 +190,13 @@ def test_random_masks_count_as_their_mean() -> None:
 
 
 def test_each_layer_takes_the_highest_sparsity_that_keeps_the_budget() -> None:
-    found = made_up(robust=(90, 91, 89), middling=(90, 88, 70), fragile=(80, 50, 10), lucky=(90, 60, 90))
+    analysis = made_up(robust=(90, 91, 89), middling=(90, 88, 70), fragile=(80, 50, 10), lucky=(90, 60, 90))
 
-    targets = found.targets(budget=2)
+    targets = analysis.targets(budget=2)
 
     assert targets == {"robust": 0.3, "middling": 0.2, "lucky": 0.1}
-    assert found.targets(budget=1) == {"robust": 0.3, "middling": 0.1, "lucky": 0.1}
-    assert gmp.check(gmp.gradual(targets), [layer.name for layer in found.layers])
+    assert analysis.targets(budget=1) == {"robust": 0.3, "middling": 0.1, "lucky": 0.1}
+    assert gmp.check(gmp.gradual(targets), [layer.name for layer in analysis.layers])
 
 
 @pytest.mark.parametrize("budget", [-1, float("nan")])

@@ -37,7 +37,7 @@ def test_a_package_is_refused_where_none_ships_the_network() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "found"),
+    ("uri", "kind"),
     [
         (DIGITS.uri, ("builtin", "builtin:digits")),
         ("/data/imagenet", ("folder", "/data/imagenet")),
@@ -46,8 +46,8 @@ def test_a_package_is_refused_where_none_ships_the_network() -> None:
         ("store:datasets/imagenet", ("store", "datasets/imagenet")),
     ],
 )
-def test_images_are_built_in_or_a_folder_or_kept_elsewhere(uri: str, found: tuple[str, str]) -> None:
-    assert source.check_dataset(DatasetRef(name="d", uri=uri)) == found
+def test_images_are_built_in_or_a_folder_or_kept_elsewhere(uri: str, kind: tuple[str, str]) -> None:
+    assert source.check_dataset(DatasetRef(name="d", uri=uri)) == kind
 
 
 @pytest.mark.parametrize(

@@ -235,12 +235,14 @@ def files(python: str, environment: dict[str, str], tmp_path_factory: pytest.Tem
 
 
 def test_no_file_runs_anything_and_each_is_taken_or_refused_in_one_line(files: dict[str, str]) -> None:
-    assert {name: said for name, said in files.items() if said.startswith(("RAN", "TRACEBACK")) or "\n" in said} == {}
-    assert {name for name, said in files.items() if said.startswith("read")} == {"plain", "old"}
+    assert {
+        name: message for name, message in files.items() if message.startswith(("RAN", "TRACEBACK")) or "\n" in message
+    } == {}
+    assert {name for name, message in files.items() if message.startswith("read")} == {"plain", "old"}
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
         ("system", "it holds 'posix.system'"),
         ("setstate", "it holds '__main__.Stateful'"),
@@ -273,24 +275,32 @@ def test_no_file_runs_anything_and_each_is_taken_or_refused_in_one_line(files: d
         ("storage missing", "the numbers '0' are missing"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(files: dict[str, str], case: str, said: str) -> None:
-    assert said in files[case]
+def test_what_is_wrong_with_a_file_is_said(files: dict[str, str], case: str, message: str) -> None:
+    assert message in files[case]
 
 
 def test_real_tensors_come_back_to_the_bit(python: str, environment: dict[str, str], tmp_path: Path) -> None:
-    found = told(python, environment, ROUND_TRIP, tmp_path)
+    results = told(python, environment, ROUND_TRIP, tmp_path)
 
-    assert [name for name, same in found.items() if not same] == []
-    assert len(found) > 20
+    assert [name for name, same in results.items() if not same] == []
+    assert len(results) > 20
 
 
 def test_nothing_in_the_package_can_unpickle() -> None:
     package = Path(__file__).parents[3] / "include" / "sparsebench"
-    words = ("torch.load", "torch.jit.load", "pickle.load", "Unpickler", "weights_only", "allow_pickle=True", "joblib")
+    unpicklers = (
+        "torch.load",
+        "torch.jit.load",
+        "pickle.load",
+        "Unpickler",
+        "weights_only",
+        "allow_pickle=True",
+        "joblib",
+    )
     calls = {
         f"{file.relative_to(package)}: {word}"
         for file in package.rglob("*.py")
-        for word in words
+        for word in unpicklers
         if word in file.read_text()
     }
     assert calls == set()

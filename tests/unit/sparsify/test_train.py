@@ -119,10 +119,10 @@ def test_a_network_is_trained(trained: Trained) -> None:  # noqa: F811
 
 
 def test_pruned_gradually_it_keeps_what_it_loses_when_pruned_in_one_shot(trained: Trained) -> None:  # noqa: F811
-    found = trained.results
+    results = trained.results
 
-    assert found["one_shot"] < found["dense"] - 0.4
-    assert found["gmp"]["top1"] / found["gmp"]["images"] > found["dense"] - 0.06
+    assert results["one_shot"] < results["dense"] - 0.4
+    assert results["gmp"]["top1"] / results["gmp"]["images"] > results["dense"] - 0.06
 
 
 def test_every_layer_lands_on_its_target(trained: Trained) -> None:  # noqa: F811
@@ -158,7 +158,7 @@ def test_a_training_that_is_interrupted_time_and_again_ends_with_the_same_weight
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
         ("other seed", "is of another training"),
         ("other weights", "is of another training"),
@@ -172,7 +172,7 @@ def test_a_training_that_is_interrupted_time_and_again_ends_with_the_same_weight
         ("not finite", "the loss is not finite in epoch 1"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_error(short: dict[str, Any], case: str, said: str) -> None:
+def test_what_cannot_be_done_is_one_clear_error(short: dict[str, Any], case: str, message: str) -> None:
     kind = "SparsebenchError" if case == "not finite" else "BadInput"
     assert short[case].startswith(f"{kind}: ")
-    assert said in short[case]
+    assert message in short[case]

@@ -94,15 +94,15 @@ def test_every_engine_recognises_what_is_on_a_photograph(
 ) -> None:
     folder, _ = exported
     python = ROOT / ".envs" / "bench" / "bin" / "python"
-    found = json.loads(
+    results = json.loads(
         subprocess.check_output([python, "-c", CLASSIFY, folder, engine], env=environment, text=True).splitlines()[-1]
     )
-    if "absent" in found:  # this CPU cannot run it; any other reason is a fault
-        assert found["absent"] == "cpu_feature"
+    if "absent" in results:  # this CPU cannot run it; any other reason is a fault
+        assert results["absent"] == "cpu_feature"
         return
 
-    flower, china, cat, coffee = found["best"]
+    flower, china, cat, coffee = results["best"]
     assert (flower, china, coffee) == (DAISY, PALACE, ESPRESSO)
     assert cat in CATS
-    assert min(found["sure"]) > 0.2  # of a thousand classes
-    assert found["supported"] in (None, 1)
+    assert min(results["sure"]) > 0.2  # of a thousand classes
+    assert results["supported"] in (None, 1)

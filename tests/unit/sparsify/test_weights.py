@@ -154,15 +154,15 @@ print(found.kind, found.seed, round(time.monotonic() - start))
     with create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         command = [python, "-c", script, str(tmp_path)]
-        found = subprocess.check_output(command, env=environment | {"HF_ENDPOINT": address}, text=True)
+        loaded = subprocess.check_output(command, env=environment | {"HF_ENDPOINT": address}, text=True)
 
-    kind, seed, seconds = found.split()
+    kind, seed, seconds = loaded.split()
     assert (kind, seed) == ("random", "3")
     assert int(seconds) <= 10
 
 
 @pytest.fixture(scope="module")
-def found(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def loaded(python: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What is found by each string, and what is built of it; or the error."""
     root = tmp_path_factory.mktemp("found")
     script = f"""{FIND}
@@ -191,23 +191,23 @@ print(json.dumps(told | {{"root": str(root), "sha256": digest}}))
     return json.loads(subprocess.check_output(command, env=variables, text=True).splitlines()[-1])
 
 
-def test_weights_come_from_a_file_wherever_it_is(found: dict[str, Any]) -> None:
-    root = found["root"]
+def test_weights_come_from_a_file_wherever_it_is(loaded: dict[str, Any]) -> None:
+    root = loaded["root"]
     for case in ("path", "store", "digest", "no suffix"):
-        assert (found[case]["kind"], found[case]["bias"]) == ("pretrained", [0.25])
-    assert found["path"]["origin"] == f"{root}/a.safetensors"
-    assert found["store"]["origin"] == "store:a.pt"
-    assert found["store"]["digest"] == found["digest"]["digest"] == found["sha256"]
-    assert {found[case]["file"] for case in ("path", "store", "digest", "no suffix")} == {"weights"}
+        assert (loaded[case]["kind"], loaded[case]["bias"]) == ("pretrained", [0.25])
+    assert loaded["path"]["origin"] == f"{root}/a.safetensors"
+    assert loaded["store"]["origin"] == "store:a.pt"
+    assert loaded["store"]["digest"] == loaded["digest"]["digest"] == loaded["sha256"]
+    assert {loaded[case]["file"] for case in ("path", "store", "digest", "no suffix")} == {"weights"}
 
 
-def test_random_weights_can_be_asked_for(found: dict[str, Any]) -> None:
-    assert (found["random"]["kind"], found["random"]["seed"]) == ("random", 3)
-    assert found["random"]["origin"] == "random weights were asked for"
+def test_random_weights_can_be_asked_for(loaded: dict[str, Any]) -> None:
+    assert (loaded["random"]["kind"], loaded["random"]["seed"]) == ("random", 3)
+    assert loaded["random"]["origin"] == "random weights were asked for"
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
         ("cut tensors", "BadInput: weights: those of {root}/cut-a.safetensors: file: "),
         ("cut", "BadInput: weights: those of {root}/cut-a.pt: file: "),
@@ -218,5 +218,5 @@ def test_random_weights_can_be_asked_for(found: dict[str, Any]) -> None:
         ("package", "BadInput: weights is 'package': no Python package ships those of mobilenetv1"),
     ],
 )
-def test_weights_that_are_none_are_one_clear_error(found: dict[str, Any], case: str, said: str) -> None:
-    assert found[case].startswith(said.format(root=found["root"]))
+def test_weights_that_are_none_are_one_clear_error(loaded: dict[str, Any], case: str, message: str) -> None:
+    assert loaded[case].startswith(message.format(root=loaded["root"]))

@@ -52,8 +52,8 @@ def test_equals_are_called_different_in_one_family_of_twenty_at_most(case: str) 
             for pair in range(mean.shape[-1])
         }
         for margin in false:
-            found = verdicts(family, margin).values()
-            false[margin] += any(verdict.kind in ("faster", "slower") for verdict in found)
+            judged = verdicts(family, margin).values()
+            false[margin] += any(verdict.kind in ("faster", "slower") for verdict in judged)
 
     assert false[EQUIVALENT_WITHIN] <= false[0] <= 0.05 * runs
 
@@ -67,9 +67,9 @@ def test_the_interval_holds_the_truth_though_it_decides_when_to_stop(case: str, 
     shape = (1000, standard.max_processes, 4, standard.max_rounds)
     logs = noise * standard.target * NOISE[case](np.random.default_rng(3), shape)
 
-    found = measure(pairs_of(logs), standard, Cost(generation=6, round=1))
+    judged = measure(pairs_of(logs), standard, Cost(generation=6, round=1))
 
-    assert (abs(found.mean) <= found.half).mean() == CALIBRATED
+    assert (abs(judged.mean) <= judged.half).mean() == CALIBRATED
 
 
 def test_three_processes_are_too_few_where_one_engine_has_two_speeds() -> None:

@@ -21,34 +21,34 @@ def rounds(*spreads: Spread, cost: Cost = COST, budget_s: float = PLENTY, least:
 
 def test_variances_by_hand() -> None:
     # Within: (0.5 + 0.5) / 2 degrees of freedom. The means are 1.5 and 4.5: variance 4.5, of which 0.5 / 2 is theirs.
-    found = spread([[1, 2], [4, 5]])
-    assert (found.within, found.between) == pytest.approx((0.5, 4.25))
+    measured = spread([[1, 2], [4, 5]])
+    assert (measured.within, measured.between) == pytest.approx((0.5, 4.25))
 
 
 def test_processes_of_different_lengths_by_hand() -> None:
     # Within: squares 2 + 0 over 2 degrees of freedom. Means 2 and 5: variance 4.5, less 1 × (1/3 + 1) / 2.
-    found = spread([[1, 2, 3], [5]])
-    assert (found.within, found.between) == pytest.approx((1, 4.5 - 2 / 3))
+    measured = spread([[1, 2, 3], [5]])
+    assert (measured.within, measured.between) == pytest.approx((1, 4.5 - 2 / 3))
 
 
 def test_processes_whose_rounds_explain_everything_do_not_differ() -> None:
-    found = spread([[0, 1], [0, 1], [1, 0]])
-    assert found.within == pytest.approx(0.5)
-    assert found.between == 0
+    measured = spread([[0, 1], [0, 1], [1, 0]])
+    assert measured.within == pytest.approx(0.5)
+    assert measured.between == 0
 
 
 def test_one_round_a_process_says_nothing_of_rounds() -> None:
-    found = spread([[1], [2], [3]])
-    assert found.within == 0
-    assert found.between == pytest.approx(1)
+    measured = spread([[1], [2], [3]])
+    assert measured.within == 0
+    assert measured.between == pytest.approx(1)
 
 
 def test_the_variances_are_right_on_average() -> None:
     rng = np.random.default_rng(0)
-    found = [spread((rng.normal(0, 3, (8, 1)) + rng.normal(0, 2, (8, 5))).tolist()) for _ in range(1000)]
+    measured = [spread((rng.normal(0, 3, (8, 1)) + rng.normal(0, 2, (8, 5))).tolist()) for _ in range(1000)]
 
-    assert np.mean([one.within for one in found]) == pytest.approx(4, rel=0.03)
-    assert np.mean([one.between for one in found]) == pytest.approx(9, rel=0.05)
+    assert np.mean([spread_.within for spread_ in measured]) == pytest.approx(4, rel=0.03)
+    assert np.mean([spread_.between for spread_ in measured]) == pytest.approx(9, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_rounds_by_hand(within: float, between: float, expected: int) -> None:
 
 
 def test_it_is_the_cheapest_way_to_the_same_interval() -> None:
-    one = Spread(within=4, between=0.6)
-    best = rounds(one)
+    spread_ = Spread(within=4, between=0.6)
+    best = rounds(spread_)
 
     def price(count: int) -> float:
         """Of a given variance of the mean: processes that it takes, times what each costs."""
-        return (one.between + one.within / count) * (COST.generation + count * COST.round)
+        return (spread_.between + spread_.within / count) * (COST.generation + count * COST.round)
 
     assert min(price(best), price(best - 1)) <= min(price(count) for count in range(1, 200))
 
@@ -101,11 +101,14 @@ positive = st.floats(1e-6, 1e6)
 
 @given(st.lists(st.builds(Spread, positive, positive), min_size=1, max_size=6), st.integers(-8, 8))
 def test_only_proportions_matter(spreads: list[Spread], power: int) -> None:
-    scaled = [replace(one, within=one.within * 4.0**power, between=one.between * 4.0**power) for one in spreads]
+    scaled = [
+        replace(spread_, within=spread_.within * 4.0**power, between=spread_.between * 4.0**power)
+        for spread_ in spreads
+    ]
 
     assert rounds(*scaled) == rounds(*spreads)
 
 
 @given(st.builds(Spread, st.floats(0, 1e6), st.floats(0, 1e6)), st.integers(1, 50), st.integers(0, 50), positive)
-def test_it_is_within_its_bounds(one: Spread, least: int, more: int, budget_s: float) -> None:
-    assert least <= rounds(one, budget_s=budget_s, least=least, most=least + more) <= least + more
+def test_it_is_within_its_bounds(spread_: Spread, least: int, more: int, budget_s: float) -> None:
+    assert least <= rounds(spread_, budget_s=budget_s, least=least, most=least + more) <= least + more

@@ -21,11 +21,11 @@ def test_one_host_is_its_processes() -> None:
 
 
 def test_each_host_weighs_the_same_however_many_processes_it_has() -> None:
-    one, other = [[0.0], [0.2], [0.1]] * 4, [[1.0], [1.2], [1.1]]
+    first, other = [[0.0], [0.2], [0.1]] * 4, [[1.0], [1.2], [1.1]]
 
-    pooled = over_hosts({"i-0": one, "i-1": other})
+    pooled = over_hosts({"i-0": first, "i-1": other})
 
-    assert pooled.mean == combined([estimate(one), estimate(other)])
+    assert pooled.mean == combined([estimate(first), estimate(other)])
     assert pooled.mean.mean == pytest.approx(0.6)
     assert (pooled.over, pooled.hosts, pooled.processes) == ("processes", 2, 15)
 

@@ -32,21 +32,23 @@ def ratios(trials: Iterable[Trial]) -> dict[Unit, Any]:
     """Ratios of A to B, as they are and not their logs."""
     blocks = by_treatment(trials)
     return {
-        unit: pytest.approx([math.exp(log) for log in found])
-        for unit, found in log_ratios(blocks.get(A, {}), blocks.get(B, {})).items()
+        unit: pytest.approx([math.exp(log) for log in shared])
+        for unit, shared in log_ratios(blocks.get(A, {}), blocks.get(B, {})).items()
     }
 
 
 def test_only_rounds_that_both_have_are_compared(make: Callable[..., Trial]) -> None:
-    found = ratios([make("a", {0: 10, 1: 20, 3: 40}), make("b", {0: 5, 2: 5, 3: 5})])
+    shared = ratios([make("a", {0: 10, 1: 20, 3: 40}), make("b", {0: 5, 2: 5, 3: 5})])
 
-    assert list(found.values()) == [[2, 8]]
+    assert list(shared.values()) == [[2, 8]]
 
 
 def test_a_round_in_which_either_was_disturbed_is_not_compared(make: Callable[..., Trial]) -> None:
-    found = ratios([make("a", {0: 10, 1: 20, 2: 30}, disturbed=(0,)), make("b", {0: 10, 1: 10, 2: 10}, disturbed=(1,))])
+    shared = ratios(
+        [make("a", {0: 10, 1: 20, 2: 30}, disturbed=(0,)), make("b", {0: 10, 1: 10, 2: 10}, disturbed=(1,))]
+    )
 
-    assert list(found.values()) == [[3]]
+    assert list(shared.values()) == [[3]]
 
 
 def test_processes_that_took_turns_are_a_unit_and_others_are_not_compared(make: Callable[..., Trial]) -> None:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 def cell(processes: Floats, host: str = "i-0") -> dict[Unit, list[float]]:
     """processes: on the first axis, their latencies on the others."""
-    return {Unit(host, "job", number): of.ravel().tolist() for number, of in enumerate(processes)}
+    return {Unit(host, "job", number): latencies.ravel().tolist() for number, latencies in enumerate(processes)}
 
 
 def alike(rng: np.random.Generator, processes: int, blocks: int = 6, latencies: int = 15) -> Floats:
@@ -37,41 +37,41 @@ def test_so_many_independent_latencies_has_an_interval() -> None:
 
 
 def test_the_values_are_order_statistics() -> None:
-    found = percentiles(cell(np.arange(1.0, 1201.0).reshape(100, 12).T))
+    results = percentiles(cell(np.arange(1.0, 1201.0).reshape(100, 12).T))
 
-    assert [one.value for one in found] == [600, 1080, 1140, 1188]
-    known = [one for one in found if not one.too_few]
-    assert [one.percentile for one in known] == [50, 90, 95]
-    assert all(there(one.low) <= one.value <= there(one.high) for one in known)
+    assert [result.value for result in results] == [600, 1080, 1140, 1188]
+    known = [result for result in results if not result.too_few]
+    assert [result.percentile for result in known] == [50, 90, 95]
+    assert all(there(result.low) <= result.value <= there(result.high) for result in known)
 
 
 def test_fewer_than_six_processes_are_too_few() -> None:
-    found = percentiles(cell(np.exp(alike(np.random.default_rng(1), 5, 40))))
+    results = percentiles(cell(np.exp(alike(np.random.default_rng(1), 5, 40))))
 
-    assert {(one.low, one.high, one.too_few) for one in found} == {(None, None, "5 of 6 processes")}
-    assert all(one.value > 0 for one in found)
+    assert {(result.low, result.high, result.too_few) for result in results} == {(None, None, "5 of 6 processes")}
+    assert all(result.value > 0 for result in results)
 
 
 def test_a_tail_wants_more_latencies_than_a_middle() -> None:
-    found = {one.percentile: one for one in percentiles(cell(np.exp(alike(np.random.default_rng(1), 6))))}
+    results = {result.percentile: result for result in percentiles(cell(np.exp(alike(np.random.default_rng(1), 6))))}
 
-    assert [found[percentile].too_few for percentile in (50, 90, 95)] == ["", "", ""]
-    assert found[99] == Percentile(99, found[99].value, None, None, f"540 of {DESIGN_EFFECT * 368} latencies")
+    assert [results[percentile].too_few for percentile in (50, 90, 95)] == ["", "", ""]
+    assert results[99] == Percentile(99, results[99].value, None, None, f"540 of {DESIGN_EFFECT * 368} latencies")
 
 
 def test_each_process_counts_the_same_however_many_latencies_it_has() -> None:
     few = {Unit("i-0", "job", number): [float(number)] * 10 for number in range(6)}
     many = few | {Unit("i-0", "job", 5): [5.0] * 1000}
 
-    assert [one.value for one in percentiles(many)] == [one.value for one in percentiles(few)]
+    assert [result.value for result in percentiles(many)] == [result.value for result in percentiles(few)]
 
 
 def test_each_host_counts_the_same_however_many_processes_it_has() -> None:
     rng = np.random.default_rng(2)
-    found = percentiles(cell(np.exp(alike(rng, 20, 12)), "i-0") | cell(10 * np.exp(alike(rng, 6, 12)), "i-1"))
+    results = percentiles(cell(np.exp(alike(rng, 20, 12)), "i-0") | cell(10 * np.exp(alike(rng, 6, 12)), "i-1"))
 
     # Half of all latencies lie below the other half, which is tenfold: its p80 is the p90 of all.
-    assert found[1].value == pytest.approx(10 * np.exp(0.1 * np.sqrt(2) * 0.8416), rel=0.1)
+    assert results[1].value == pytest.approx(10 * np.exp(0.1 * np.sqrt(2) * 0.8416), rel=0.1)
 
 
 def test_the_ratio_is_of_processes_that_took_turns() -> None:
@@ -113,8 +113,8 @@ def test_the_intervals_cover(blocks: int) -> None:
     truth = np.exp(np.sqrt(2) * 0.1 * np.array([0, 1.2816, 1.6449]))
     held = np.zeros(3)
     for _ in range(runs):
-        found = percentiles(cell(np.exp(alike(rng, 6, blocks))))
-        held += [there(one.low) <= true <= there(one.high) for one, true in zip(found, truth, strict=False)]
+        results = percentiles(cell(np.exp(alike(rng, 6, blocks))))
+        held += [there(result.low) <= true <= there(result.high) for result, true in zip(results, truth, strict=False)]
 
     assert held / runs == pytest.approx(0.95, abs=0.025)
 
@@ -124,7 +124,7 @@ def test_the_intervals_of_ratios_cover() -> None:
     held = np.zeros(3)
     for _ in range(runs):
         common = 0.2 * rng.standard_normal((6, 1, 1))
-        found = percentile_ratios(*(cell(np.exp(alike(rng, 6, 7) + common)) for _ in "ab"))
-        held += [there(one.low) <= 1 <= there(one.high) for one in found[:3]]
+        results = percentile_ratios(*(cell(np.exp(alike(rng, 6, 7) + common)) for _ in "ab"))
+        held += [there(result.low) <= 1 <= there(result.high) for result in results[:3]]
 
     assert held / runs == pytest.approx(0.95, abs=0.025)

@@ -18,15 +18,15 @@ def compared(ratio: float, half_width: float = 0.01, processes: int = MIN_PROCES
     return Compared(Estimate(math.log(ratio), half_width / factor, processes - 1), 4 * processes, processes)
 
 
-def kind(one: Compared, **options: float) -> str:
-    return verdicts({"one": one}, **options)["one"].kind
+def kind(ratio: Compared, **options: float) -> str:
+    return verdicts({"one": ratio}, **options)["one"].kind
 
 
 def test_holm_by_hand() -> None:
     # 0.01 × 4, 0.02 × 3, 0.03 × 2 = 0.06, and 0.04 × 1, which is raised to the one before it
-    found = holm({"c": 0.03, "a": 0.01, "d": 0.04, "b": 0.02})
+    judged = holm({"c": 0.03, "a": 0.01, "d": 0.04, "b": 0.02})
 
-    assert found == {"a": pytest.approx(0.04), "b": pytest.approx(0.06), "c": pytest.approx(0.06), "d": 0.06}
+    assert judged == {"a": pytest.approx(0.04), "b": pytest.approx(0.06), "c": pytest.approx(0.06), "d": 0.06}
 
 
 def test_holm_stops_at_1() -> None:
@@ -36,11 +36,11 @@ def test_holm_stops_at_1() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
 def test_holm_is_between_the_p_value_and_bonferronis_and_keeps_the_order(p_values: list[float]) -> None:
-    found = holm(dict(enumerate(p_values)))
+    judged = holm(dict(enumerate(p_values)))
 
     for number, p in enumerate(p_values):
-        assert p <= found[number] <= min(1, p * len(p_values)) or found[number] == pytest.approx(p)
-    assert sorted(found, key=lambda key: (p_values[key], found[key])) == sorted(found, key=lambda key: p_values[key])
+        assert p <= judged[number] <= min(1, p * len(p_values)) or judged[number] == pytest.approx(p)
+    assert sorted(judged, key=lambda key: (p_values[key], judged[key])) == sorted(judged, key=lambda key: p_values[key])
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_a_single_process_has_an_interval_without_ends() -> None:
 
 
 def test_the_ends_are_those_of_the_ratio() -> None:
-    found = verdicts({"one": compared(1.1, 0.02)})["one"]
+    judged = verdicts({"one": compared(1.1, 0.02)})["one"]
 
-    assert (found.ratio, found.low, found.high) == pytest.approx((1.1, 1.1 * math.exp(-0.02), 1.1 * math.exp(0.02)))
-    assert found.half_width == pytest.approx(math.exp(0.02) - 1)
+    assert (judged.ratio, judged.low, judged.high) == pytest.approx((1.1, 1.1 * math.exp(-0.02), 1.1 * math.exp(0.02)))
+    assert judged.half_width == pytest.approx(math.exp(0.02) - 1)
 
 
 def test_the_more_are_compared_the_surer_a_difference_has_to_be() -> None:
@@ -127,10 +127,10 @@ def test_the_more_are_compared_the_surer_a_difference_has_to_be() -> None:
 
 
 def test_who_is_not_sure_enough_is_undecided_though_its_own_interval_excludes_1() -> None:
-    found = verdicts({name: compared(1.10, 0.09) for name in "abc"})
+    judged = verdicts({name: compared(1.10, 0.09) for name in "abc"})
 
-    assert {verdict.kind for verdict in found.values()} == {"undecided"}
-    assert all(verdict.low > 1 > verdict.family_low for verdict in found.values())
+    assert {verdict.kind for verdict in judged.values()} == {"undecided"}
+    assert all(verdict.low > 1 > verdict.family_low for verdict in judged.values())
 
 
 def test_the_levels_of_the_family_by_hand() -> None:
