@@ -27,7 +27,7 @@ def test_a_report_says_what_moved_since_the_night_before_and_what_differs(add_ni
     report.publish(add_night(BEFORE, cpu="Xeon"), BEFORE)
     text, files = section(add_night(NIGHT, cpu="EPYC", engines=SLOWER))
     assert f"Since {BEFORE}, the night before" in text
-    assert "differs in the table below" in text
+    assert "What differs of the inputs and the hosts is in the table below." in text
     assert "CPU of m5.xlarge Xeon EPYC" in text
     assert "Of 4 ratios of img/s that both nights have 2 moved further than" in text
     assert "DeepSparse : OpenVINO, pruned" in text

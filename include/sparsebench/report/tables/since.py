@@ -20,7 +20,7 @@ def sentences(since: Since) -> list[str]:
     """What differs, what only one of the nights has, and how many ratios moved."""
     both = f"{labels.count(len(since.ratios), 'ratio')} of img/s that both nights have"
     lines = [
-        "What was measured, with what, and where, differs in the table below."
+        "What differs of the inputs and the hosts is in the table below."
         if since.inputs
         else "The same models, code, packages, protocol and image, on the same CPUs.",
         f"Of {both} {len(since.moved) or 'none'} moved further than the two nights’ own intervals explain.",
