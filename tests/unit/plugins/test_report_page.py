@@ -182,9 +182,9 @@ def changes(*, told: bool) -> Changes:
     return Changes(nights=30, series=45, events=(event,))
 
 
-@pytest.mark.parametrize(("told", "words"), [(True, "told on 2026-11-15"), (False, "not told yet")])
+@pytest.mark.parametrize(("told", "text"), [(True, "told on 2026-11-15"), (False, "not told yet")])
 def test_the_history_says_what_changed_since_when_and_what_differs(
-    store: Store, client: TestClient, told: bool, words: str
+    store: Store, client: TestClient, told: bool, text: str
 ) -> None:
     store.put_changes(changes(told=told))
 
@@ -194,7 +194,7 @@ def test_the_history_says_what_changed_since_when_and_what_differs(
     assert "What differs: &lt;version&gt; (1, from 2026-11-11 on 2)." in answer.text
     assert '<a href="nights/2026-11-11/index.html">' in answer.text
     assert "1 change in 45 ratios over 30 nights." in answer.text
-    assert words in answer.text
+    assert text in answer.text
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
