@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from sparsebench import catalog
 from sparsebench.contracts import (
@@ -12,6 +13,7 @@ from sparsebench.contracts import (
     Manifest,
     ModelCard,
     Protocol,
+    Variant,
     is_night,
     newest_format,
     sha256,
@@ -24,11 +26,11 @@ from sparsebench.store import Store
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep is asked to measure. Empty variants: all that the night has; engines: all; networks: all that the
-    night has, except those of digits, which would mix with the real ones.
+    """What a sweep is asked to measure. Empty variants: all that the night has; engines: all; networks: all of the
+    catalog's that the night has, except those of digits, which would mix with the real ones.
 
     Raises:
-        BadInput: a value that the catalog does not have.
+        BadInput: a value that the catalog does not have; of a network, it is ``of`` that knows.
     """
 
     instance_types: tuple[str, ...]
@@ -45,7 +47,6 @@ class Sweep:
             values = getattr(self, field)
             if twice := next((value for value in values if values.count(value) > 1), None):
                 raise BadInput(f"{field}: {twice!r} is given twice; give each once")
-        catalog.check("networks", self.networks, catalog.networks() | catalog.digits_networks())
         catalog.check("engines", self.engines, catalog.engines())
         if self.protocol is not None:
             catalog.check("protocol", [self.protocol], catalog.protocols())
@@ -55,8 +56,10 @@ class Sweep:
         variant brings is known from rounds in which both were timed.
 
         Raises:
-            BadInput: a network or a variant that was named has no model in the manifest.
+            BadInput: a network or a variant that was named has no model in the manifest, or nobody knows it.
         """
+        known = catalog.networks() | catalog.digits_networks()
+        catalog.check("networks", self.networks, {*known, *(card.network for card in manifest.models)})
         chosen = [
             card
             for card in manifest.models
@@ -65,7 +68,7 @@ class Sweep:
         ]
         for network in self.networks:
             has = [card.variant for card in chosen if card.network == network]
-            applies = (catalog.networks() | catalog.digits_networks())[network].variants
+            applies = known[network].variants if network in known else get_args(Variant)
             wanted = [variant for variant in self.variants or ("base",) if variant in applies]
             missing = [variant for variant in wanted if variant not in has]
             if missing:
