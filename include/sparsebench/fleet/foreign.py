@@ -7,7 +7,7 @@ from math import inf
 
 from sparsebench import catalog
 from sparsebench.bench.engines import ENGINES
-from sparsebench.contracts import ImportRequest, Job, Variant
+from sparsebench.contracts import ImportRequest, InstanceFacts, Job, Variant
 from sparsebench.errors import BadInput
 from sparsebench.fleet.plan import Run, plan_import
 from sparsebench.importing import check as importing
@@ -29,7 +29,7 @@ def plan_examination(
     if not types:
         raise BadInput("instance_types: none was chosen; choose at least one")
     facts = [run.facts(name, "instance_types") for name in types]
-    cheapest = min(facts, key=lambda of: inf if of.at_most_usd_per_hour is None else of.at_most_usd_per_hour)
+    cheapest = min(facts, key=_price)
     requests = {
         f"import-{variant}": {"network": network, "variant": variant, "source": source, "axes": tuple(axes)}
         for variant, source in files.items()
@@ -41,6 +41,10 @@ def plan_examination(
         for part, request in requests.items()
         for job in plan_import(store, run, cheapest.name, part=part, **request)
     ]
+
+
+def _price(facts: InstanceFacts) -> float:
+    return inf if facts.at_most_usd_per_hour is None else facts.at_most_usd_per_hour
 
 
 def engines_to_choose_from() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sparsebench.bench.child import Child, ChildFailed
+from sparsebench.bench.child import Child, ChildFailed, in_short
 from sparsebench.bench.engines import ENGINES, INTEGER_ENGINES
 from sparsebench.bench.host import host_facts
 from sparsebench.bench.inputs import inputs_of
@@ -61,7 +61,7 @@ def run_everywhere(
         with Child("sparsebench.bench.reference", task, scratch / "reference.log", TIMEOUT_S) as child:
             refusal = Referred.model_validate_json(child.reply()).refusal
     except ChildFailed as error:
-        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {error}") from error
+        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {in_short(str(error))}") from error
     if refusal:
         raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {refusal}")
     ((output, *_), *_) = read_reference(reference).outputs
@@ -132,4 +132,4 @@ def _load(task: WorkerTask, file: Examined) -> Loaded:
         with Child("sparsebench.bench.worker", task, log, TIMEOUT_S) as child:
             return Loaded.model_validate_json(child.reply())
     except ChildFailed as error:
-        raise BadInput(f"{file.origin}: {task.engines[0]} cannot run it: {error}") from error
+        raise BadInput(f"{file.origin}: {task.engines[0]} cannot run it: {in_short(str(error))}") from error

@@ -9,7 +9,7 @@ from sparsebench.analysis.choice import Bounds
 from sparsebench.analysis.shortlist import choice_between, contenders
 from sparsebench.contracts import BenchRequest, Collection, Job, MissingCell
 from sparsebench.fleet.plan import repeated
-from sparsebench.report import choices, words
+from sparsebench.report import choices, labels
 from sparsebench.store import Store
 
 AGAIN = 2
@@ -33,36 +33,40 @@ def answer(store: Store, jobs: Sequence[Job], collection: Collection, bounds: Bo
     requests = [store.bench_request(job.request) for job in jobs]
     network, types = requests[0].models[0].network, [job.instance_type for job in jobs]
     choice = choice_between(report.compare(store, [collection.night]), network, types, bounds)
-    said = choices.advice(choice) if choice else [f"{network}: no machine can be named, as nothing has a number."]
-    return [*said, *_again(store, requests), *_untried(requests, collection.missing)]
+    advice = choices.advice(choice) if choice else [f"{network}: no machine can be named, as nothing has a number."]
+    return [*advice, *_again(store, requests), *_untried(requests, collection.missing)]
 
 
 def _again(store: Store, requests: Sequence[BenchRequest]) -> Iterator[str]:
-    twice = [request.instance_type for request in requests if _was_measured_again(store, request)]
-    once = [request.instance_type for request in requests if request.instance_type not in twice]
+    twice, once = [], []
+    for request in requests:
+        name, again = request.instance_type, f"{request.job}.{AGAIN}"
+        if store.trials(request.night, name, again):
+            twice.append(name)
+        elif store.trials(request.night, name, request.job):
+            once.append(name)
+        if failure := store.failure(again):
+            yield f"The second time, {name} failed: {labels.reason(failure.reason)}: {failure.detail}."
     if twice:
-        yield f"{words.listed(twice)} were measured again, each on another instance, as none of them clearly lost."
+        yield f"Measured twice, on another instance each time, as none clearly lost: {labels.listed(twice)}."
     if once:
-        yield f"Measured once: {words.listed(once)}."
-
-
-def _was_measured_again(store: Store, request: BenchRequest) -> bool:
-    return bool(store.trials(request.night, request.instance_type, f"{request.job}.{AGAIN}"))
+        yield f"Measured once: {labels.listed(once)}."
 
 
 def _untried(requests: Sequence[BenchRequest], missing: Sequence[MissingCell]) -> Iterator[str]:
     """What has no number, with the reason, and what nobody asked for."""
     engines: dict[tuple[str, str, str], dict[str, None]] = {}
-    for of in missing:
-        engines.setdefault((of.cell.instance_type, of.reason, of.detail), {})[words.engine(of.cell.engine)] = None
+    for absent in missing:
+        of_reason = engines.setdefault((absent.cell.instance_type, absent.reason, absent.detail), {})
+        of_reason[labels.engine(absent.cell.engine)] = None
     for (instance_type, reason, detail), names in engines.items():
-        yield f"No number: {words.listed(list(names))} on {instance_type}, {words.reason(reason)}: {detail}."
+        yield f"No number: {labels.listed(list(names))} on {instance_type}, {labels.reason(reason)}: {detail}."
     asked = {request.instance_type for request in requests}
     others = [name for name, entry in catalog.cpu_instance_types().items() if entry.vcpus and name not in asked]
     variants = {model.variant for model in requests[0].models}
     untried = [
         *(["a pruned file, as none was given"] if "pruned" not in variants else []),
-        *([f"{words.listed(others)}, and every type that the catalog does not list"] if others else []),
+        *([f"{labels.listed(others)}, and every type that the catalog does not list"] if others else []),
     ]
     if untried:
         yield f"Not tried: {'; '.join(untried)}."

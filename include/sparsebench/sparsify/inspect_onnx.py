@@ -45,7 +45,7 @@ def layer_sparsities(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
         emulated = quantise.get(held)  # in fp32, and quantised whenever the network runs
         weight = tensors.get(emulated.input[0] if emulated else held)
         scale_and_zero = [*(emulated.input[1:3] if emulated else ()), *_zero_point(holder)]
-        if weight is None or any(of not in tensors for of in filter(None, scale_and_zero)):
+        if weight is None or any(other not in tensors for other in filter(None, scale_and_zero)):
             continue
         values = numpy_helper.to_array(weight)
         if emulated:
