@@ -13,6 +13,7 @@ import pytest
 from sparsebench.contracts import ImportRequest, sha256
 from sparsebench.errors import BadInput
 from sparsebench.importing.check import check
+from sparsebench.instance.exits import REFUSED
 from sparsebench.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +74,7 @@ def test_what_no_engine_runs_is_one_clear_error_and_leaves_nothing(
     store = Store(tmp_path.as_uri())
     done = carry_out(store, folder / f"{name}.onnx")
 
-    assert done.returncode == 2
+    assert done.returncode == REFUSED
     (line,) = done.stderr.splitlines()
     assert re.search(said, line)
     assert len(line) < 700  # no traceback
