@@ -122,7 +122,7 @@ def manifest_for(
     while store.has_manifest(night):
         frozen = store.manifest(night)
         if sweep.protocol in (None, frozen.protocol.name) and _measures_the_same(
-            sweep, frozen, _current(store, night, frozen.image, now, frozen.protocol)
+            sweep, frozen, _current(store, sweep, night, frozen.image, now, frozen.protocol)
         ):
             return frozen
         number += 1
@@ -161,18 +161,21 @@ def freeze(store: Store, manifest: Manifest) -> Manifest:
 
 def _current(
     store: Store,
+    sweep: Sweep,
     night: str,
     image: str,
     now: datetime,
     protocol: Protocol,
     types: tuple[InstanceFacts, ...] = (),
 ) -> Manifest:
-    """What would be frozen now."""
+    """What would be frozen now. Of networks that the catalog does not know, only those that are asked for: others are
+    not to make a difference between nights."""
+    known = {*catalog.networks(), *catalog.digits_networks(), *sweep.networks}
     return Manifest.freeze(
         night=night,
         frozen_at=now,
         protocol=protocol,
-        models=tuple(store.model_cards()),
+        models=tuple(card for card in store.model_cards() if card.network in known),
         image=image,
         payload=sha256(payload.wheel()),
         bench_lock=sha256(payload.lock("bench")),
@@ -192,7 +195,7 @@ def _new(
     types: tuple[InstanceFacts, ...],
 ) -> Manifest:
     protocol = catalog.protocols()[sweep.protocol or default_protocol]
-    return fitting(_current(store, night, image, now, protocol, types), sweep)
+    return fitting(_current(store, sweep, night, image, now, protocol, types), sweep)
 
 
 def _measures_the_same(sweep: Sweep, a: Manifest, b: Manifest) -> bool:

@@ -352,11 +352,15 @@ def test_a_network_that_only_the_store_has_is_measured_where_it_is_named_and_onl
 ) -> None:
     assert "own" not in {model.network for model in plan(store).models}
     register(store, "own", b"a network of a person's own")
-    assert {model.network for model in plan(store, key=None).models} == {"vgg19", "resnet50"}
-    assert [model.network for model in plan(store, key=None, run="r2", networks=("own",)).models] == ["own"]
+    swept = plan(store, key=None)
+    assert {model.network for model in swept.models} == {"vgg19", "resnet50"}
+    assert "own" not in {card.network for card in store.manifest(swept.night).models}
+    named = plan(store, key=None, run="r2", networks=("own",))
+    assert [model.network for model in named.models] == ["own"]
+    assert named.night != swept.night
     with pytest.raises(BadInput, match="networks: 'own' has no model for pruned"):
         plan(store, key=None, run="r3", networks=("own",), variants=("base", "pruned"))
-    with pytest.raises(BadInput, match=r"networks: 'owm' is not one of .*own, resnet50"):
+    with pytest.raises(BadInput, match=r"networks: 'owm' is not one of .*resnet50, "):
         plan(store, key=None, run="r3", networks=("owm",))
 
 
