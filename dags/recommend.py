@@ -200,7 +200,7 @@ def recommend() -> None:
         print(f"measured again: {', '.join(job.instance_type for job in again) or 'nothing'}")
         return [job.model_dump(mode="json") for job in again]
 
-    @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, outlets=[RESULTS], **RETRIED)
+    @task(outlets=[RESULTS], **RETRIED)
     def collect(planned: list[dict[str, Any]]) -> dict[str, Any]:
         """What is there, and what is missing and why."""
         context = get_current_context()
@@ -239,9 +239,11 @@ def recommend() -> None:
     measured = on_instance.override(group_id="measure").expand(job=jobs)
     again = shortlist(jobs)
     measured_again = on_instance.override(group_id="measure_again").expand(job=again)
+    # Whatever came of the instances, and where none had to measure again, which skips those tasks.
+    all_measured = EmptyOperator(task_id="all_measured", trigger_rule=TriggerRule.ALL_DONE)
     collected = collect(jobs)
     begin >> files >> tried >> jobs >> ApproveCostOperator(task_id="ask", plan="sweep", **RETRIED) >> measured
-    measured >> again >> measured_again >> collected
+    measured >> again >> measured_again >> all_measured >> collected
     collected >> answer().as_teardown(setups=begin, on_failure_fail_dagrun=True)
 
 

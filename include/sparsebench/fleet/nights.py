@@ -58,7 +58,7 @@ class Sweep:
         Raises:
             BadInput: a network or a variant that was named has no model in the manifest, or nobody knows it.
         """
-        known = catalog.networks() | catalog.digits_networks()
+        known = _known()
         catalog.check("networks", self.networks, {*known, *(card.network for card in manifest.models)})
         chosen = [
             card
@@ -83,6 +83,10 @@ class Sweep:
         ]
 
 
+def _known() -> dict[str, catalog.Network]:
+    return catalog.networks() | catalog.digits_networks()
+
+
 def manifest_for(
     store: Store,
     sweep: Sweep,
@@ -96,7 +100,8 @@ def manifest_for(
 
     With a key, that night and no other: a past night's numbers are only compared on its own inputs. A run
     without one (triggered by hand) joins today's first night whose inputs are those that it would freeze,
-    so that new models or new code never mix with old ones; if none fits, it opens another (2026-11-24.2).
+    so that new models or new code never mix with old ones; if none fits, it opens another (2026-11-24.2). One that
+    names a network that the catalog does not know leaves the day's first night to the schedule.
 
     Nothing is written: see ``freeze``.
 
@@ -118,7 +123,8 @@ def manifest_for(
             return fitting(store.manifest(key), sweep)
         return _new(store, sweep, key, image, now, default_protocol, types)
     today = now.date().isoformat()
-    night, number = today, 1
+    foreign = not _known().keys() >= {*sweep.networks}
+    night, number = (f"{today}.2", 2) if foreign else (today, 1)
     while store.has_manifest(night):
         frozen = store.manifest(night)
         if sweep.protocol in (None, frozen.protocol.name) and _measures_the_same(
@@ -170,7 +176,7 @@ def _current(
 ) -> Manifest:
     """What would be frozen now. Of networks that the catalog does not know, only those that are asked for: others are
     not to make a difference between nights."""
-    known = {*catalog.networks(), *catalog.digits_networks(), *sweep.networks}
+    known = {*_known(), *sweep.networks}
     return Manifest.freeze(
         night=night,
         frozen_at=now,

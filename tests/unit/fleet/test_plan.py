@@ -357,7 +357,20 @@ def test_a_network_that_only_the_store_has_is_measured_where_it_is_named_and_onl
     assert "own" not in {card.network for card in store.manifest(swept.night).models}
     named = plan(store, key=None, run="r2", networks=("own",))
     assert [model.network for model in named.models] == ["own"]
-    assert named.night != swept.night
+    assert (swept.night, named.night) == ("2026-05-04", "2026-05-04.2")
+
+
+def test_a_network_that_only_the_store_has_leaves_the_days_night_to_the_schedule(
+    store: Store, register: Register
+) -> None:
+    register(store, "own", b"a network of a person's own")
+    assert plan(store, key=None, networks=("own",)).night == "2026-05-04.2"
+    assert plan(store, key=None, run="r2", networks=("own",)).night == "2026-05-04.2"
+    assert "own" not in {card.network for card in store.manifest(plan(store, run="r3").night).models}
+
+
+def test_a_network_that_nobody_has_is_refused_with_those_that_there_are(store: Store, register: Register) -> None:
+    register(store, "own", b"a network of a person's own")
     with pytest.raises(BadInput, match="networks: 'own' has no model for pruned"):
         plan(store, key=None, run="r3", networks=("own",), variants=("base", "pruned"))
     with pytest.raises(BadInput, match=r"networks: 'owm' is not one of .*resnet50, "):
