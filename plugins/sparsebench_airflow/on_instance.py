@@ -28,6 +28,7 @@ from sparsebench.fleet.failures import (
     OverBudget,
     QuotaReached,
     Refused,
+    RequestRefused,
 )
 from sparsebench_airflow.outcome import fail_unless_all_succeeded
 from sparsebench_airflow.step import STEPS, InstanceStepOperator
@@ -36,7 +37,8 @@ from sparsebench_airflow.terminate import TerminateInstancesOperator
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            [NotOffered, OutOfMemory, OverBudget, LostTooOften, Refused, BadInput, IntegrityError], RetryAction.FAIL
+            [NotOffered, OutOfMemory, OverBudget, LostTooOften, Refused, RequestRefused, BadInput, IntegrityError],
+            RetryAction.FAIL,
         ),
         RetryRule([NoRoom, QuotaReached], RetryAction.FAIL, reason="it has waited for hours"),
         RetryRule(HITLRejectException, RetryAction.FAIL, reason="a person has said no"),

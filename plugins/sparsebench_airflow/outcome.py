@@ -11,18 +11,18 @@ from sparsebench.contracts import Job
 from sparsebench_airflow.step import STEPS
 
 
-def failed_steps(context: Context, jobs: Sequence[Job]) -> dict[str, str]:
+def failed_steps(context: Context, jobs: Sequence[Job], group: str = "on_instance") -> dict[str, str]:
     """The first step that did not succeed of each job that did not get through, by the job's name.
 
     ``ask`` for all, where a person did not approve of the cost.
     """
     if _states(context, task_ids=["ask"]).get("ask") != "success":
         return {job.job: "ask" for job in jobs}
-    of_steps = _states(context, task_group_id="on_instance")
+    of_steps = _states(context, task_group_id=group)
     failed: dict[str, str] = {}
     for index, job in enumerate(jobs):
         for step in STEPS:
-            if of_steps.get(f"on_instance.{step}_{index}") != "success":
+            if of_steps.get(f"{group}.{step}_{index}") != "success":
                 failed[job.job] = step
                 break
     return failed

@@ -13,10 +13,12 @@ from sparsebench_airflow.links import PREFIX
 from sparsebench_airflow.timetable import NightlyTimetable
 
 TASKS = (
+    "sparsebench.fleet.foreign",
     "sparsebench_airflow.on_instance",
     "sparsebench.report",
     "sparsebench.report.changes",
     "sparsebench.report.outcome",
+    "sparsebench.report.recommendation",
 )
 """Modules that the DAGs' tasks need, with all that they import."""
 

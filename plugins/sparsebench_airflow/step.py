@@ -21,11 +21,12 @@ from sparsebench.fleet.failures import (
     NoRoom,
     OutOfMemory,
     QuotaReached,
+    RequestRefused,
     StepFailed,
     refusal,
 )
 from sparsebench.fleet.plan import repeated
-from sparsebench.instance.exits import INTERRUPTED, KILLED
+from sparsebench.instance.exits import INTERRUPTED, KILLED, REFUSED
 from sparsebench.settings import Settings
 from sparsebench.store import Store
 from sparsebench_airflow.aws import ec2_client, ec2_hook, ssm_client
@@ -242,7 +243,8 @@ class InstanceStepOperator(AwsBaseOperator[SsmHook]):
             raise InstanceLost(f"{instance_id} was told that it will be taken away")
         last = event["stderr"].strip().splitlines()[-1:] or ["it printed no error"]
         killed = event["exit_code"] in (KILLED, 137) and status != "Cancelled" and not event["late"]
-        kind = OutOfMemory if killed else StepFailed
+        refused = event["exit_code"] == REFUSED and event["step"] == "work"
+        kind = OutOfMemory if killed else RequestRefused if refused else StepFailed
         raise kind(f"{event['step']} on {instance_id}: {status}, exit code {event['exit_code']}: {last[0]}")
 
     def _give_up(self, store: Store, job: Job, instance_id: str, now: datetime) -> None:

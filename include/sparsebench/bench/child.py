@@ -23,6 +23,12 @@ class ChildFailed(Exception):
     """It crashed, was killed or ran out of time; the message says which, with the end of what it printed."""
 
 
+def in_short(text: str) -> str:
+    """First and last line: what happened, and the last that was said about it."""
+    lines = text.strip().splitlines() or [""]
+    return ": ".join(dict.fromkeys((lines[0], lines[-1])))
+
+
 class Child:
     """``python -m module`` in a process group of its own: a task on its stdin, then messages to and fro, a line each.
 

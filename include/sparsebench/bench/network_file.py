@@ -34,7 +34,7 @@ def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
     Raises:
         BadInput: it is no ONNX file, or takes something that cannot be given; says what it is, or what to do.
     """
-    sizes = _sizes(axes)
+    sizes = axis_sizes(axes, AXIS_OPTION)
     data = read_model(file, "file")
     data = with_axes(data, read_header(data, str(file)), sizes, str(file))
     inputs = inputs_of(read_header(data, str(file)), str(file))
@@ -49,11 +49,16 @@ def _label(sparsity: float | None) -> str:
     return f"{sparsity:.0%} sparse" if sparsity >= DENSE else "dense"
 
 
-def _sizes(axes: Iterable[str]) -> dict[str, int]:
+def axis_sizes(axes: Iterable[str], field: str) -> dict[str, int]:
+    """The sizes of axes, by name. axes: NAME=SIZE, as a person gives them. field: where, for errors.
+
+    Raises:
+        BadInput: names the text that is something else.
+    """
     sizes: dict[str, int] = {}
     for text in axes:
         name, _, size = text.rpartition("=")
         if not name or not re.fullmatch(r"[0-9]{1,8}", size) or not 1 <= int(size) <= LARGEST_AXIS:
-            raise BadInput(f"{AXIS_OPTION} is {text!r}; expected NAME=SIZE, a size from 1 to {LARGEST_AXIS}")
+            raise BadInput(f"{field} is {text!r}; expected NAME=SIZE, a size from 1 to {LARGEST_AXIS}")
         sizes[name] = int(size)
     return sizes

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from sparsebench.bench.child import in_short
 from sparsebench.bench.labels import disturbance
 from sparsebench.bench.network import NO_REFERENCE
 from sparsebench.bench.runner import Audience
@@ -117,7 +118,7 @@ def without_reference(trials: Sequence[Trial]) -> str | None:
     """Why no engine's output could be checked, where that is what ended all that were tried."""
     errors = {trial.error for trial in trials if trial.status != "absent"}
     reason = errors.pop() if len(errors) == 1 else None
-    return _in_short(reason) if reason and reason.startswith(NO_REFERENCE) else None
+    return in_short(reason) if reason and reason.startswith(NO_REFERENCE) else None
 
 
 def result(trial: Trial) -> str:
@@ -134,14 +135,8 @@ def result(trial: Trial) -> str:
             top1 = f"; same top-1: {parity.same_top1} of {parity.images}" if parity.least_top1 else ""
             return f"invalid: {difference}{tolerance}{top1}"
         case Trial(absence=absence) if absence:
-            return f"absent ({absence.reason}): {_in_short(absence.detail)}"
-    return f"failed: {_in_short(trial.error or '')}"
-
-
-def _in_short(text: str) -> str:
-    """First and last line: what happened, and the last that was said about it."""
-    lines = text.strip().splitlines() or [""]
-    return ": ".join(dict.fromkeys((lines[0], lines[-1])))
+            return f"absent ({absence.reason}): {in_short(absence.detail)}"
+    return f"failed: {in_short(trial.error or '')}"
 
 
 LEGEND = (

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sparsebench.contracts.base import Contract, Name, Night, Sha256, Stored, Variant
+from sparsebench.contracts.formats import since
 from sparsebench.contracts.models import DatasetRef
 from sparsebench.contracts.protocol import Protocol
 
@@ -91,4 +92,10 @@ class ImportRequest(Stored):
         default=None,
         min_length=1,
         description="of an INT8 network: where its file with integer operators is, for DeepSparse",
+    )
+    axes: tuple[str, ...] | None = Field(
+        default=None,
+        description="of a network that the catalog does not know: NAME=SIZE for each free axis of its inputs; None: "
+        "the catalog knows it",
+        json_schema_extra=since(2),
     )

@@ -62,6 +62,10 @@ class OutOfMemory(StepFailed):
     """What a command ran was killed, for want of memory: another try on the same type ends in the same way."""
 
 
+class RequestRefused(StepFailed):
+    """The job can never be done as it was asked: a file that is no ONNX, a network that no engine runs."""
+
+
 class Refused(FleetError):
     """EC2 refuses the launch for what it asks for, or who asks: trying again is of no use before that is changed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from sparsebench import catalog
 from sparsebench.contracts import (
@@ -12,6 +13,7 @@ from sparsebench.contracts import (
     Manifest,
     ModelCard,
     Protocol,
+    Variant,
     is_night,
     newest_format,
     sha256,
@@ -24,11 +26,11 @@ from sparsebench.store import Store
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep is asked to measure. Empty variants: all that the night has; engines: all; networks: all that the
-    night has, except those of digits, which would mix with the real ones.
+    """What a sweep is asked to measure. Empty variants: all that the night has; engines: all; networks: all of the
+    catalog's that the night has, except those of digits, which would mix with the real ones.
 
     Raises:
-        BadInput: a value that the catalog does not have.
+        BadInput: a value that the catalog does not have; of a network, it is ``of`` that knows.
     """
 
     instance_types: tuple[str, ...]
@@ -45,7 +47,6 @@ class Sweep:
             values = getattr(self, field)
             if twice := next((value for value in values if values.count(value) > 1), None):
                 raise BadInput(f"{field}: {twice!r} is given twice; give each once")
-        catalog.check("networks", self.networks, catalog.networks() | catalog.digits_networks())
         catalog.check("engines", self.engines, catalog.engines())
         if self.protocol is not None:
             catalog.check("protocol", [self.protocol], catalog.protocols())
@@ -55,8 +56,10 @@ class Sweep:
         variant brings is known from rounds in which both were timed.
 
         Raises:
-            BadInput: a network or a variant that was named has no model in the manifest.
+            BadInput: a network or a variant that was named has no model in the manifest, or nobody knows it.
         """
+        known = _known()
+        catalog.check("networks", self.networks, {*known, *(card.network for card in manifest.models)})
         chosen = [
             card
             for card in manifest.models
@@ -65,7 +68,7 @@ class Sweep:
         ]
         for network in self.networks:
             has = [card.variant for card in chosen if card.network == network]
-            applies = (catalog.networks() | catalog.digits_networks())[network].variants
+            applies = known[network].variants if network in known else get_args(Variant)
             wanted = [variant for variant in self.variants or ("base",) if variant in applies]
             missing = [variant for variant in wanted if variant not in has]
             if missing:
@@ -78,6 +81,10 @@ class Sweep:
         return [
             card for card in manifest.models if card in chosen or (card.network in measured and card.variant == BASE)
         ]
+
+
+def _known() -> dict[str, catalog.Network]:
+    return catalog.networks() | catalog.digits_networks()
 
 
 def manifest_for(
@@ -93,7 +100,8 @@ def manifest_for(
 
     With a key, that night and no other: a past night's numbers are only compared on its own inputs. A run
     without one (triggered by hand) joins today's first night whose inputs are those that it would freeze,
-    so that new models or new code never mix with old ones; if none fits, it opens another (2026-11-24.2).
+    so that new models or new code never mix with old ones; if none fits, it opens another (2026-11-24.2). One that
+    names a network that the catalog does not know leaves the day's first night to the schedule.
 
     Nothing is written: see ``freeze``.
 
@@ -115,11 +123,12 @@ def manifest_for(
             return fitting(store.manifest(key), sweep)
         return _new(store, sweep, key, image, now, default_protocol, types)
     today = now.date().isoformat()
-    night, number = today, 1
+    foreign = not _known().keys() >= {*sweep.networks}
+    night, number = (f"{today}.2", 2) if foreign else (today, 1)
     while store.has_manifest(night):
         frozen = store.manifest(night)
         if sweep.protocol in (None, frozen.protocol.name) and _measures_the_same(
-            sweep, frozen, _current(store, night, frozen.image, now, frozen.protocol)
+            sweep, frozen, _current(store, sweep, night, frozen.image, now, frozen.protocol)
         ):
             return frozen
         number += 1
@@ -158,18 +167,21 @@ def freeze(store: Store, manifest: Manifest) -> Manifest:
 
 def _current(
     store: Store,
+    sweep: Sweep,
     night: str,
     image: str,
     now: datetime,
     protocol: Protocol,
     types: tuple[InstanceFacts, ...] = (),
 ) -> Manifest:
-    """What would be frozen now."""
+    """What would be frozen now. Of networks that the catalog does not know, only those that are asked for: others are
+    not to make a difference between nights."""
+    known = {*_known(), *sweep.networks}
     return Manifest.freeze(
         night=night,
         frozen_at=now,
         protocol=protocol,
-        models=tuple(store.model_cards()),
+        models=tuple(card for card in store.model_cards() if card.network in known),
         image=image,
         payload=sha256(payload.wheel()),
         bench_lock=sha256(payload.lock("bench")),
@@ -189,7 +201,7 @@ def _new(
     types: tuple[InstanceFacts, ...],
 ) -> Manifest:
     protocol = catalog.protocols()[sweep.protocol or default_protocol]
-    return fitting(_current(store, night, image, now, protocol, types), sweep)
+    return fitting(_current(store, sweep, night, image, now, protocol, types), sweep)
 
 
 def _measures_the_same(sweep: Sweep, a: Manifest, b: Manifest) -> bool:

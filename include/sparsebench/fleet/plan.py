@@ -281,17 +281,18 @@ def plan_sparsify(
     ]
 
 
-def plan_import(store: Store, run: Run, instance_type: str, **request: Any) -> list[Job]:
+def plan_import(store: Store, run: Run, instance_type: str, part: str = "import", **request: Any) -> list[Job]:
     """Check what is known of a file before it is fetched, and return the job that imports it.
 
     Args:
+        part: of the run, where it imports several.
         request: the fields of ``ImportRequest``, without the job.
 
     Raises:
         BadInput, StoreError: before anything was written.
     """
     facts = run.facts(instance_type)
-    wanted = ImportRequest.checked(job=run.job_name("import"), **request)
+    wanted = ImportRequest.checked(job=run.job_name(part), **request)
     importing.check(wanted)
     check_payable(instance_type, facts.at_most_usd_per_hour, IMPORT_MINUTES, run.budget_usd)
     store.check_writable()

@@ -10,7 +10,7 @@ import typer
 from sparsebench.contracts import ImportRequest
 from sparsebench.importing.run import STAGE_S
 from sparsebench.importing.run import run as carry_out
-from sparsebench.instance.exits import exit_codes
+from sparsebench.instance.exits import REFUSED, exit_codes
 from sparsebench.instance.heartbeat import instance_heartbeat
 from sparsebench.instance.switch import MOMENT, UNTIL
 from sparsebench.store import Store
@@ -26,9 +26,10 @@ def run(
 ) -> None:
     """Carry out one request.
 
-    Exits with 2 when that cannot be done, and with 75 when EC2 takes the instance away before it is.
+    Exits with 65 when that can never be done, with 2 when it fails otherwise, and with 75 when EC2 takes the instance
+    away before it is.
     """
-    with exit_codes(2):
+    with exit_codes(2, REFUSED):
         opened = Store(store)
         carry_out(opened, opened.import_request(request), instance_heartbeat(until, STAGE_S))
 

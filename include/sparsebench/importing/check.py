@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparsebench import catalog, download
+from sparsebench.bench.network_file import axis_sizes
 from sparsebench.catalog import Network
-from sparsebench.contracts import ImportRequest
+from sparsebench.contracts import ImportRequest, Variant
 from sparsebench.download import FileSource
 from sparsebench.errors import BadInput
 
@@ -25,17 +26,31 @@ class Sources:
     integer: FileSource | None = None
 
 
-def check(request: ImportRequest) -> tuple[Network, Sources]:
+FOREIGN_VARIANTS: tuple[Variant, ...] = ("base", "pruned")
+"""Of a network that the catalog does not know."""
+
+
+def check(request: ImportRequest) -> tuple[Network | None, Sources]:
     """The network of a request that can be carried out, and where its files are.
+
+    Returns:
+        The network is None where the request is for one that the catalog does not know.
 
     Raises:
         BadInput: an unknown network, a variant that it does not have, a source from nowhere, an INT8 network without
-            its other files, or these for another one.
+            its other files, or these for another one; or the name or the axes of a network of its own are no such.
     """
-    catalog.check("network", [request.network], catalog.networks())
-    network = catalog.networks()[request.network]
-    if request.variant not in network.variants:
-        raise BadInput(f"variant: {network.name} has no {request.variant!r}; expected {', '.join(network.variants)}")
+    network = None
+    if request.axes is None:
+        catalog.check("network", [request.network], catalog.networks())
+        network = catalog.networks()[request.network]
+    else:
+        if request.network in catalog.networks() | catalog.digits_networks():
+            raise BadInput(f"network: {request.network!r} is one of the catalog's; choose another name for your own")
+        axis_sizes(request.axes, "axes")
+    variants = network.variants if network else FOREIGN_VARIANTS
+    if request.variant not in variants:
+        raise BadInput(f"variant: {request.network} has no {request.variant!r}; expected {', '.join(variants)}")
     file = download.parse(request.source, "source")
     others = {"parent": request.parent, "integer": request.integer}
     for field, text in others.items():

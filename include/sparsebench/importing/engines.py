@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sparsebench.bench.child import Child, ChildFailed
+from sparsebench.bench.child import Child, ChildFailed, in_short
 from sparsebench.bench.engines import ENGINES, INTEGER_ENGINES
 from sparsebench.bench.host import host_facts
 from sparsebench.bench.inputs import inputs_of
@@ -23,7 +23,7 @@ MEASURES_ITSELF = "deepsparse.benchmark"
 
 
 def run_everywhere(
-    network: Network,
+    network: Network | None,
     file: Examined,
     tell: Callable[[str], None],
     parent: Examined | None = None,
@@ -32,6 +32,8 @@ def run_everywhere(
     """Run the network in each engine, and hold its outputs to ONNX Runtime's. What was seen goes to ``tell``.
 
     Args:
+        network: None of one that the catalog does not know. Then it is enough that any engine runs it: what the others
+            do with it, each night says of itself.
         parent: of an INT8 network, the fp32 one whose outputs it is held to.
         integer: of an INT8 network, the file for the engines that are fast with integer operators.
 
@@ -39,7 +41,8 @@ def run_everywhere(
         How far off each engine was, without those that this host cannot run.
 
     Raises:
-        BadInput: an engine refuses the network, fails, or computes something else; or it has other classes.
+        BadInput: an engine refuses the network, fails, or computes something else; or it has other classes. Of one
+            that the catalog does not know, every engine does.
         Interrupted: by ``tell``.
     """
     host, scratch = host_facts(), file.path.parent
@@ -50,7 +53,7 @@ def run_everywhere(
         model=of_reference.path,
         rounding=False,
         inputs=inputs_of(of_reference.header, of_reference.origin),
-        digits=network.name in digits_networks(),
+        digits=network is not None and network.name in digits_networks(),
         threads=host.threads or host.physical_cores,
         output=reference,
     )
@@ -58,16 +61,16 @@ def run_everywhere(
         with Child("sparsebench.bench.reference", task, scratch / "reference.log", TIMEOUT_S) as child:
             refusal = Referred.model_validate_json(child.reply()).refusal
     except ChildFailed as error:
-        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {error}") from error
+        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {in_short(str(error))}") from error
     if refusal:
         raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {refusal}")
     ((output, *_), *_) = read_reference(reference).outputs
-    if output.shape[1:] != (network.classes,):
+    if network and output.shape[1:] != (network.classes,):
         raise BadInput(
             f"{of_reference.origin}: its output is [batch, {', '.join(map(str, output.shape[1:]))}]; expected [batch, "
             f"{network.classes}], the classes of {network.name}"
         )
-    parities = {}
+    parities, refusals = {}, list[str]()
     for name, engine in ENGINES.items():
         if name == MEASURES_ITSELF:
             continue
@@ -77,27 +80,41 @@ def run_everywhere(
             tell(f"not tried in {name}: {absence.detail}")
             continue
         tell(f"running it in {name}")
-        loaded = _load(
-            WorkerTask(
-                engines=(name,),
-                precision="f32",
-                scenario="latency",
-                model=its.path,
-                inputs=inputs_of(its.header, its.origin),
-                reference=reference,
-                int8=parent is not None,
-                threads=host.threads or host.physical_cores,
-                cpus=host.cpus,
-            ),
-            its,
+        task_of_engine = WorkerTask(
+            engines=(name,),
+            precision="f32",
+            scenario="latency",
+            model=its.path,
+            inputs=inputs_of(its.header, its.origin),
+            reference=reference,
+            int8=parent is not None,
+            threads=host.threads or host.physical_cores,
+            cpus=host.cpus,
         )
-        if loaded.absence:
-            raise BadInput(f"{its.origin}: {name} refuses it: {loaded.absence.detail}")
-        assert loaded.parity
-        if not loaded.parity.agrees:
-            raise BadInput(f"{its.origin}: {name} computes something else than {_expected(loaded.parity)}")
-        parities[name] = loaded.parity
+        try:
+            parities[name] = _agreeing(task_of_engine, its)
+        except BadInput as error:
+            if network:
+                raise
+            refusals.append(str(error))
+            tell(refusals[-1])
+    if not parities:
+        raise BadInput("; ".join(refusals) or f"{file.origin}: this host can run no engine")
     return parities
+
+
+def _agreeing(task: WorkerTask, file: Examined) -> Parity:
+    """
+    Raises:
+        BadInput: the engine refuses the network, fails, or computes something else.
+    """
+    (name,), loaded = task.engines, _load(task, file)
+    if loaded.absence:
+        raise BadInput(f"{file.origin}: {name} refuses it: {loaded.absence.detail}")
+    assert loaded.parity
+    if not loaded.parity.agrees:
+        raise BadInput(f"{file.origin}: {name} computes something else than {_expected(loaded.parity)}")
+    return loaded.parity
 
 
 def _expected(parity: Parity) -> str:
@@ -115,4 +132,4 @@ def _load(task: WorkerTask, file: Examined) -> Loaded:
         with Child("sparsebench.bench.worker", task, log, TIMEOUT_S) as child:
             return Loaded.model_validate_json(child.reply())
     except ChildFailed as error:
-        raise BadInput(f"{file.origin}: {task.engines[0]} cannot run it: {error}") from error
+        raise BadInput(f"{file.origin}: {task.engines[0]} cannot run it: {in_short(str(error))}") from error

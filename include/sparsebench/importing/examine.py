@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import onnx
 from onnx import TensorProto
 
 from sparsebench.bench.engines.deepsparse import MAX_IR_VERSION, MAX_OPSET
 from sparsebench.bench.filetype import read_model
+from sparsebench.bench.graphs import constants, weight_sparsity
+from sparsebench.bench.inputs import inputs_of, with_axes
+from sparsebench.bench.network_file import axis_sizes
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
 from sparsebench.catalog import Network
 from sparsebench.contracts import LayerSparsity
 from sparsebench.errors import BadInput
-from sparsebench.sparsify.inspect_onnx import layer_sparsities
+from sparsebench.sparsify.inspect_onnx import layer_sparsities, overall_sparsity
 
 Encoding = Literal["fp32", "QDQ", "integer operators"]
 
@@ -37,6 +40,7 @@ class Examined:
 
     path: Path
     digest: str
+    """Of the file as it came."""
     origin: str
     """What an error calls it."""
     data: bytes
@@ -84,6 +88,21 @@ def examine(path: Path, digest: str, origin: str, network: Network, encoding: En
     return Examined(path, digest, origin, data, model, header)
 
 
+def examine_foreign(path: Path, digest: str, origin: str, axes: tuple[str, ...]) -> Examined:
+    """The file of a network that the catalog does not know: it may take and give any tensors. The sizes of its free
+    axes are written into it, so that it says itself what it takes.
+
+    Raises:
+        BadInput: it is not ONNX, takes or gives what is no tensor, or has free axes that were given no size.
+    """
+    data = read_model(path, origin)
+    data = with_axes(data, read_header(data, origin), axis_sizes(axes, "axes"), origin)
+    path.write_bytes(data)
+    header = read_header(data, origin)
+    inputs_of(header, origin)
+    return Examined(path, digest, origin, data, onnx.load_model_from_string(data), header)
+
+
 def _encoding(model: onnx.ModelProto) -> Encoding:
     encodings = {OPERATORS[node.op_type] for node in model.graph.node if node.op_type in OPERATORS}
     return "integer operators" if "integer operators" in encodings else "QDQ" if encodings else "fp32"
@@ -107,3 +126,15 @@ def parameters(file: Examined) -> int:
     """Numbers in the floating-point tensors of an fp32 file: weights, biases, and what batch norms have not folded."""
     floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
     return sum(prod(tensor.dims) for tensor in file.model.graph.initializer if tensor.data_type in floats)
+
+
+def contents_of_foreign(file: Examined) -> dict[str, Any]:
+    """What the card of a network says that the catalog does not know: it may have no weights of a known kind at all."""
+    picture = inputs_of(file.header, file.origin).picture
+    sparsities = layer_sparsities(file.model)
+    return {
+        "input_shape": picture.shape if picture else (0, 0, 0),
+        "parameters": max(1, sum(prod(tensor.dims) for tensor in constants(file.model.graph).values())),
+        "sparsity": overall_sparsity(sparsities) if sparsities else weight_sparsity(file.data) or 0.0,
+        "layers": sparsities,
+    }

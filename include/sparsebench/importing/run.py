@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from sparsebench.bench.engines import INTEGER_ENGINES
-from sparsebench.contracts import ImportRequest, ModelCard, Weights
+from sparsebench.catalog import Network
+from sparsebench.contracts import ImportRequest, ModelCard, Weights, sha256
 from sparsebench.download import FileSource, fetch
 from sparsebench.importing import examine
 from sparsebench.importing.check import check
@@ -32,38 +34,37 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
     """
     network, sources = check(request)
     store.check_writable()
-    report = ProgressReport(store, request.job, f"{network.name} {request.variant}", 1, heartbeat)
+    report = ProgressReport(store, request.job, f"{request.network} {request.variant}", 1, heartbeat)
     try:
         with TemporaryDirectory(prefix="sparsebench-") as scratch:
 
             def fetched(source: FileSource, encoding: Encoding) -> Examined:
                 report.step(f"fetching {source.origin}")
                 path = Path(scratch) / f"{source.field}.onnx"
-                digest = fetch(source, path, store)
-                return examine.examine(path, digest, f"{source.field} is {source.text!r}", network, encoding)
+                digest, origin = fetch(source, path, store), f"{source.field} is {source.text!r}"
+                if network is None:
+                    return examine.examine_foreign(path, digest, origin, request.axes or ())
+                return examine.examine(path, digest, origin, network, encoding)
 
             file = fetched(sources.file, "QDQ" if sources.parent else "fp32")
             parent = fetched(sources.parent, "fp32") if sources.parent else None
             integer = fetched(sources.integer, "integer operators") if sources.integer else None
-            layers = examine.layers(file)
+            contents = _contents(network, file, parent)
             run_everywhere(network, file, report.step, parent, integer)
             report.step(f"compressing {len(file.data) / 1e6:.1f} MB")
             made_by = file.model.producer_name
             card = ModelCard(
-                network=network.name,
+                network=request.network,
                 variant=request.variant,
-                artifact=file.digest,
+                artifact=sha256(file.data),
                 encodings=dict.fromkeys(INTEGER_ENGINES, integer.digest) if integer else {},
                 artifact_bytes=len(file.data),
                 gzip_bytes=gzip_bytes(file.data),
-                input_shape=network.input_shape,
-                parameters=examine.parameters(parent or file),
-                sparsity=overall_sparsity(layers),
-                layers=layers,
                 recipe="",  # the file does not tell
                 weights=Weights(kind="pretrained", origin=sources.file.origin, digest=file.digest),
                 parent=parent.digest if parent else None,
                 versions={made_by: file.model.producer_version} if made_by else {},
+                **contents,
             )
             for imported in filter(None, (file, parent, integer)):
                 store.put_artifact(imported.data)
@@ -74,6 +75,19 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
     except Exception as error:
         report.failed(error)
         raise
-    report.part_done(f"imported: sparsity {card.sparsity:.3f} in {len(layers)} layers, sha256 {file.digest}")
+    report.part_done(f"imported: sparsity {card.sparsity:.3f} in {len(card.layers)} layers, sha256 {file.digest}")
     report.finished()
     return card
+
+
+def _contents(network: Network | None, file: Examined, parent: Examined | None) -> dict[str, Any]:
+    """What the card says of the numbers in the file, and of what it takes."""
+    if network is None:
+        return examine.contents_of_foreign(file)
+    layers = examine.layers(file)
+    return {
+        "input_shape": network.input_shape,
+        "parameters": examine.parameters(parent or file),
+        "sparsity": overall_sparsity(layers),
+        "layers": layers,
+    }

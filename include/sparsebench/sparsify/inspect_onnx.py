@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from sparsebench.bench.graphs import constants
 from sparsebench.contracts import LayerSparsity
 
 MAX_IR = 9
@@ -31,7 +32,7 @@ def layer_sparsities(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
 
     A layer has its name in torch. A product of two activations (attention) has no weight, and is no layer.
     """
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    tensors = constants(model.graph)
     dequantise = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
     quantise = {node.output[0]: node for node in model.graph.node if node.op_type == "QuantizeLinear"}
     layers = []
@@ -43,7 +44,8 @@ def layer_sparsities(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
         held = name if holder is node else holder.input[0]
         emulated = quantise.get(held)  # in fp32, and quantised whenever the network runs
         weight = tensors.get(emulated.input[0] if emulated else held)
-        if weight is None:
+        scale_and_zero = [*(emulated.input[1:3] if emulated else ()), *_zero_point(holder)]
+        if weight is None or any(other not in tensors for other in filter(None, scale_and_zero)):
             continue
         values = numpy_helper.to_array(weight)
         if emulated:
@@ -60,10 +62,9 @@ def layer_sparsities(model: onnx.ModelProto) -> tuple[LayerSparsity, ...]:
 
 def _zero(holder: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], values: np.ndarray) -> np.ndarray:
     """The value that stands for zero in a weight: one, or one for each kernel, in a shape that compares with it."""
-    at = ZERO_POINT.get(holder.op_type)
-    if at is None or len(holder.input) <= at or not holder.input[at]:
+    if not any(_zero_point(holder)):
         return np.zeros((), values.dtype)
-    zero = numpy_helper.to_array(tensors[holder.input[at]])
+    zero = numpy_helper.to_array(tensors[_zero_point(holder)[0]])
     if zero.size == 1:
         return zero.reshape(())
     # Kernels are a convolution's first axis and a matrix's last; DequantizeLinear says which, and by default means 1.
@@ -72,6 +73,12 @@ def _zero(holder: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], values: 
     if axis is None:
         axis = 1 if holder.op_type == "DequantizeLinear" else values.ndim - 1 if last else 0
     return zero.reshape([-1 if i == axis % values.ndim else 1 for i in range(values.ndim)])
+
+
+def _zero_point(holder: onnx.NodeProto) -> list[str]:
+    """The name of the zero point that a weight is held with; empty where there is none."""
+    at = ZERO_POINT.get(holder.op_type)
+    return [] if at is None else list(holder.input[at : at + 1])
 
 
 def quantised(weight: np.ndarray, scale: np.ndarray, zero: np.ndarray = NO_ZERO_POINT) -> np.ndarray:

@@ -18,6 +18,7 @@ from sparsebench.analysis.choice import Bounds, Choice
 from sparsebench.analysis.findings import Findings, of_nights
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.prices import Offer
+from sparsebench.analysis.shortlist import choice_between, contenders
 from sparsebench.contracts import Accuracy, HostFacts, InstanceFacts, Manifest, ModelCard, Trial
 from sparsebench.errors import BadInput
 from sparsebench.report.choices import advice
@@ -219,6 +220,51 @@ def test_by_latency_it_is_the_percentile(night: Callable[..., Findings]) -> None
 def test_tools_and_fakes_are_nobodys_choice(night: Callable[..., Findings]) -> None:
     speeds = {("m5.xlarge", "fake99", "deepsparse"): 90.0, ("m5.xlarge", "base", "deepsparse.benchmark"): 90.0}
     assert names(chosen(night(TWO | speeds)))[0] == ("deepsparse", "base", "best")
+
+
+def on(**speeds: float) -> Speeds:
+    """Of DeepSparse, by the family of xlarge."""
+    return {(f"{family}.xlarge", "base", "deepsparse"): speed for family, speed in speeds.items()}
+
+
+@pytest.mark.parametrize(
+    ("speeds", "bounds", "left"),
+    [
+        (on(m5=20.0, m7i=10.0), {}, []),
+        (on(m5=10.0, m7i=10.05), {"target": "throughput"}, ["m7i.xlarge", "m5.xlarge"]),
+        (on(m5=10.0, m7i=10.05, m6a=5.0), {"target": "throughput"}, ["m7i.xlarge", "m5.xlarge"]),
+        ({**TWO, ("m5.xlarge", "base", "openvino"): 11.0}, {"target": "throughput"}, []),  # of one machine
+        (on(m5=20.0, m7i=10.0), {"latency_ms": 1.0, "percentile": 50}, []),  # which neither meets
+    ],
+    ids=["one wins", "two are alike", "a third loses", "one machine", "none meets"],
+)
+def test_what_does_not_clearly_lose_is_left_where_there_are_several(
+    night: Callable[..., Findings], speeds: Speeds, bounds: dict[str, Any], left: list[str]
+) -> None:
+    assert contenders(chosen(night(speeds, drift=1), **bounds)) == left
+
+
+def test_what_may_meet_a_bound_is_left_unless_it_would_lose_if_it_did(night: Callable[..., Findings]) -> None:
+    """m5 surely meets the bound. Whether the others do cannot be told; m7i surely costs more, and t3 perhaps."""
+    steps = (0.3, -0.3, 0.3, -0.3, 0.3, -0.3)
+
+    def left(**others: float) -> list[str]:
+        choice = chosen(night(on(m5=20.0, **others), steps, drift=1), latency_ms=80.0, percentile=50)
+        assert [of.candidate.machine.instance_type for of in choice.ranked] == ["m5.xlarge"]
+        assert choice.open
+        return contenders(choice)
+
+    assert left(t3=13.0) == ["m5.xlarge", "t3.xlarge"]
+    assert left(m7i=13.0) == []
+
+
+def test_a_choice_is_between_the_types_that_were_asked_for_and_measured(night: Callable[..., Findings]) -> None:
+    found = night(on(m5=10.0, m7i=40.0))
+    between = choice_between(found, "vgg19", ["m5.xlarge", "t3.xlarge"], Bounds())
+    assert between
+    assert [of.candidate.machine.instance_type for of in between.ranked] == ["m5.xlarge"]
+    assert choice_between(found, "vgg19", ["t3.xlarge"], Bounds()) is None
+    assert choice_between(found, "resnet50", ["m5.xlarge"], Bounds()) is None
 
 
 @pytest.mark.parametrize(

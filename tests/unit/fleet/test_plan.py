@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from sparsebench.contracts import DIGITS, BenchRequest, Collection, ModelCard, Took, Variant
+from sparsebench.contracts import DIGITS, BenchRequest, Collection, Job, ModelCard, Took, Variant
 from sparsebench.errors import BadInput, IntegrityError, StoreError
+from sparsebench.fleet.foreign import engines_to_choose_from, plan_examination
 from sparsebench.fleet.instance_types import of_name
 from sparsebench.fleet.nights import Sweep, freeze, manifest_for
 from sparsebench.fleet.plan import Run, max_minutes, plan_import, plan_sparsify, plan_sweep, repeated
@@ -344,3 +345,77 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_written(
 def test_an_instance_type_that_is_given_twice_is_refused() -> None:
     with pytest.raises(BadInput, match=r"instance_types: 'm5\.xlarge' is given twice"):
         Sweep(("m5.xlarge", "localhost", "m5.xlarge"))
+
+
+def test_a_network_that_only_the_store_has_is_measured_where_it_is_named_and_only_there(
+    store: Store, register: Register
+) -> None:
+    assert "own" not in {model.network for model in plan(store).models}
+    register(store, "own", b"a network of a person's own")
+    swept = plan(store, key=None)
+    assert {model.network for model in swept.models} == {"vgg19", "resnet50"}
+    assert "own" not in {card.network for card in store.manifest(swept.night).models}
+    named = plan(store, key=None, run="r2", networks=("own",))
+    assert [model.network for model in named.models] == ["own"]
+    assert (swept.night, named.night) == ("2026-05-04", "2026-05-04.2")
+
+
+def test_a_network_that_only_the_store_has_leaves_the_days_night_to_the_schedule(
+    store: Store, register: Register
+) -> None:
+    register(store, "own", b"a network of a person's own")
+    assert plan(store, key=None, networks=("own",)).night == "2026-05-04.2"
+    assert plan(store, key=None, run="r2", networks=("own",)).night == "2026-05-04.2"
+    assert "own" not in {card.network for card in store.manifest(plan(store, run="r3").night).models}
+
+
+def test_a_network_that_nobody_has_is_refused_with_those_that_there_are(store: Store, register: Register) -> None:
+    register(store, "own", b"a network of a person's own")
+    with pytest.raises(BadInput, match="networks: 'own' has no model for pruned"):
+        plan(store, key=None, run="r3", networks=("own",), variants=("base", "pruned"))
+    with pytest.raises(BadInput, match=r"networks: 'owm' is not one of .*resnet50, "):
+        plan(store, key=None, run="r3", networks=("owm",))
+
+
+def examination(store: Store, types: tuple[str, ...], budget_usd: float | None = None, **changes: Any) -> list[Job]:
+    files: dict[Variant, str] = {"base": "/own.onnx", "pruned": "/own-pruned.onnx"}
+    asked = {"network": "own", "files": files, "axes": ["height=32"], **changes}
+    return plan_examination(store, Run("recommend", "r1", "ami-1", budget_usd=budget_usd), types=types, **asked)
+
+
+def test_files_of_ones_own_are_tried_on_the_cheapest_type_before_they_are_measured(store: Store) -> None:
+    jobs = examination(store, ("m7i.xlarge", "m5.xlarge"))
+    assert {(job.instance_type, job.module) for job in jobs} == {("m5.xlarge", "importing")}
+    requests = [store.import_request(job.request) for job in jobs]
+    assert [(of.variant, of.source, of.axes) for of in requests] == [
+        ("base", "/own.onnx", ("height=32",)),
+        ("pruned", "/own-pruned.onnx", ("height=32",)),
+    ]
+    assert len({job.job for job in jobs}) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"types": ()}, "instance_types: none was chosen"),
+        ({"types": ("m5.xlarge", "z9.huge")}, "instance_types: 'z9.huge'"),
+        ({"network": "resnet50"}, "network: 'resnet50' is one of the catalog's"),
+        ({"network": "../own"}, "network is '../own'"),
+        ({"axes": ["height"]}, "axes is 'height'; expected NAME=SIZE"),
+        ({"files": {"base": "/own.onnx", "pruned": "own.onnx"}}, "source is 'own.onnx'; expected an absolute path"),
+        ({"budget_usd": 0.01}, r"budget_usd: 0\.01, but m5\.xlarge alone may cost"),
+        ({"budget_usd": -1}, "budget_usd is -1; expected an amount"),
+    ],
+)
+def test_what_cannot_be_recommended_for_is_refused_before_anything_is_written(
+    store: Store, changes: dict[str, Any], said: str
+) -> None:
+    before = content(store)
+    with pytest.raises(BadInput, match=said):
+        examination(store, **{"types": ("m5.xlarge",), **changes})
+    assert content(store) == before
+    assert not list(store.paths("requests"))
+
+
+def test_nobody_chooses_a_benchmark_tool() -> None:
+    assert engines_to_choose_from() == ("onnxruntime", "openvino", "deepsparse")

@@ -31,9 +31,10 @@ from sparsebench.fleet.failures import (
     OverBudget,
     QuotaReached,
     Refused,
+    RequestRefused,
     StepFailed,
 )
-from sparsebench.instance.exits import INTERRUPTED
+from sparsebench.instance.exits import INTERRUPTED, REFUSED
 from sparsebench.localcloud import LocalCloud
 from sparsebench.localcloud.credentials import KEY_HEADER
 from sparsebench.store import Store
@@ -456,6 +457,13 @@ def test_a_failed_command_fails_the_task_with_its_last_line(
     noted = store.failure(job["job"])
     assert noted
     assert (noted.step, noted.reason) == ("work", "failed")
+
+
+def test_work_that_can_never_be_done_is_not_tried_again(job: dict[str, Any], instance: str, script: Any) -> None:
+    script(f"echo error: not an ONNX file >&2; exit {REFUSED}")
+    with pytest.raises(RequestRefused, match="error: not an ONNX file") as refused:
+        carried_out(step(job))
+    assert RETRY_POLICY.evaluate(refused.value, 1, 5).action is RetryAction.FAIL
 
 
 def test_a_retry_waits_for_the_command_that_still_runs(

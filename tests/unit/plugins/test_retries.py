@@ -15,13 +15,14 @@ from sparsebench.fleet.failures import (
     NotOffered,
     OverBudget,
     QuotaReached,
+    RequestRefused,
     StepFailed,
 )
 from sparsebench_airflow.on_instance import RETRY_POLICY
 
 
 @pytest.mark.parametrize(
-    "error", [NotOffered, OverBudget, LostTooOften, QuotaReached, NoRoom, BadInput, HITLRejectException]
+    "error", [NotOffered, OverBudget, LostTooOften, QuotaReached, NoRoom, RequestRefused, BadInput, HITLRejectException]
 )
 def test_what_trying_again_does_not_help_fails_at_once(error: type[Exception]) -> None:
     assert RETRY_POLICY.evaluate(error("so it is"), 1, 5).action is RetryAction.FAIL

@@ -1,0 +1,91 @@
+"""A network of a person's own: tried in every engine, measured on a fleet, and answered."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from sparsebench.contracts import run_key
+from sparsebench.local.checkout import ROOT
+
+from .conftest import System
+from .test_fleet import as_json
+from .test_sweep import live_instances
+
+pytestmark = pytest.mark.timeout(900)
+
+DAG = "recommend"
+TYPES = ["m5.xlarge", "m7i.xlarge"]
+
+
+@pytest.fixture(scope="module")
+def runs(system: System, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """By the network's name; they go on at the same time."""
+    folder = tmp_path_factory.mktemp("networks")
+    python, maker = ROOT / ".envs/bench/bin/python", ROOT / "tests/support/make_networks.py"
+    subprocess.run([python, maker, folder], check=True)
+    system.api.unpause(DAG)
+
+    def asked(file: str, **more: object) -> str:
+        system.store.write(f"own/{file}", (folder / file).read_bytes())
+        return system.api.trigger(DAG, {"source": f"store:own/{file}", "protocol": "quick", **more})
+
+    return {
+        "tokens": asked("tokens.onnx", network="tokens", axes=["sequence=16"], instance_types=TYPES),
+        "cut": asked("cut.onnx", network="cut", instance_types=TYPES),
+        "hasty": asked("double.onnx", network="hasty", instance_types=TYPES[:1], latency_ms=1e-6, percentile=50),
+    }
+
+
+def note(system: System, run: str) -> str:
+    return str(system.api.call("GET", f"/dags/{DAG}/dagRuns/{run}")["note"])
+
+
+def launched(system: System, run: str) -> list[str]:
+    return sorted(launch.instance_type for launch in system.store.launches(run_key(DAG, run)))
+
+
+def test_what_is_no_onnx_file_is_said_at_once_and_nothing_is_launched_for_it_on_the_fleet(
+    system: System, runs: dict[str, str]
+) -> None:
+    run = runs["cut"]
+    assert system.finished(DAG, run) == "failed"
+    assert launched(system, run) == ["m5.xlarge"]  # which tried it, as the cheaper one
+    assert "cut" not in {card.network for card in system.store.model_cards()}
+    assert "Nothing was measured: " in note(system, run)
+    assert "not an ONNX file: it is cut short" in note(system, run)
+
+
+def test_a_network_is_measured_again_where_it_does_not_clearly_lose_and_the_answer_says_what_was_not_tried(
+    system: System, runs: dict[str, str]
+) -> None:
+    run = runs["tokens"]
+    assert system.finished(DAG, run) == "success"
+    sentences = as_json(system.api.xcom(DAG, run, "answer"))
+    assert sentences[0].startswith("tokens: ")
+    assert "USD a million inferences" in sentences[0]
+    assert any(sentence.endswith("as none clearly lost: m5.xlarge and m7i.xlarge.") for sentence in sentences)
+    assert sentences[-1].startswith("Not tried: a pruned file, as none was given; t3.xlarge, ")
+    assert launched(system, run) == ["m5.xlarge"] * 3 + ["m7i.xlarge"] * 2
+    assert live_instances(run) == []
+    assert sentences[0] in note(system, run)
+    assert "[Report](" in note(system, run)
+
+
+def test_bounds_that_nothing_meets_are_said_to_be_so_and_nothing_is_measured_again(
+    system: System, runs: dict[str, str]
+) -> None:
+    run = runs["hasty"]
+    assert system.finished(DAG, run) == "success"
+    sentences = as_json(system.api.xcom(DAG, run, "answer"))
+    assert sentences[0].startswith("hasty: nothing surely meets the bounds (p50 of at most 1e-06 ms).")
+    assert launched(system, run) == ["m5.xlarge"] * 2  # tried, and measured once
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("percentile", 96), ("budget_usd", -1), ("network", "../up"), ("latency_ms", 0)]
+)
+def test_a_wrong_value_is_refused_before_anything_runs(system: System, field: str, value: object) -> None:
+    with pytest.raises(Exception, match="400"):
+        system.api.trigger(DAG, {"network": "own", "source": "store:own/tokens.onnx", field: value})

@@ -1,0 +1,104 @@
+"""A network that the catalog does not know is registered when an engine runs it, whatever it takes. About 30 s."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparsebench.contracts import ImportRequest, sha256
+from sparsebench.errors import BadInput
+from sparsebench.importing.check import check
+from sparsebench.instance.exits import REFUSED
+from sparsebench.store import Store
+
+ROOT = Path(__file__).parents[3]
+PYTHON = ROOT / ".envs" / "bench" / "bin" / "python"
+RUN = (PYTHON, "-m", "sparsebench.importing", "run")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("networks")
+    subprocess.run([PYTHON, ROOT / "tests/support/make_networks.py", made], check=True)
+    return made
+
+
+def carry_out(store: Store, source: Path, *axes: str) -> subprocess.CompletedProcess[str]:
+    request = ImportRequest(job="j", network="my-own", variant="base", source=str(source), axes=axes)
+    return subprocess.run(
+        [*RUN, "--store", store.uri, "--request", store.put_import_request(request)],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "include")},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_its_inputs_may_be_anything_and_the_sizes_of_its_axes_are_written_into_it(folder: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path.as_uri())
+    done = carry_out(store, folder / "tokens.onnx", "sequence=16")
+
+    assert done.returncode == 0, done.stderr
+    (card,) = store.model_cards()
+    assert (card.network, card.variant, card.input_shape) == ("my-own", "base", (0, 0, 0))
+    assert [layer.name for layer in card.layers] == ["head"]
+    data = (folder / "tokens.onnx").read_bytes()
+    assert card.weights.digest == sha256(data)
+    assert store.artifact(card.artifact) != data
+
+
+def test_one_engine_that_runs_it_is_enough_and_the_others_say_why_they_do_not(folder: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path.as_uri())
+    done = carry_out(store, folder / "ir-99.onnx")  # which OpenVINO alone reads
+
+    assert done.returncode == 0, done.stderr
+    assert "onnxruntime refuses it" in done.stdout
+    assert [card.network for card in store.model_cards()] == ["my-own"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("broken", "ONNX Runtime cannot run it: .*indices element out of data bounds"),
+        ("cut", "not an ONNX file: it is cut short"),
+        ("tokens", "say how large they are: --axis sequence=SIZE"),
+    ],
+)
+def test_what_no_engine_runs_is_one_clear_error_and_leaves_nothing(
+    folder: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    store = Store(tmp_path.as_uri())
+    done = carry_out(store, folder / f"{name}.onnx")
+
+    assert done.returncode == REFUSED
+    (line,) = done.stderr.splitlines()
+    assert re.search(said, line)
+    assert len(line) < 700  # no traceback
+    assert not list(store.paths("models"))
+    assert not list(store.paths("artifacts"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"network": "resnet50"}, "network: 'resnet50' is one of the catalog's; choose another name for your own"),
+        ({"network": "resnet50-digits"}, "network: 'resnet50-digits' is one of the catalog's"),
+        ({"variant": "fake99"}, "variant: my-own has no 'fake99'; expected base, pruned"),
+        ({"axes": ("sequence=long",)}, "axes is 'sequence=long'; expected NAME=SIZE"),
+        ({"axes": None}, "network: 'my-own' is not one of"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:
+    fields: dict[str, Any] = {
+        "job": "j",
+        "network": "my-own",
+        "variant": "base",
+        "source": "/net.onnx",
+        "axes": (),
+    } | changes
+    with pytest.raises(BadInput, match=said):
+        check(ImportRequest(**fields))
