@@ -192,12 +192,18 @@ def _columns(ratio: Ratio, verdict: Verdict, target: float | None) -> Row:
     }
 
 
-def slower(compared: pd.DataFrame, network: str, variant: str, engine: str) -> set[str]:
-    """The engines that are shown to be slower than this one on a file. compared: ratios of one machine and lane."""
-    of_file = compared[(compared["network"] == network) & (compared["variant"] == variant)]
-    behind = of_file[(of_file["engine_a"] == engine) & (of_file["verdict"] == "faster")]
-    ahead = of_file[(of_file["engine_b"] == engine) & (of_file["verdict"] == "slower")]
-    return {*behind["engine_b"], *ahead["engine_a"]}
+def slower(compared: pd.DataFrame) -> dict[tuple[str, str, str], set[str]]:
+    """By network, variant and engine: the engines that are shown to be slower than this one on that file.
+
+    compared: ratios of one machine and lane.
+    """
+    behind: dict[tuple[str, str, str], set[str]] = {}
+    columns = ["network", "variant", "engine_a", "engine_b", "verdict"]
+    for network, variant, a, b, verdict in compared[columns].itertuples(index=False, name=None):
+        if verdict in ("faster", "slower"):
+            ahead, other = (a, b) if verdict == "faster" else (b, a)
+            behind.setdefault((network, variant, ahead), set()).add(other)
+    return behind
 
 
 def _of_trials(results: Results) -> Iterator[tuple[Pair, Ratio]]:

@@ -140,7 +140,7 @@ class Results:
 
     trials: those whose output agrees, on known hosts, the disturbed ones among them; none where the results are from
     a CSV. unreadable: objects of the store that were left out, whatever they should have been. notes: what is unusual
-    about how a CSV is written.
+    about how a CSV is written. known_cells: its cells, where they have been computed already.
     """
 
     repeats: pd.DataFrame
@@ -148,11 +148,12 @@ class Results:
     trials: tuple[Measured, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     notes: tuple[str, ...] = ()
+    known_cells: pd.DataFrame | None = None
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row a cell (columns: CELLS)."""
-        return table([_cell(key, mine) for key, mine in grouped(self.repeats, CELL)], CELLS)
+        return _cells(self.repeats) if self.known_cells is None else self.known_cells
 
     def by_machine(self) -> list[OnMachine]:
         """Every machine with its cells, and what is missing there: no valid trial, one row a cell.
@@ -179,13 +180,13 @@ class Results:
             parts.append(OnMachine(machine, here, missing.drop_duplicates([*FILE, "engine", "precision"])))
         return parts
 
-    @property
+    @cached_property
     def precision(self) -> str:
         """Of the only lane that there is."""
         (precision,) = {*self.repeats["precision"], *self.missing["precision"]}
         return str(precision)
 
-    @property
+    @cached_property
     def lanes(self) -> list[str]:
         """The lanes that have results; the first is the one that figures and the headline use."""
         measured = set(self.repeats["precision"])
@@ -197,33 +198,44 @@ class Results:
             self.repeats[self.repeats["precision"] == precision].reset_index(drop=True),
             self.missing[self.missing["precision"] == precision].reset_index(drop=True),
             tuple(measured for measured in self.trials if measured.trial.cell.precision == precision),
+            known_cells=self.cells[self.cells["precision"] == precision].reset_index(drop=True),
         )
 
 
-def _cell(key: tuple[object, ...], repeats: pd.DataFrame) -> Row:
-    hosts = repeats["host"].astype(object).where(repeats["host"].notna(), "").tolist()  # a CSV does not tell
-    units: dict[str, list[list[float]]] = {}
-    for host, throughput in zip(hosts, repeats["throughput_img_s"], strict=True):
-        units.setdefault(host, []).append([log_of(throughput)])
+def _cells(repeats: pd.DataFrame) -> pd.DataFrame:
+    """Columns: CELLS. Grouped as a whole: a frame for each of thousands of cells takes a minute."""
+    hosts = repeats["host"].astype(object).where(repeats["host"].notna(), "")  # a CSV does not tell
+    units: dict[tuple[object, ...], dict[str, list[list[float]]]] = {}
+    keys = repeats[CELL].itertuples(index=False, name=None)
+    for key, host, throughput in zip(keys, hosts, repeats["throughput_img_s"], strict=True):
+        units.setdefault(key, {}).setdefault(host, []).append([log_of(throughput)])
+    groups = repeats.groupby(CELL, sort=False, dropna=False)  # in the order of their first rows, as the units
+    counts = groups[["blocks", "disturbed_blocks"]].sum(min_count=1)
+    largest, least = groups[["batch", "streams"]].max(), groups["supported_ops"].min()
+    frame = pd.DataFrame(
+        [{**dict(zip(CELL, key, strict=True)), **_mean(of_hosts)} for key, of_hosts in units.items()], columns=list(CELLS)
+    )
+    frame["median_img_s"] = groups["throughput_img_s"].median().to_numpy()
+    frame["processes"] = groups.size().to_numpy()
+    for columns in (counts, largest, least.to_frame()):
+        for name in columns:
+            frame[name] = columns[name].array
+    return ordered(frame.astype(CELLS))
+
+
+def _mean(units: dict[str, list[list[float]]]) -> Row:
+    """Of a cell's processes, by host."""
     pooled = over_hosts(units)
     log = pooled.mean
     known = np.isfinite(log.error)
     low, high = log.interval()
     return {
-        **dict(zip(CELL, key, strict=True)),
         "mean_img_s": exp(log.mean),
         "low_img_s": exp(low) if known else np.nan,
         "high_img_s": exp(high) if known else np.nan,
         "log_error": log.error if known else np.nan,
         "log_freedom": log.freedom,
         "over": pooled.over,
-        "median_img_s": repeats["throughput_img_s"].median(),
-        "processes": len(repeats),
-        "blocks": repeats["blocks"].sum(min_count=1),
-        "disturbed_blocks": repeats["disturbed_blocks"].sum(min_count=1),
-        "batch": repeats["batch"].max(),
-        "streams": repeats["streams"].max(),
-        "supported_ops": repeats["supported_ops"].min(),
     }
 
 

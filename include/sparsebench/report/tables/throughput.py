@@ -32,12 +32,11 @@ def throughput(of: OfMachine, csv_name: str, basis: str) -> Table:
     engines = list(dict.fromkeys(ordered(both[["engine"]].drop_duplicates())["engine"]))
     known_cells = {(row["network"], row["variant"], row["engine"]): row for row in cells.to_dict("records")}
     reasons = missing.set_index([*FILE, "engine"])["reason"].to_dict()
-    known = ratios["low"].notna().any()
+    known, beaten = ratios["low"].notna().any(), slower(ratios)
     rows = []
     for name, as_ in both[FILE].drop_duplicates().itertuples(index=False, name=None):
         rates = {engine: known_cells[name, as_, engine] for engine in engines if (name, as_, engine) in known_cells}
         best = max(rates, key=lambda engine: rates[engine]["mean_img_s"], default="")
-        beaten = slower(ratios, name, as_, best)
         row: list[Cell] = [network(name), variant(as_)]
         for engine in engines:
             if engine not in rates:
@@ -46,7 +45,7 @@ def throughput(of: OfMachine, csv_name: str, basis: str) -> Table:
             elif engine == best:
                 row.append(_cell(rates[engine], " best"))
             else:
-                row.append(_cell(rates[engine], mark=TIED if known and engine not in beaten else ""))
+                row.append(_cell(rates[engine], mark=TIED if known and engine not in beaten.get((name, as_, best), ()) else ""))
         rows.append(row)
     marks = (
         f"Bold: the fastest of the row by its mean. “{TIED.strip()}”: not shown to be slower than that."
