@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from sparsebench.bench.child import Child, ChildFailed
 from sparsebench.bench.filetype import read_model
-from sparsebench.bench.graphs import weight_sparsity
-from sparsebench.bench.inputs import AXIS_OPTION, Inputs, inputs_of, with_axes
+from sparsebench.bench.graphs import has_branches, weight_sparsity
+from sparsebench.bench.inputs import AXIS_OPTION, Inputs, inputs_of, with_axes, with_shapes
 from sparsebench.bench.onnx_header import read_header
+from sparsebench.bench.reference import ReferenceTask, Referred
 from sparsebench.errors import BadInput
 
 DENSE = 0.01
@@ -18,9 +21,12 @@ DENSE = 0.01
 
 LARGEST_AXIS = 10**7
 
+TRY_S = 120
+"""For ONNX Runtime to load a network and run it on what it is fed in comparisons."""
+
 
 class NetworkFile(NamedTuple):
-    """data: the file, with the sizes of its axes written into it. label: what is said of it in place of a variant."""
+    """data: the file, with the sizes of its axes in it. label: what is said of it in place of a variant."""
 
     name: str
     data: bytes
@@ -35,11 +41,28 @@ def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
         BadInput: it is no ONNX file, or takes something that cannot be given; says what it is, or what to do.
     """
     sizes = _sizes(axes)
-    data = read_model(file, "file")
-    data = with_axes(data, read_header(data, str(file)), sizes, str(file))
+    original = read_model(file, "file")
+    data = with_axes(original, read_header(original, str(file)), sizes, str(file))
     inputs = inputs_of(read_header(data, str(file)), str(file))
+    if data != original and has_branches(data) and not _runs(data, inputs):
+        data = with_shapes(original, inputs)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
     return NetworkFile(name, data, inputs, _label(weight_sparsity(data)))
+
+
+def _runs(data: bytes, inputs: Inputs) -> bool:
+    """Whether ONNX Runtime takes a file and runs it."""
+    with TemporaryDirectory(prefix="sparsebench-") as folder:
+        model = Path(folder) / "model.onnx"
+        model.write_bytes(data)
+        task = ReferenceTask(
+            model=model, rounding=False, inputs=inputs, digits=False, threads=1, output=model.with_suffix(".npz")
+        )
+        try:
+            with Child("sparsebench.bench.reference", task, model.with_suffix(".log"), TRY_S) as child:
+                return Referred.model_validate_json(child.reply()).refusal is None
+        except ChildFailed:
+            return False
 
 
 def _label(sparsity: float | None) -> str:

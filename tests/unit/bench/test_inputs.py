@@ -104,6 +104,13 @@ def test_what_shares_no_first_axis_is_no_batch():
     assert [array.shape for array in feeds_of(inputs)[0]] == [(1, 512), (2, 1, 128), ()]
 
 
+def test_what_gives_one_number_for_all_that_it_is_fed_has_no_free_batch():
+    """Such as the mean of a score: nothing could be said of one of several sounds."""
+    inputs = inputs_of(header(image(), outputs=(TensorInfo("score", "float32", ()),)), "x")
+
+    assert (inputs.batch_is_free, inputs.batch_in("throughput")) == (False, 1)
+
+
 @pytest.mark.parametrize(
     ("tensor", "said"),
     [

@@ -27,6 +27,7 @@ MEASURED = {
     "masked": 1,
     "resized": 1,
     "opset-21": 1,
+    "two-tables": 1,
 }
 """Images an inference."""
 
@@ -177,6 +178,23 @@ def test_several_inputs_that_are_no_batch_are_fed_what_the_graph_compares_them_w
     assert done.returncode == 0, done.stderr
     assert "it takes sound float32 [1, 64], state float32 [2, 1, 8], rate int64 []" in done.stdout
     assert "invalid" not in done.stdout
+
+
+def test_a_size_that_does_not_fit_a_branch_that_never_runs_leaves_the_axes_free(folder, environment) -> None:
+    """Written into the file, the size is refused by an engine that checks every branch."""
+    done = bench(environment, folder / "branches.onnx", "--engines", "onnxruntime,openvino", "--axis", "samples=64")
+
+    assert done.returncode == 0, done.stderr
+    assert "it takes sound float32 [1, 64], rate int64 []" in done.stdout
+    for engine in ("onnxruntime", "openvino"):
+        assert any(f" {engine} " in line and " img/s" in line for line in done.stdout.splitlines())
+
+
+def test_an_empty_depth_is_refused_in_one_line(folder, environment) -> None:
+    done = bench(environment, folder / "no-table.onnx")
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no reference output" in done.stderr
 
 
 def test_a_pruned_file_is_called_by_its_sparsity(folder, environment) -> None:
