@@ -219,7 +219,7 @@ def with_axes(data: bytes, header: OnnxHeader, axes: Mapping[str, int], origin: 
         if axis not in known | by_place:
             free = _free(header, batch_is_free=False, origin=origin)
             raise BadInput(
-                f"{AXIS_OPTION}: no input of {origin} has a free axis {axis!r}; {', '.join(free) or 'none'} is free"
+                f"{AXIS_OPTION}: no input of {origin} has a free axis {axis!r}; free: {', '.join(free) or 'none'}"
             )
     sizes = dict(axes)
     if not _batch_is_free(header):

@@ -160,7 +160,7 @@ def test_free_axes_are_refused_with_the_option_that_gives_their_sizes_and_then_m
     [
         ("height", "--axis is 'height'; expected NAME=SIZE"),
         ("height=0", "--axis is 'height=0'; expected NAME=SIZE, a size from 1"),
-        ("depth=3", "has a free axis 'depth'; batch, height, width is free"),
+        ("depth=3", "has a free axis 'depth'; free: batch, height, width"),
         ("images.1=4", "has it fixed at 3"),
     ],
 )
