@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import select
 import signal
 import subprocess
@@ -17,6 +18,9 @@ from sparsebench.contracts import Contract
 
 TAIL = 2000
 """Characters of a child's output that are kept when it fails."""
+
+ASSERTION = re.compile(r"^Assertion .*", re.MULTILINE)
+"""The last that DeepSparse says of itself before a trace of addresses, at the end of which it asks for an email."""
 
 
 class ChildFailed(Exception):
@@ -117,6 +121,8 @@ class Child:
 
     def _tail(self) -> str:
         text = self._log.read_text("utf-8", errors="replace").strip()
+        if assertion := ASSERTION.search(text):
+            text = text[: assertion.end()]
         return f"\n{text[-TAIL:]}" if text else ""
 
 
