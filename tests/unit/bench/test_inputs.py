@@ -106,9 +106,11 @@ def test_what_shares_no_first_axis_is_no_batch():
 
 def test_what_gives_one_number_for_all_that_it_is_fed_has_no_free_batch():
     """Such as the mean of a score: nothing could be said of one of several sounds."""
-    inputs = inputs_of(header(image(), outputs=(TensorInfo("score", "float32", ()),)), "x")
+    mean = TensorInfo("score", "float32", ())
 
-    assert (inputs.batch_is_free, inputs.batch_in("throughput")) == (False, 1)
+    with pytest.raises(BadInput, match="--axis batch=SIZE"):
+        inputs_of(header(image(), outputs=(mean,)), "x")
+    assert inputs_of(header(image(shape=(2, 3, 32, 48)), outputs=(mean,)), "x").batch_in("throughput") == 2
 
 
 @pytest.mark.parametrize(
