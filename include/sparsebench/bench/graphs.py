@@ -95,7 +95,7 @@ def integer_range(graph: onnx.GraphProto, name: str) -> tuple[int, int] | None:
     shortest where it indexes several. What indexes none and is compared with constants is one of them (classes; the
     sampling rate of a voice detector); a word is compared with the one that stands for nothing, and is any other too.
     """
-    lengths, compared = set[int](), set[tuple[int, int]]()
+    lengths, compared = list[int](), list[tuple[int, int]]()
     held, same = constants(graph), {name}
     for part in graphs(graph):
         for node in part.node:
@@ -106,15 +106,15 @@ def integer_range(graph: onnx.GraphProto, name: str) -> tuple[int, int] | None:
                 same |= set(node.output)
             elif node.op_type == "Gather" and first in held:
                 axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
-                lengths |= {*held[first].dims[axis:][:1]}
+                lengths += held[first].dims[axis:][:1]
             elif node.op_type == "OneHot" and first in same and rest[0] in held:
-                lengths |= {int(depth) for depth in _numbers(held[rest[0]])[:1]}
+                lengths += map(int, _numbers(held[rest[0]])[:1])
             elif node.op_type == "Equal":
                 ranges = [_numbers(held[of]) for of in node.input if of in held]
-                compared |= {(int(min(numbers)), int(max(numbers))) for numbers in ranges if len(numbers)}
-    if lengths := {length for length in lengths if length > 0}:
+                compared += [(int(min(numbers)), int(max(numbers))) for numbers in ranges if numbers]
+    if lengths := [length for length in lengths if length > 0]:
         return 0, min(lengths) - 1
-    return min(compared, key=lambda ends: ends[1] - ends[0], default=None)
+    return min(compared, key=lambda ends: ends[1] - ends[0], default=None)  # the first of several
 
 
 def _numbers(tensor: onnx.TensorProto) -> list[float]:

@@ -21,17 +21,20 @@ DENSE = 0.01
 
 LARGEST_AXIS = 10**7
 
-TRY_S = 120
+TRY_S = 300
 """For ONNX Runtime to load a network and run it on what it is fed in comparisons."""
 
 
 class NetworkFile(NamedTuple):
-    """data: the file, with the sizes of its axes in it. label: what is said of it in place of a variant."""
+    """data: the file, with the sizes of its axes in it. label: what is said of it in place of a variant.
+    axes_stay_free: these sizes do not fit all of its branches, so that they are only fed.
+    """
 
     name: str
     data: bytes
     inputs: Inputs
     label: str
+    axes_stay_free: bool
 
 
 def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
@@ -44,10 +47,11 @@ def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
     original = read_model(file, "file")
     data = with_axes(original, read_header(original, str(file)), sizes, str(file))
     inputs = inputs_of(read_header(data, str(file)), str(file))
-    if data != original and has_branches(data) and not _runs(data, inputs):
+    axes_stay_free = data != original and has_branches(data) and not _runs(data, inputs)
+    if axes_stay_free:
         data = with_shapes(original, inputs)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
-    return NetworkFile(name, data, inputs, _label(weight_sparsity(data)))
+    return NetworkFile(name, data, inputs, _label(weight_sparsity(data)), axes_stay_free)
 
 
 def _runs(data: bytes, inputs: Inputs) -> bool:

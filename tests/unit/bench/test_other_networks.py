@@ -186,6 +186,7 @@ def test_a_size_that_does_not_fit_a_branch_that_never_runs_leaves_the_axes_free(
 
     assert done.returncode == 0, done.stderr
     assert "it takes sound float32 [1, 64], rate int64 []" in done.stdout
+    assert "its axes stay free: these sizes do not fit a branch of it" in done.stdout
     for engine in ("onnxruntime", "openvino"):
         assert any(f" {engine} " in line and " img/s" in line for line in done.stdout.splitlines())
 
