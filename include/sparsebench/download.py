@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sparsebench import webfile
 from sparsebench.errors import BadInput, IntegrityError
@@ -25,6 +25,10 @@ EXPECTED = "an absolute path, file:///â€¦, store:<path in the store>, https://â€
 DIGEST_EXPECTED = "64 hexadecimal digits after #sha256="
 
 _DIGEST = "#sha256="
+_CREDENTIAL = re.compile(r"(?i)signature|token|secret|password|credential|(?<!resource)key$|^(?:sig|auth)$")
+"""In the name of a query's field whose value lets in whoever has it: signed URLs of S3, Google, Azure and CloudFront,
+links of Dropbox, keys of APIs."""
+
 _DRIVE_LINK = re.compile(r"https://drive\.google\.com/(?:file/d/|(?:uc|open)\?(?:[^#]*&)?id=)([\w-]+)")
 
 
@@ -77,6 +81,24 @@ def shown(text: str) -> str:
     authority, slash, path = place.removeprefix("//").partition("/")
     slashes = "//" if place.startswith("//") else ""
     return f"{scheme}:{slashes}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def check_keepable(**fields: str | None) -> None:
+    """Refuse URLs that may not be kept: a request stays in the store, where every retry reads it again.
+
+    Args:
+        fields: of a request, by name, that may name a file.
+
+    Raises:
+        BadInput: a query has what lets in whoever reads it. The message has the names of the query's fields alone.
+    """
+    for field, text in fields.items():
+        query = urlsplit(text.partition("#")[0]).query if text and text.startswith(("http:", "https:")) else ""
+        if found := [name for name, _ in parse_qsl(query, keep_blank_values=True) if _CREDENTIAL.search(name)]:
+            raise BadInput(
+                f"{field} is {shown(text or '')!r} with {', '.join(found)} in its query, which lets in whoever reads "
+                "it, and requests are kept; expected a URL without, or a file that was put into the store: store:<path>"
+            )
 
 
 def _kind_and_place(text: str) -> tuple[Literal["file", "store", "http", "gdrive"], str] | None:

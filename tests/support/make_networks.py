@@ -137,6 +137,57 @@ save(
     {"sixteen": np.int64(16000), "w": weight(64, 8), "first": np.array([0]), "nothing": np.float32(np.nan)},
 )
 
+
+# The branch for the other rate does not fit 64 samples: its pool leaves two numbers, and an axis of 2 cannot go.
+def heard(name: str, kernel: int) -> onnx.GraphProto:
+    """A branch that takes as many samples."""
+    nodes = [
+        node("Unsqueeze", ["sound", "one"], [f"{name}.wide"]),
+        node("AveragePool", [f"{name}.wide"], [f"{name}.pooled"], kernel_shape=[kernel], strides=[kernel]),
+        node("Squeeze", [f"{name}.pooled", "two"], [f"{name}.heard"]),
+        node("MatMul", [f"{name}.heard", "w"], [f"{name}.voice"]),
+    ]
+    out = helper.make_tensor_value_info(f"{name}.voice", FLOAT, None)
+    return helper.make_graph(nodes, name, [], [out])
+
+
+save(
+    "branches",
+    [("sound", FLOAT, ["batch", "samples"]), ("rate", INT64, [])],
+    [rate, node("If", ["is"], ["voice"], then_branch=heard("fast", 64), else_branch=heard("slow", 32))],
+    [("voice", FLOAT, ["batch", 4])],
+    {"sixteen": np.int64(16000), "one": np.array([1]), "two": np.array([2]), "w": weight(1, 4)},
+)
+
+# Words that index a long table and a short one, and are compared with the word for nothing: where all are that, the
+# mean of the others is not a number.
+save(
+    "two-tables",
+    [("words", INT64, ["batch", 16])],
+    [
+        node("Equal", ["words", "nothing"], ["is_nothing"]),
+        node("Not", ["is_nothing"], ["is_word"]),
+        node("Cast", ["is_word"], ["counts"], to=FLOAT),
+        node("ReduceSum", ["counts", "last"], ["number"], keepdims=1),
+        node("Gather", ["long", "words"], ["a"]),
+        node("Gather", ["short", "words"], ["b"]),
+        node("Add", ["a", "b"], ["both"]),
+        node("Mul", ["both", "counts"], ["counted"]),
+        node("Div", ["counted", "number"], ["means"]),
+    ],
+    [("means", FLOAT, ["batch", 16])],
+    {"nothing": np.int64(0), "last": np.array([1]), "long": weight(50), "short": weight(20)},
+)
+
+# A table that is empty can be indexed by nothing.
+save(
+    "no-table",
+    [("words", INT64, ["batch", 16])],
+    [node("OneHot", ["words", "depth", "off_on"], ["classes"])],
+    [("classes", FLOAT, ["batch", 16, "depth"])],
+    {"depth": np.zeros(0, np.int64), "off_on": np.array([0, 1], np.float32)},
+)
+
 # A label comes first, then scores with two axes of 1; and one more tensor of another shape.
 conv = node("Conv", ["images", "conv.weight"], ["map"], strides=[4, 4])
 pool = node("GlobalAveragePool", ["map"], ["scores"])

@@ -17,7 +17,7 @@ from tests.support import web
 
 from sparsebench import webfile
 from sparsebench.contracts import sha256
-from sparsebench.download import fetch, parse, shown
+from sparsebench.download import check_keepable, fetch, parse, shown
 from sparsebench.errors import BadInput, IntegrityError, SparsebenchError, StoreError
 from sparsebench.store import Store
 from sparsebench.webfile import DownloadFailed, is_public
@@ -158,6 +158,30 @@ def test_a_link_of_google_drive_is_its_id() -> None:
 
 def test_the_origin_of_a_url_has_no_signature() -> None:
     assert parse("https://host/a/x.pt?X-Signature=secret", "source").origin == "https://host/a/x.pt"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("X-Amz-Algorithm=a&X-Amz-Signature=s", "X-Goog-Signature=s", "Expires=1&Signature=s&Key-Pair-Id=k"),
+        *("sv=1&sig=s", "rlkey=s", "token=s", "access_token=", "api_key=s", "X-Amz-Security-Token=s"),
+    ],
+)
+def test_what_lets_in_whoever_reads_it_is_not_kept(query: str) -> None:
+    with pytest.raises(BadInput, match=r"source is 'https://host/x' with .* in its query, which lets in whoever reads"):
+        check_keepable(source=f"https://host/x?{query}", parent=None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("https://host/x", "https://host/x?download=1&raw=true&dl=0", "https://host/signature/token?ref=main"),
+        *("/folder/x?token=1", "store:x", "gdrive:0123456789", "https://host/x#sha256=" + 64 * "0", "hub"),
+        "https://drive.google.com/file/d/0123456789-_/view?usp=sharing&resourcekey=0-abc",
+    ],
+)
+def test_any_other_address_is_kept(text: str) -> None:
+    check_keepable(source=text)
 
 
 def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> AbstractContextManager[str]:

@@ -67,6 +67,8 @@ def model(
         request = _request_for(network, how, engine_names, host.instance_type, store)
         console.print(f"{host.cpu_model}, {host.physical_cores} cores, {file.name}", highlight=False, markup=False)
         console.print(f"it takes {network.inputs}", highlight=False, markup=False)
+        if network.axes_stay_free:
+            console.print("its axes stay free: these sizes do not fit a branch of it", style="yellow", highlight=False)
         with live(console, network.label) as audience:
             run_request(store, request, host, audience)
         trials = store.trials(request.night)

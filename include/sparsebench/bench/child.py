@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import select
 import signal
 import subprocess
@@ -18,6 +19,9 @@ from sparsebench.contracts import Contract
 TAIL = 2000
 """Characters of a child's output that are kept when it fails."""
 
+ASSERTION = re.compile(r"^Assertion .*", re.MULTILINE)
+"""The last that DeepSparse says of itself before a trace of addresses, at the end of which it asks for an email."""
+
 
 class ChildFailed(Exception):
     """It crashed, was killed or ran out of time; the message says which, with the end of what it printed."""
@@ -26,7 +30,7 @@ class ChildFailed(Exception):
 def in_short(text: str) -> str:
     """First and last line: what happened, and the last that was said about it."""
     lines = text.strip().splitlines() or [""]
-    return ": ".join(dict.fromkeys((lines[0], lines[-1])))
+    return ": ".join(dict.fromkeys((lines[0].rstrip(": "), lines[-1].lstrip("- "))))
 
 
 class Child:
@@ -123,6 +127,8 @@ class Child:
 
     def _tail(self) -> str:
         text = self._log.read_text("utf-8", errors="replace").strip()
+        if assertion := ASSERTION.search(text):
+            text = text[: assertion.end()]
         return f"\n{text[-TAIL:]}" if text else ""
 
 

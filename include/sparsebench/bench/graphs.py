@@ -33,6 +33,13 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                 yield from graphs(below)
 
 
+def has_branches(data: bytes) -> bool:
+    """Whether there are graphs within the graph of an ONNX file."""
+    import onnx
+
+    return len(list(graphs(onnx.load_model_from_string(data).graph))) > 1
+
+
 def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     """The tensors that the file holds, by the name that nodes know them by: initializers, and values of Constant."""
     held: dict[str, onnx.TensorProto] = {}
@@ -84,28 +91,35 @@ SAME_VALUES = ("Cast", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Squ
 def integer_range(graph: onnx.GraphProto, name: str) -> tuple[int, int] | None:
     """The smallest and largest whole number that an input may have, as far as the graph says so.
 
-    An index into a table that the file holds, or a class that is encoded one-hot, is below their length; what is
-    compared with constants is one of them (classes; the sampling rate of a voice detector).
+    An index into a table that the file holds, or a class that is encoded one-hot, is below their length, and below the
+    shortest where it indexes several. What indexes none and is compared with constants is one of them (classes; the
+    sampling rate of a voice detector); a word is compared with the one that stands for nothing, and is any other too.
     """
-    from onnx import numpy_helper
-
+    lengths, compared = list[int](), list[tuple[int, int]]()
     held, same = constants(graph), {name}
     for part in graphs(graph):
         for node in part.node:
             if not same & set(node.input):
                 continue
             first, *rest = node.input
-            if node.op_type in SAME_VALUES and first in same:
+            if first in same and node.op_type in (*SAME_VALUES, "Gather"):
                 same |= set(node.output)
-            elif node.op_type == "Gather" and rest[0] in same and first in held:
+            elif node.op_type == "Gather" and first in held:
                 axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
-                return 0, held[first].dims[axis] - 1
-            elif node.op_type == "Gather" and first in same:
-                same |= set(node.output)
+                lengths += held[first].dims[axis:][:1]
             elif node.op_type == "OneHot" and first in same and rest[0] in held:
-                return 0, int(numpy_helper.to_array(held[rest[0]]).ravel()[0]) - 1
-            elif node.op_type == "Equal" and (others := [held[name] for name in node.input if name in held]):
-                values = numpy_helper.to_array(others[0])
-                if values.size and values.dtype.kind in "iuf":
-                    return int(values.min()), int(values.max())
-    return None
+                lengths += map(int, _numbers(held[rest[0]])[:1])
+            elif node.op_type == "Equal":
+                ranges = [_numbers(held[name]) for name in node.input if name in held]
+                compared += [(int(min(numbers)), int(max(numbers))) for numbers in ranges if numbers]
+    if lengths := [length for length in lengths if length > 0]:
+        return 0, min(lengths) - 1
+    return min(compared, key=lambda ends: ends[1] - ends[0], default=None)  # the first of several
+
+
+def _numbers(tensor: onnx.TensorProto) -> list[float]:
+    """What a tensor holds, where that is finite numbers."""
+    from onnx import numpy_helper
+
+    values = numpy_helper.to_array(tensor)
+    return values[np.isfinite(values)].tolist() if values.dtype.kind in "iuf" else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from math import prod
 from typing import Any, Literal, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.bench.images import IMAGES, as_bytes, fixed_images
-from sparsebench.bench.onnx_header import ELEMENTS, OnnxHeader, TensorInfo
+from sparsebench.bench.onnx_header import ELEMENTS, SHAPES, OnnxHeader, TensorInfo
 from sparsebench.contracts import Contract, Scenario
 from sparsebench.errors import BadInput
 
@@ -127,8 +128,9 @@ def _batch_is_free(header: OnnxHeader) -> bool:
         and len(named) <= 1
         and not named & set(others)
         and any(len(tensor.shape or ()) > 1 for tensor in header.inputs)
-        and not any(
-            isinstance(size, int) and size > 1 for tensor in header.outputs for size in (tensor.shape or ())[:1]
+        and all(
+            tensor.shape is None or (tensor.shape and (isinstance(tensor.shape[0], str) or tensor.shape[0] == 1))
+            for tensor in header.outputs
         )
     )
 
@@ -217,7 +219,7 @@ def with_axes(data: bytes, header: OnnxHeader, axes: Mapping[str, int], origin: 
         if axis not in known | by_place:
             free = _free(header, batch_is_free=False, origin=origin)
             raise BadInput(
-                f"{AXIS_OPTION}: no input of {origin} has a free axis {axis!r}; {', '.join(free) or 'none'} is free"
+                f"{AXIS_OPTION}: no input of {origin} has a free axis {axis!r}; free: {', '.join(free) or 'none'}"
             )
     sizes = dict(axes)
     if not _batch_is_free(header):
@@ -244,4 +246,17 @@ def with_axes(data: bytes, header: OnnxHeader, axes: Mapping[str, int], origin: 
         for dimension in entry.type.tensor_type.shape.dim:
             if dimension.dim_param in sizes:
                 dimension.dim_value = sizes[dimension.dim_param]
+    return model.SerializeToString()
+
+
+def with_shapes(data: bytes, inputs: Inputs) -> bytes:
+    """The file with its axes as free as they are, which says beside them in what shapes it is fed.
+
+    For what a size cannot be written into: of a graph with branches for several sizes, the one for another size would
+    not fit any more, and an engine that checks branches which never run would refuse the file.
+    """
+    import onnx
+
+    model = onnx.load_model_from_string(data)
+    model.metadata_props.add(key=SHAPES, value=json.dumps({entry.name: entry.shape for entry in inputs.each}))
     return model.SerializeToString()

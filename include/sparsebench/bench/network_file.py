@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from sparsebench.bench.child import Child, ChildFailed
 from sparsebench.bench.filetype import read_model
-from sparsebench.bench.graphs import weight_sparsity
-from sparsebench.bench.inputs import AXIS_OPTION, Inputs, inputs_of, with_axes
+from sparsebench.bench.graphs import has_branches, weight_sparsity
+from sparsebench.bench.inputs import AXIS_OPTION, Inputs, inputs_of, with_axes, with_shapes
 from sparsebench.bench.onnx_header import read_header
+from sparsebench.bench.reference import ReferenceTask, Referred
 from sparsebench.errors import BadInput
 
 DENSE = 0.01
@@ -18,14 +21,20 @@ DENSE = 0.01
 
 LARGEST_AXIS = 10**7
 
+TRY_S = 300
+"""For ONNX Runtime to load a network and run it on what it is fed in comparisons."""
+
 
 class NetworkFile(NamedTuple):
-    """data: the file, with the sizes of its axes written into it. label: what is said of it in place of a variant."""
+    """data: the file, with the sizes of its axes in it. label: what is said of it in place of a variant.
+    axes_stay_free: these sizes do not fit all of its branches, so that they are only fed.
+    """
 
     name: str
     data: bytes
     inputs: Inputs
     label: str
+    axes_stay_free: bool
 
 
 def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
@@ -34,12 +43,42 @@ def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
     Raises:
         BadInput: it is no ONNX file, or takes something that cannot be given; says what it is, or what to do.
     """
-    sizes = axis_sizes(axes, AXIS_OPTION)
-    data = read_model(file, "file")
-    data = with_axes(data, read_header(data, str(file)), sizes, str(file))
-    inputs = inputs_of(read_header(data, str(file)), str(file))
+    data, inputs, axes_stay_free = with_sizes(read_model(file, "file"), axes, AXIS_OPTION, str(file))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
-    return NetworkFile(name, data, inputs, _label(weight_sparsity(data)))
+    return NetworkFile(name, data, inputs, _label(weight_sparsity(data)), axes_stay_free)
+
+
+def with_sizes(original: bytes, axes: Iterable[str], field: str, origin: str) -> tuple[bytes, Inputs, bool]:
+    """A file with the sizes of its free axes, what it takes, and whether its axes stay free all the same: where a size
+    does not fit a branch, and ONNX Runtime refuses the file, it is only fed so.
+
+    Args:
+        axes: NAME=SIZE, as a person gives them. field: where, for errors.
+
+    Raises:
+        BadInput: an axis is no such, or has no size, or the file takes something that cannot be given.
+    """
+    sizes = axis_sizes(axes, field)
+    data = with_axes(original, read_header(original, origin), sizes, origin)
+    inputs = inputs_of(read_header(data, origin), origin)
+    if data != original and has_branches(data) and not _runs(data, inputs):
+        return with_shapes(original, inputs), inputs, True
+    return data, inputs, False
+
+
+def _runs(data: bytes, inputs: Inputs) -> bool:
+    """Whether ONNX Runtime takes a file and runs it."""
+    with TemporaryDirectory(prefix="sparsebench-") as folder:
+        model = Path(folder) / "model.onnx"
+        model.write_bytes(data)
+        task = ReferenceTask(
+            model=model, rounding=False, inputs=inputs, digits=False, threads=1, output=model.with_suffix(".npz")
+        )
+        try:
+            with Child("sparsebench.bench.reference", task, model.with_suffix(".log"), TRY_S) as child:
+                return Referred.model_validate_json(child.reply()).refusal is None
+        except ChildFailed:
+            return False
 
 
 def _label(sparsity: float | None) -> str:

@@ -10,7 +10,6 @@ from statistics import fmean, median, quantiles
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -140,14 +139,14 @@ def result(trial: Trial) -> str:
 
 
 LEGEND = (
-    "img/s: geometric mean of the undisturbed blocks; of fastest: the ratio to the first row, paired round by round, "
+    "img/s: geometric mean of the blocks that enter; of fastest: the ratio to the first row, paired round by round, "
     "with its 95 % interval; ms: median latency; load: and compile; differs: from ONNX Runtime's output, relative"
 )
 
 
 def table(trials: list[Trial], title: str) -> Group:
     """One row for each engine and precision, the fastest first, and notes below; it fits into 80 columns."""
-    rows = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title=escape(title), title_justify="left")
+    rows = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     rows.add_column("engine", no_wrap=True)
     rows.add_column("lane", no_wrap=True)
     for column in ("img/s", "of fastest", "ms", "p99 ms", "load s", "differs"):
@@ -164,7 +163,7 @@ def table(trials: list[Trial], title: str) -> Group:
         numbers = _numbers(groups[key], rate.get(key), list(shared.values()), key == order[0])
         rows.add_row(key.engine, key.precision, *numbers)
         notes += [f"{key.engine} {key.precision}: {note}" for note in _notes(groups[key])]
-    return Group(rows, *(Text(note) for note in notes))
+    return Group(Text(title, style="italic"), rows, *(Text(note) for note in notes))
 
 
 def _numbers(trials: list[Trial], rate: float | None, shared: list[list[float]], first: bool) -> list[str]:
@@ -199,9 +198,11 @@ def _notes(trials: list[Trial]) -> list[str]:
     if disturbed:
         first = disturbed[0].interference.disturbances[0]
         why = disturbance(first.kind, first.value)
-        notes.append(f"{len(disturbed)} of {len(blocks)} blocks were disturbed and are left out; the first: {why}")
+        notes.append(f"{len(disturbed)} of {len(blocks)} blocks are left out as disturbed; the first: {why}")
     if tolerated := sum(block.tolerated for block in blocks):
-        notes.append(f"{tolerated} disturbed blocks enter all the same: the host was never quiet beside them")
+        notes.append(
+            f"{tolerated} of {len(blocks)} blocks enter although disturbed: the host was never quiet beside them"
+        )
     for trial in measured:
         if trial.execution and trial.execution.reduced:
             shares = ", ".join(f"{share:.0%} {name}" for name, share in trial.execution.precisions.items())

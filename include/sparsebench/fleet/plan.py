@@ -23,6 +23,7 @@ from sparsebench.contracts import (
     SparsifyRequest,
     sha256,
 )
+from sparsebench.download import check_keepable
 from sparsebench.errors import BadInput
 from sparsebench.fleet import instance_types, payload
 from sparsebench.fleet.nights import Sweep, fitting, freeze, manifest_for
@@ -261,6 +262,7 @@ def plan_sparsify(
         raise BadInput(f"variants: {', '.join(networks)} has no {variants[0]!r}")
     for request in requests:
         check(request)
+        check_keepable(weights=request.weights)
     check_payable(instance_type, facts.at_most_usd_per_hour, 60 * hours, run.budget_usd)
     store.check_writable()
     lock = store.put_lock(payload.lock("sparsify"))
@@ -294,6 +296,7 @@ def plan_import(store: Store, run: Run, instance_type: str, part: str = "import"
     facts = run.facts(instance_type)
     wanted = ImportRequest.checked(job=run.job_name(part), **request)
     importing.check(wanted)
+    check_keepable(source=wanted.source, parent=wanted.parent, integer=wanted.integer)
     check_payable(instance_type, facts.at_most_usd_per_hour, IMPORT_MINUTES, run.budget_usd)
     store.check_writable()
     return [

@@ -13,8 +13,8 @@ from onnx import TensorProto
 from sparsebench.bench.engines.deepsparse import MAX_IR_VERSION, MAX_OPSET
 from sparsebench.bench.filetype import read_model
 from sparsebench.bench.graphs import constants, weight_sparsity
-from sparsebench.bench.inputs import inputs_of, with_axes
-from sparsebench.bench.network_file import axis_sizes
+from sparsebench.bench.inputs import inputs_of
+from sparsebench.bench.network_file import with_sizes
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
 from sparsebench.catalog import Network
 from sparsebench.contracts import LayerSparsity
@@ -95,11 +95,9 @@ def examine_foreign(path: Path, digest: str, origin: str, axes: tuple[str, ...])
     Raises:
         BadInput: it is not ONNX, takes or gives what is no tensor, or has free axes that were given no size.
     """
-    data = read_model(path, origin)
-    data = with_axes(data, read_header(data, origin), axis_sizes(axes, "axes"), origin)
+    data, _, _ = with_sizes(read_model(path, origin), axes, "axes", origin)
     path.write_bytes(data)
     header = read_header(data, origin)
-    inputs_of(header, origin)
     return Examined(path, digest, origin, data, onnx.load_model_from_string(data), header)
 
 

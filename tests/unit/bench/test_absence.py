@@ -51,11 +51,21 @@ def test_an_arm_machine(monkeypatch: pytest.MonkeyPatch, engine: base.Engine) ->
 
 
 @pytest.mark.usefixtures("x86")
-@pytest.mark.parametrize("newer", [{"ir_version": 10}, {"opset": 20}])
-def test_a_file_that_is_too_new(newer: dict[str, int], engine: base.Engine) -> None:
+@pytest.mark.parametrize(
+    ("newer", "told"),
+    [
+        ({"ir_version": 10}, "the file has IR version 10 (it loads 9 at most)"),
+        ({"opset": 20}, "the file has opset 20 (it loads 19 at most)"),
+        (
+            {"opset": 21, "ir_version": 10},
+            "the file has opset 21 (it loads 19 at most) and IR version 10 (it loads 9 at most)",
+        ),
+    ],
+)
+def test_of_a_file_that_is_too_new_it_tells_what_is(newer: dict[str, int], told: str, engine: base.Engine) -> None:
     absence = engine.absence(AVX2, header(**newer))
     assert absence is not None
-    assert absence.reason == "unsupported_network"
+    assert (absence.reason, absence.detail) == ("unsupported_network", told)
 
 
 @pytest.mark.usefixtures("x86")

@@ -80,6 +80,32 @@ graph = helper.make_graph(
 save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), sys.argv[1])
 """
 
+BRANCHED_NETWORK = """
+import sys
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+
+def branch(name):
+    nodes = [helper.make_node("Conv", ["images", "weight"], [name + ".map"]),
+             helper.make_node("GlobalAveragePool", [name + ".map"], [name + ".out"])]
+    return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(name + ".out", TensorProto.FLOAT, None)])
+
+nodes = [
+    helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+    helper.make_node("Less", ["mean", "much"], ["dark"]),
+    helper.make_node("If", ["dark"], ["out"], then_branch=branch("dark"), else_branch=branch("light")),
+]
+graph = helper.make_graph(
+    nodes,
+    "branched",
+    [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 96, 96])],
+    [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 16, 1, 1])],
+    [numpy_helper.from_array(np.float32(100), "much"),
+     numpy_helper.from_array(np.random.default_rng(1).standard_normal((16, 3, 5, 5), dtype=np.float32), "weight")],
+)
+save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), sys.argv[1])
+"""
+
 Executions = Callable[[str, str], list[Execution]]
 """By engine and lane: how it computes a network in fp32, and one whose convolutions are quantised."""
 
@@ -165,6 +191,20 @@ def test_onnx_runtime_quantises_the_images_in_fp32(executions: Executions) -> No
     _, execution = executions("onnxruntime", "f32")
 
     assert of_kernels(execution, "QuantizeLinear") == {"f32"}
+
+
+def test_a_branch_has_no_precision_of_its_own_and_is_not_counted_beside_what_is_in_it(tmp_path: Path) -> None:
+    """Its condition is a truth value, in 8 bits; what it takes is the time of its convolution."""
+    branched = tmp_path / "branched.onnx"
+    run(BRANCHED_NETWORK, branched)
+    (openvino,), (onnxruntime,) = (
+        executions_in(run(EXECUTIONS, engine, "f32", branched)) for engine in ("openvino", "onnxruntime")
+    )
+
+    assert of_kernels(openvino, "If") == {"unknown"}
+    assert "i8" not in openvino.precisions
+    assert of_kernels(onnxruntime, "Conv") == {"f32"}
+    assert "If" not in {kernel.name for kernel in onnxruntime.kernels}
 
 
 def test_openvino_and_deepsparse_name_their_instruction_set(executions: Executions) -> None:

@@ -104,6 +104,15 @@ def test_what_shares_no_first_axis_is_no_batch() -> None:
     assert [array.shape for array in feeds_of(inputs)[0]] == [(1, 512), (2, 1, 128), ()]
 
 
+def test_what_gives_one_number_for_all_that_it_is_fed_has_no_free_batch() -> None:
+    """Such as the mean of a score: nothing could be said of one of several sounds."""
+    mean = TensorInfo("score", "float32", ())
+
+    with pytest.raises(BadInput, match="--axis batch=SIZE"):
+        inputs_of(header(image(), outputs=(mean,)), "x")
+    assert inputs_of(header(image(shape=(2, 3, 32, 48)), outputs=(mean,)), "x").batch_in("throughput") == 2
+
+
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [

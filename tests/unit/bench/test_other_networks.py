@@ -29,6 +29,7 @@ MEASURED = {
     "masked": 1,
     "resized": 1,
     "opset-21": 1,
+    "two-tables": 1,
 }
 """Images an inference."""
 
@@ -166,7 +167,7 @@ def test_free_axes_are_refused_with_the_option_that_gives_their_sizes_and_then_m
     [
         ("height", "--axis is 'height'; expected NAME=SIZE"),
         ("height=0", "--axis is 'height=0'; expected NAME=SIZE, a size from 1"),
-        ("depth=3", "has a free axis 'depth'; batch, height, width is free"),
+        ("depth=3", "has a free axis 'depth'; free: batch, height, width"),
         ("images.1=4", "has it fixed at 3"),
     ],
 )
@@ -188,6 +189,26 @@ def test_several_inputs_that_are_no_batch_are_fed_what_the_graph_compares_them_w
     assert done.returncode == 0, done.stderr
     assert "it takes sound float32 [1, 64], state float32 [2, 1, 8], rate int64 []" in done.stdout
     assert "invalid" not in done.stdout
+
+
+def test_a_size_that_does_not_fit_a_branch_that_never_runs_leaves_the_axes_free(
+    folder: Path, environment: dict[str, str]
+) -> None:
+    """Written into the file, the size is refused by an engine that checks every branch."""
+    done = bench(environment, folder / "branches.onnx", "--engines", "onnxruntime,openvino", "--axis", "samples=64")
+
+    assert done.returncode == 0, done.stderr
+    assert "it takes sound float32 [1, 64], rate int64 []" in done.stdout
+    assert "its axes stay free: these sizes do not fit a branch of it" in done.stdout
+    for engine in ("onnxruntime", "openvino"):
+        assert any(f" {engine} " in line and " img/s" in line for line in done.stdout.splitlines())
+
+
+def test_an_empty_depth_is_refused_in_one_line(folder: Path, environment: dict[str, str]) -> None:
+    done = bench(environment, folder / "no-table.onnx")
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no reference output" in done.stderr
 
 
 def test_a_pruned_file_is_called_by_its_sparsity(folder: Path, environment: dict[str, str]) -> None:

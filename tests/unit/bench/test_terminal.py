@@ -27,6 +27,15 @@ MakeParity = Callable[..., Parity]
             {"absence": Absence(reason="cpu_feature", detail="it needs AVX2")},
             "absent (cpu_feature): it needs AVX2",
         ),
+        (
+            "absent",
+            {
+                "absence": Absence(
+                    reason="unsupported_network", detail="Exception from core.cpp:84:\n\n-- failed for: If"
+                )
+            },
+            "absent (unsupported_network): Exception from core.cpp:84: failed for: If",
+        ),
         ("failed", {"error": "said nothing for 6 s"}, "failed: said nothing for 6 s"),
         (
             "failed",
@@ -63,7 +72,24 @@ def test_the_table_leaves_disturbed_blocks_out_and_says_so(make_trial: MakeTrial
     assert first[:4] == ["openvino", "f32", "100.0", "1"]
     assert second[:3] == ["onnxruntime", "f32", "50.0"]
     assert "0.50 ± 0.0%" in text
-    assert "2 of 4 blocks were disturbed and are left out" in text
+    assert "2 of 4 blocks are left out as disturbed" in text
+
+
+def test_blocks_that_enter_although_they_were_disturbed_are_not_said_to_be_left_out(
+    make_trial: Callable[..., Trial], make_block: Callable[..., Block]
+) -> None:
+    tolerated = make_block(50, 0, foreign_cores=0.9).model_copy(update={"tolerated": True})
+
+    text = printed(table([make_trial(blocks=(tolerated, make_block(50, 1, foreign_cores=0.9)))], "tiny"), 120)
+
+    assert "1 of 2 blocks are left out as disturbed" in text
+    assert "1 of 2 blocks enter although disturbed: the host was never quiet beside them" in text
+
+
+def test_a_long_title_is_one_line_where_the_terminal_has_room(make_trial: Callable[..., Trial]) -> None:
+    title = f"{'a-network-with-a-long-name' * 3}.onnx [dense], batch 1, 2 threads"
+
+    assert title in printed(table([make_trial()], title), 120)
 
 
 def test_the_table_fits_into_80_columns(make_trial: MakeTrial) -> None:
@@ -121,7 +147,7 @@ def test_of_what_is_no_classifier_no_top_class_is_told(make_trial: MakeTrial, ma
     assert result(make_trial(status="invalid", parity=parity)) == "invalid: differs by 2.0e-01, tolerance 0.001"
 
 
-def printed(content: object) -> str:
-    console = Console(width=80, record=True, file=StringIO())
+def printed(content: object, width: int = 80) -> str:
+    console = Console(width=width, record=True, file=StringIO())
     console.print(content)
     return console.export_text()

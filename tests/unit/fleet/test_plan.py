@@ -342,6 +342,23 @@ def test_what_cannot_be_imported_is_refused_before_anything_is_written(
     assert content(store) == before
 
 
+SIGNED = "https://host/x?download=1&X-Amz-Expires=60&X-Amz-Signature=hush#sha256=" + 64 * "0"
+REFUSED = r"is 'https://host/x' with X-Amz-Signature in its query.*expected .* store:<path>"
+
+
+def test_a_signed_url_is_refused_before_anything_is_written_since_requests_are_kept(store: Store) -> None:
+    run = Run("import_model", "r", "ami-1")
+    with pytest.raises(BadInput, match="source " + REFUSED) as imported:
+        plan_import(store, run, "localhost", network="vgg19", variant="pruned", source=SIGNED)
+    int8 = {"source": "/x", "parent": "/y", "integer": SIGNED}
+    with pytest.raises(BadInput, match="integer " + REFUSED):
+        plan_import(store, run, "localhost", network="resnet50", variant="pruned_int8", **int8)
+    with pytest.raises(BadInput, match="weights " + REFUSED):
+        plan_sparsify(store, ["vgg19"], ["pruned"], "localhost", SPARSIFY, weights=SIGNED)
+    assert "hush" not in str(imported.value)
+    assert not [*store.paths("requests"), *store.paths("payloads")]
+
+
 def test_an_instance_type_that_is_given_twice_is_refused() -> None:
     with pytest.raises(BadInput, match=r"instance_types: 'm5\.xlarge' is given twice"):
         Sweep(("m5.xlarge", "localhost", "m5.xlarge"))

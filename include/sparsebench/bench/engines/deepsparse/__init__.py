@@ -30,12 +30,9 @@ class DeepSparseLibrary(Engine):
             return Absence(reason="not_installed", detail=f"it is built for x86-64; this is {platform.machine()}")
         if "avx2" not in cpu_flags:
             return Absence(reason="cpu_feature", detail="it needs AVX2, which this CPU lacks")
-        if header.opset > MAX_OPSET or header.ir_version > MAX_IR_VERSION:
-            return Absence(
-                reason="unsupported_network",
-                detail=f"the file has opset {header.opset} and IR version {header.ir_version}; "
-                f"it loads opset ≤ {MAX_OPSET} and IR version ≤ {MAX_IR_VERSION}",
-            )
+        versions = (("opset", header.opset, MAX_OPSET), ("IR version", header.ir_version, MAX_IR_VERSION))
+        if too_new := [f"{what} {has} (it loads {most} at most)" for what, has, most in versions if has > most]:
+            return Absence(reason="unsupported_network", detail=f"the file has {' and '.join(too_new)}")
         return super().absence(cpu_flags, header)
 
     def import_library(self) -> None:

@@ -20,6 +20,9 @@ SUFFIX = "_kernel_time"
 BLOCKED = "_nchwc"
 """In the name of a node that it moved to its blocked layout, NCHWc, for which it has kernels of their own."""
 
+AROUND_OTHERS = ("If", "Loop", "Scan")
+"""Operators that are whole graphs, whose own operators are in the profile too."""
+
 PRECISIONS = {
     "float": "f32",
     "float16": "f16",
@@ -54,7 +57,11 @@ def _operators(events: list[dict[str, Any]]) -> list[Operator]:
     runs = sorted(event["ts"] for event in events if event["name"] == "model_run")
     arguments, times = dict[str, Any](), dict[str, int]()  # by node
     for event in events:
-        if event["name"].endswith(SUFFIX) and event["ts"] >= runs[DISCARDED]:
+        if (
+            event["name"].endswith(SUFFIX)
+            and event["ts"] >= runs[DISCARDED]
+            and event["args"]["op_name"] not in AROUND_OTHERS
+        ):
             # Nodes may share a name, but not an index.
             node = event["args"]["node_index"] + event["name"]
             arguments[node] = event["args"]

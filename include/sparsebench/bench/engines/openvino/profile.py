@@ -25,6 +25,10 @@ OTHER_WORDS = {
     "undefined": UNKNOWN,
 }
 
+AROUND_OTHERS = ("If", "Loop", "TensorIterator")
+"""Operators that are whole graphs, whose own operators it does not tell of: what it calls their precision is that of
+their first input, such as a condition's."""
+
 
 def execution(model: Path, inputs: Inputs, threads: int, precision: Precision) -> Execution:
     """How OpenVINO computes an ONNX file that takes these inputs, on so many threads."""
@@ -43,7 +47,7 @@ def execution(model: Path, inputs: Inputs, threads: int, precision: Precision) -
     operators = [
         Operator(
             kernel=_kernel(info),
-            precision=OTHER_WORDS.get(_text(info, "runtimePrecision"), _text(info, "runtimePrecision")),
+            precision=_precision(info),
             isa=_isa(_text(info, "primitiveType")),
             # The mean is that of all inferences since it was compiled; those to discard have to be taken out again.
             time=max(0, _mean_us(info) * (DISCARDED + COUNTED) - early_us.get(name, 0) * DISCARDED),
@@ -68,6 +72,11 @@ def _kernel(info: Any) -> str:
     """Such as "Convolution brgconv_avx512_bf16": a primitive like jit_uni_f32 alone does not say what it does."""
     layer, primitive = _text(info, "layerType"), _text(info, "primitiveType")
     return layer if primitive.startswith(("unknown", "undef")) else f"{layer} {primitive}"
+
+
+def _precision(info: Any) -> str:
+    precision = _text(info, "runtimePrecision")
+    return UNKNOWN if _text(info, "layerType") in AROUND_OTHERS else OTHER_WORDS.get(precision, precision)
 
 
 def _isa(primitive: str) -> str:
