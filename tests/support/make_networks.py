@@ -179,6 +179,18 @@ save(
     {"nothing": np.int64(0), "last": np.array([1]), "long": weight(50), "short": weight(20)},
 )
 
+# What is said of one row depends on the others, or no other can be fed beside it, although the batch is free.
+among = [node("ReduceSum", ["features", "rows"], ["sum"]), node("Add", ["features", "sum"], ["both"])]
+alone = [node("Reshape", ["features", "one_row"], ["both"])]
+for name, nodes in (("among-others", among), ("one-at-a-time", alone)):
+    save(
+        name,
+        [("features", FLOAT, ["batch", 8])],
+        [*nodes, node("MatMul", ["both", "w"], ["out"])],
+        [("out", FLOAT, ["batch", 4])],
+        {"rows": np.array([0]), "one_row": np.array([1, 8]), "w": weight(8, 4)},
+    )
+
 # A table that is empty can be indexed by nothing.
 save(
     "no-table",

@@ -19,8 +19,8 @@ from sparsebench.contracts import Contract
 TAIL = 2000
 """Characters of a child's output that are kept when it fails."""
 
-ASSERTION = re.compile(r"^Assertion .*", re.MULTILINE)
-"""The last that DeepSparse says of itself before a trace of addresses, at the end of which it asks for an email."""
+CRASH = re.compile(r"^(?:Assertion|Received signal:) .*", re.MULTILINE)
+"""What DeepSparse says of its own crash, before registers and a trace of addresses, and whom to send them to."""
 
 
 class ChildFailed(Exception):
@@ -127,8 +127,8 @@ class Child:
 
     def _tail(self) -> str:
         text = self._log.read_text("utf-8", errors="replace").strip()
-        if assertion := ASSERTION.search(text):
-            text = text[: assertion.end()]
+        if crash := CRASH.search(text):
+            text = text[: crash.end()]
         return f"\n{text[-TAIL:]}" if text else ""
 
 

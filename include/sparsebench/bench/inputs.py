@@ -56,16 +56,19 @@ class Inputs(Contract):
     """All inputs of a network.
 
     ``batch``: images (or whatever it takes) of one inference in these shapes. ``batch_is_free``: whether the first axis
-    of every input may have any size, which then is the batch.
+    of every input may have any size, which then is the batch. ``independent``: whether the network says of each in a
+    batch what it says of it alone, which its file does not tell; else it is fed no larger batch.
     """
 
     each: tuple[Input, ...]
     batch: int = 1
     batch_is_free: bool = False
+    independent: bool = True
 
     def batch_in(self, scenario: Scenario) -> int:
         """Images an inference, of an engine that takes batches in the throughput scenario."""
-        return THROUGHPUT_BATCH if self.batch_is_free and scenario == "throughput" else self.batch
+        larger = self.batch_is_free and self.independent and scenario == "throughput"
+        return THROUGHPUT_BATCH if larger else self.batch
 
     @property
     def picture(self) -> Picture | None:
@@ -177,6 +180,16 @@ def feeds_of(inputs: Inputs, digits: bool = False) -> list[Feeds]:
         return [(np.ascontiguousarray(images[chosen]),) for chosen in wanted]
     random = np.random.default_rng(0)
     return [tuple(_drawn(entry, random) for entry in inputs.each) for _ in range(inferences)]
+
+
+def repeated(feeds: Feeds, copies: int) -> Feeds:
+    """The same images so many times, as one batch."""
+    return feeds if copies == 1 else tuple(np.repeat(array, copies, 0) for array in feeds)
+
+
+def first_of(outputs: Outputs, copies: int) -> Outputs:
+    """What was said of the first of these copies."""
+    return outputs if copies == 1 else [array[: len(array) // copies] for array in outputs]
 
 
 def _pictures(picture: Picture, kind: str, digits: bool) -> Array:

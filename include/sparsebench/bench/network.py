@@ -42,6 +42,7 @@ class File:
         self.reference = scratch / f"{model.variant}-reference.npz"
         self.reference_error: str | None = None
         self.refusal: str | None = None
+        self._independent = True
         self._headers: dict[str, OnnxHeader] = {}
         for artifact in {model.artifact, *(self.artifact(engine) for engine in request.engines)}:
             data = store.artifact(artifact)
@@ -52,18 +53,21 @@ class File:
             self._headers[model.parent] = read_header(data, store.artifact_path(model.parent))
             self._path(model.parent).write_bytes(data)
         referred = model.parent or model.artifact
+        inputs = inputs_of(self._headers[referred], store.artifact_path(referred))
         task = ReferenceTask(
             model=self._path(referred),
             rounding="native" in request.protocol.precisions and model.parent is None,
-            inputs=inputs_of(self._headers[referred], store.artifact_path(referred)),
+            inputs=inputs,
             digits=model.network in digits_networks(),
             threads=host.threads or host.physical_cores,
             output=self.reference,
+            copies=inputs.batch_in(request.protocol.scenario) // inputs.batch,
         )
         try:
             log = scratch / f"{model.variant}-reference.log"
             with Child("sparsebench.bench.reference", task, log, request.protocol.trial_timeout_s) as child:
-                self.refusal = Referred.model_validate_json(child.reply()).refusal
+                answer = Referred.model_validate_json(child.reply())
+                self.refusal, self._independent = answer.refusal, answer.independent
         except ChildFailed as error:
             self.reference_error = f"{NO_REFERENCE} from ONNX Runtime: {error}"
         if self.refusal:
@@ -85,7 +89,7 @@ class File:
 
     def inputs(self, engine: str) -> Inputs:
         artifact = self.artifact(engine)
-        return inputs_of(self._headers[artifact], artifact)
+        return inputs_of(self._headers[artifact], artifact).model_copy(update={"independent": self._independent})
 
     def _path(self, artifact: str) -> Path:
         return self._scratch / f"{artifact}.onnx"

@@ -15,10 +15,10 @@ import numpy as np
 
 from sparsebench.bench.child import die_with_parent, take_stdout
 from sparsebench.bench.engines import ENGINES
-from sparsebench.bench.engines.base import UnsupportedNetwork
+from sparsebench.bench.engines.base import Session, UnsupportedNetwork
 from sparsebench.bench.graphs import weights
-from sparsebench.bench.inputs import Array, Inputs, Outputs, feeds_of
-from sparsebench.bench.parity import Reference, difference
+from sparsebench.bench.inputs import Array, Feeds, Inputs, Outputs, feeds_of, first_of, repeated
+from sparsebench.bench.parity import TOLERANCE, Reference, difference
 from sparsebench.contracts import Contract
 from sparsebench.errors import BadInput
 
@@ -34,12 +34,19 @@ class ReferenceTask(Contract):
     """Whether it is a network of the built-in digits."""
     threads: int
     output: Path
+    copies: int = 1
+    """Of what one inference is fed, that are to be tried as one batch."""
 
 
 class Referred(Contract):
-    """What the program answers. ``refusal``: ONNX Runtime's, in its words; then there are no outputs."""
+    """What the program answers.
+
+    refusal: ONNX Runtime's, in its words; then there are no outputs. independent: whether a batch of copies can be fed,
+    and gives of one what it gives of it alone.
+    """
 
     refusal: str | None = None
+    independent: bool = True
 
 
 def read_reference(file: Path) -> Reference:
@@ -100,16 +107,19 @@ def _in_older_format(model: Path, target: Path, refusal: str) -> bool:
     return True
 
 
-def reference_of(task: ReferenceTask) -> Reference:
-    """What the network is fed, and ONNX Runtime's outputs.
+def reference_of(task: ReferenceTask) -> tuple[Reference, bool]:
+    """What the network is fed, and ONNX Runtime's outputs; and whether copies are independent in a batch.
 
     Raises:
         UnsupportedNetwork: ONNX Runtime refuses the network.
     """
     feeds = feeds_of(task.inputs, task.digits)
 
+    def load(model: Path) -> Session:
+        return ENGINES["onnxruntime"].load(model, task.inputs, task.threads, "f32", "latency")
+
     def outputs(model: Path) -> list[Outputs]:
-        session = ENGINES["onnxruntime"].load(model, task.inputs, task.threads, "f32", "latency")
+        session = load(model)
         return [session.run(feed) for feed in feeds]
 
     other = task.output.with_suffix(".other.onnx")
@@ -121,10 +131,24 @@ def reference_of(task: ReferenceTask) -> Reference:
             if not _in_older_format(model, other, str(refusal)):
                 raise
             model, references = other, outputs(other)
+        independent = task.copies == 1 or _independent(load(model), feeds[0], task.copies, references[0])
         rounding = _rounding(outputs, model, other, references) if task.rounding else 0.0
     finally:
         other.unlink(missing_ok=True)
-    return Reference(feeds, references, rounding)
+    return Reference(feeds, references, rounding), independent
+
+
+def _independent(session: Session, feeds: Feeds, copies: int, alone: Outputs) -> bool:
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    try:
+        together = session.run(repeated(feeds, copies))
+    except (errors.Fail, errors.InvalidArgument, errors.RuntimeException):
+        return False
+    if [array.shape for array in together] != [(copies * len(one), *one.shape[1:]) for one in alone if one.ndim]:
+        return False
+    apart = difference([first_of(together, copies)], [alone])
+    return apart is not None and apart.relative <= TOLERANCE["f32"]
 
 
 def _rounding(outputs: Callable[[Path], list[Outputs]], model: Path, target: Path, references: list[Outputs]) -> float:
@@ -141,9 +165,10 @@ def main() -> None:
     die_with_parent()
     channel = take_stdout()
     task = ReferenceTask.model_validate_json(sys.stdin.buffer.readline())
-    answer = Referred()
     try:
-        write_reference(task.output, reference_of(task))
+        reference, independent = reference_of(task)
+        write_reference(task.output, reference)
+        answer = Referred(independent=independent)
     except UnsupportedNetwork as refusal:
         answer = Referred(refusal=" ".join(str(refusal).replace(str(task.model), "the file").split()))
     channel.write(answer.model_dump_json().encode() + b"\n")

@@ -18,13 +18,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
-import numpy as np
 from pydantic import Field, TypeAdapter
 
 from sparsebench.bench.child import die_with_parent, take_stdout
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import Tool, UnsupportedNetwork
-from sparsebench.bench.inputs import Feeds, Inputs, Outputs
+from sparsebench.bench.inputs import Inputs, first_of, repeated
 from sparsebench.bench.interference import Watch
 from sparsebench.bench.parity import judge
 from sparsebench.bench.reference import read_reference
@@ -107,7 +106,7 @@ def main() -> None:
         session = first.load(task.model, task.inputs, task.threads, task.precision, task.scenario)
         load_s = perf_counter() - start
         copies = session.batch // task.inputs.batch
-        outputs = [_first(session.run(_repeated(feeds, copies)), copies) for feeds in reference.feeds]
+        outputs = [first_of(session.run(repeated(feeds, copies)), copies) for feeds in reference.feeds]
     except UnsupportedNetwork as refusal:
         refused = Loaded(status="absent", absence=Absence(reason="unsupported_network", detail=str(refusal)))
         for _ in task.engines:
@@ -129,23 +128,13 @@ def main() -> None:
     if not parity.agrees:
         return
     sessions = [session, *(tool.over(session) for tool in others if isinstance(tool, Tool))]
-    timed = _repeated(reference.feeds[0], copies)
+    timed = repeated(reference.feeds[0], copies)
     times = {name: partial(session.time, timed) for name, session in zip(task.engines, sessions, strict=True)}
     for line in sys.stdin.buffer:
         wanted = TASKS.validate_json(line)
         time = times[wanted.engine]
         answer(_warm(time, wanted) if isinstance(wanted, WarmUpTask) else _block(time, wanted))
     answer(Farewell(peak_memory_bytes=peak_memory_bytes()))
-
-
-def _repeated(feeds: Feeds, copies: int) -> Feeds:
-    """The same images so many times, as one batch."""
-    return feeds if copies == 1 else tuple(np.repeat(array, copies, 0) for array in feeds)
-
-
-def _first(outputs: Outputs, copies: int) -> Outputs:
-    """What was said of the first of these copies."""
-    return outputs if copies == 1 else [array[: len(array) // copies] for array in outputs]
 
 
 def pin(cpus: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.values import there
 from tests.unit.bench.conftest import NIGHT, PYTHON, ROOT, Bench
 
+from sparsebench.bench.inputs import THROUGHPUT_BATCH
 from sparsebench.contracts import Trial
 from sparsebench.store import Store
 
@@ -95,6 +96,19 @@ def test_only_weights_are_rounded_so_that_what_has_scales_has_a_native_lane(
 
     assert {trial.status for trial in store.trials(NIGHT)} == {"measured"}
     assert len(store.trials(NIGHT)) == 2 * len(ENGINES)
+
+
+def test_what_is_not_independent_in_a_batch_is_measured_one_at_a_time_in_the_throughput_scenario(
+    folder: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    store = Store((tmp_path / "store").as_uri())
+    batched = {"among-others": 1, "one-at-a-time": 1, "tokens-of-16": THROUGHPUT_BATCH}
+    measure(store, folder, tuple(batched), environment, scenario="throughput")
+
+    for network, batch in batched.items():
+        for engine in ("onnxruntime", "deepsparse", "deepsparse.benchmark"):
+            trial = of_network(store.trials(NIGHT), network)[engine]
+            assert (engine, trial.status, trial.batch) == (engine, "measured", batch)
 
 
 def test_an_engine_that_loads_a_file_that_onnx_runtime_does_not_is_measured(

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from sparsebench.bench.engines.base import Session, Tool
 from sparsebench.bench.engines.deepsparse import DeepSparseLibrary, DeepSparseSession
-from sparsebench.bench.inputs import Feeds, Inputs, Outputs, feeds_of
+from sparsebench.bench.inputs import Feeds, Inputs, Outputs, feeds_of, repeated
 from sparsebench.bench.timing import Timed
 from sparsebench.contracts import Precision, Scenario
 
@@ -41,7 +41,7 @@ class _ToolSession(Session):
         if all(entry.kind == "float32" for entry in session.inputs.each):
             self._fed = self.engine.generate_random_inputs()
         else:  # it draws from 0 to 1, of which whole numbers are 0
-            self._fed = list(feeds_of(session.inputs)[0])
+            self._fed = list(repeated(feeds_of(session.inputs)[0], self.batch // session.inputs.batch))
 
     def run(self, feeds: Feeds) -> Outputs:
         return self._session.run(feeds)
