@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -117,6 +119,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip.is_site_local:  # deprecated, and still a network of somebody's own
+            return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
 
 
@@ -136,7 +140,7 @@ def get(url: str, sink: LimitedSink, limits: Limits) -> None:
     timer.daemon = True
     timer.start()
     try:
-        with requests.Session() as session:
+        with _unlogged(), requests.Session() as session:
             for scheme in ("https://", "http://"):
                 session.mount(scheme, _adapter(guard))
             for _ in range(MAX_HOPS):
@@ -161,6 +165,26 @@ def get(url: str, sink: LimitedSink, limits: Limits) -> None:
         timer.cancel()
     if guard.expired:  # a connection that is cut may look like the end of the file
         raise DownloadFailed(late(limits))
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Whatever urllib3 logs of this thread, of bad headers even as a warning, has the whole URL."""
+    thread = threading.get_ident()
+
+    def is_of_another(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    loggers = [
+        logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool", "response", "util.retry")
+    ]
+    for logger in loggers:
+        logger.addFilter(is_of_another)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_of_another)
 
 
 def _receive(answer: requests.Response, sink: LimitedSink) -> None:
@@ -230,6 +254,9 @@ class _Guard:
                 failure = error
                 continue
             with self._lock:
+                if self.expired:  # while it was connecting: nobody would end it any more
+                    connection.close()
+                    raise OSError("too late")
                 self._open.append(connection.dup())  # TLS takes the socket itself away
             return connection
         raise failure

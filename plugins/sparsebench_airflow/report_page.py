@@ -82,8 +82,10 @@ def _says(content: bytes | None) -> str:
     try:
         summary = json.loads(content or b"")
         lines = [*summary["says"], ", ".join(summary["machines"]), summary["counts"]]
-        return "".join(f"<p><small>{html.escape(line)}</small></p>" for line in lines if line)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        said = "".join(f"<p><small>{html.escape(line)}</small></p>" for line in lines if line)
+        said.encode()  # half of a surrogate pair is no text
+        return said
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
 
 

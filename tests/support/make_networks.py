@@ -264,5 +264,20 @@ save(
 
 model = onnx.load(FOLDER / "free-size.onnx")
 onnx.save(model, str(FOLDER / "outside.onnx"), save_as_external_data=True, location="outside.data", size_threshold=0)
+
+elsewhere = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
+elsewhere.data_location = onnx.TensorProto.EXTERNAL
+elsewhere.external_data.add(key="location", value="/etc/passwd")
+for name in ("outside-of-an-attribute", "outside-of-a-function", "outside-under-a-name-twice"):
+    model = onnx.load(FOLDER / "free-size.onnx")
+    if name.endswith("attribute"):
+        model.graph.node.append(onnx.helper.make_node("ConstantOfShape", ["shape"], ["c"], value=elsewhere))
+    elif name.endswith("function"):
+        constant = onnx.helper.make_node("Constant", [], ["c"], value=elsewhere)
+        model.functions.append(onnx.helper.make_function("own", "F", [], ["c"], [constant], model.opset_import))
+    else:
+        inside = onnx.numpy_helper.from_array(np.ones(1, np.float32), "w")
+        model.graph.initializer.extend([elsewhere, inside])
+    (FOLDER / f"{name}.onnx").write_bytes(model.SerializeToString())
 whole = (FOLDER / "batch-of-four.onnx").read_bytes()
 (FOLDER / "cut.onnx").write_bytes(whole[: len(whole) // 2])

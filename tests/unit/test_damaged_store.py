@@ -5,18 +5,31 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from rich.console import Console
-from tests.golden import NIGHT, golden_store
+from tests.golden import FOLDER, NIGHT, golden_store
 
 from sparsebench import report
+from sparsebench.analysis import history
 from sparsebench.analysis.pooling import Night, pooled
-from sparsebench.contracts import Progress, Trial, is_night
+from sparsebench.contracts import (
+    Failure,
+    ImportRequest,
+    Launch,
+    NightRatios,
+    Profile,
+    Progress,
+    SparsifyRequest,
+    Stored,
+    Trial,
+    is_night,
+)
 from sparsebench.errors import BadInput, IntegrityError, StoreError
 from sparsebench.fleet.nights import Sweep
 from sparsebench.fleet.plan import Run, plan_sweep
@@ -42,6 +55,13 @@ def changed(data: bytes, place: tuple[str | int, ...], value: object) -> bytes:
         part = part[step]
     part[place[-1]] = value
     return json.dumps(content).encode()
+
+
+C = TypeVar("C", bound=Stored)
+
+
+def golden(kind: type[C]) -> C:
+    return kind.from_json((FOLDER / kind.__name__ / "1.json").read_bytes())
 
 
 def left_out(store: Store) -> list[Unreadable]:
@@ -80,6 +100,18 @@ FOREIGN = (*BLOCK, "interference", "foreign_cores")
         (("artifact",), "0" * 64, "it measured the artifact 000000000000, and the night's manifest has [0-9a-f]{12}"),
         (("humidity",), 0.5, "humidity is 0.5: Extra inputs are not permitted"),
         (("format",), 99, "it has format 99, .*: upgrade sparsebench"),
+        (("parity", "images"), 10**400, "parity.images is 1000.*: expected a number of 64 bits"),
+        (("peak_memory_bytes",), 10**30, "peak_memory_bytes is 1000.*: expected a number of 64 bits"),
+        (("peak_memory_bytes",), 2**63, "peak_memory_bytes is 9223372036854775808: "),
+        (("batch",), 10**9, "batch is 1000000000: "),
+        (("engine_facts",), {"streams": "many"}, "engine_facts.streams is 'many': expected a whole number from 1"),
+        (("engine_facts",), {"streams": 1.5}, "engine_facts.streams is 1.5: expected a whole number from 1"),
+        (("engine_facts",), {"streams": -4}, "engine_facts.streams is -4: expected a whole number from 1"),
+        (
+            ("engine_facts",),
+            {"fraction_of_supported_ops": "all"},
+            "engine_facts.fraction_of_supported_ops is 'all': expected a fraction",
+        ),
     ],
 )
 def test_a_false_trial_is_left_out_with_its_reason(
@@ -140,6 +172,80 @@ def test_copies_of_a_trial_do_not_narrow_an_interval(store: Store) -> None:
     after = Night.read(store, NIGHT)
     assert after.trials == before.trials
     assert len(after.unreadable) == 24
+
+
+def test_a_block_that_is_there_twice_makes_a_trial_false(store: Store) -> None:
+    blocks = json.loads(store.read(TRIAL))["blocks"]
+    store.write(TRIAL, changed(store.read(TRIAL), ("blocks",), [*blocks, blocks[0]]))
+    assert [reason for _, reason in left_out(store)] == ["Value error, blocks has a block twice"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("engine", "another", "the night's payload has no engine another"),
+        ("precision", "native", "the night's protocol has no lane native"),
+    ],
+)
+def test_a_trial_of_what_the_night_does_not_have_is_left_out(store: Store, field: str, value: str, reason: str) -> None:
+    false = Trial.from_json(changed(store.read(TRIAL), ("cell", field), value))
+    store.write(store.trial_path(false), false.to_json())
+    assert left_out(store) == [(store.trial_path(false), reason)]
+
+
+OTHER_NIGHT = "2026-11-25"
+
+
+def test_ratios_that_were_copied_from_another_night_are_not_a_nights(store: Store) -> None:
+    ratios = golden(NightRatios).model_copy(update={"night": NIGHT})
+    store.put_night_ratios(ratios)
+    store.write(f"nights/{OTHER_NIGHT}/ratios.json", ratios.to_json())
+    with pytest.raises(IntegrityError, match=f"it is the NightRatios that belongs at nights/{NIGHT}/ratios.json"):
+        store.night_ratios(OTHER_NIGHT)
+    unreadable: list[Unreadable] = []
+    assert [night.night for night in history.read(store, unreadable)] == [NIGHT]
+    assert unreadable[0].path == f"nights/{OTHER_NIGHT}/ratios.json"
+
+
+def test_a_ratio_counts_once_in_a_night(store: Store) -> None:
+    content = json.loads(golden(NightRatios).model_copy(update={"night": NIGHT}).to_json())
+    content["ratios"].append(content["ratios"][0] | {"error": 1e-9})
+    store.write(store.night_ratios_path(NIGHT), json.dumps(content).encode())
+    with pytest.raises(IntegrityError, match=r"the ratio of .* is there twice"):
+        store.night_ratios(NIGHT)
+
+
+def test_a_ratio_is_not_larger_than_any_can_be(store: Store) -> None:
+    ratios = golden(NightRatios).model_copy(update={"night": NIGHT})
+    store.write(store.night_ratios_path(NIGHT), changed(ratios.to_json(), ("ratios", 0, "log_ratio"), 1e308))
+    with pytest.raises(IntegrityError, match=r"log_ratio is 1e\+308: nothing is that much faster"):
+        store.night_ratios(NIGHT)
+
+
+def test_an_object_is_read_at_its_own_place_only(store: Store) -> None:
+    profile = golden(Profile)
+    progress, failure, launch = golden(Progress), golden(Failure), golden(Launch)
+    sparsify, imported = golden(SparsifyRequest), golden(ImportRequest)
+    store.write(store.profile_path("0" * 64), profile.to_json())
+    store.write("progress/another.json", progress.to_json())
+    store.write("failures/another.json", failure.to_json())
+    store.write("launches/run/i-copy.json", launch.to_json())
+    store.write("requests/another.json", sparsify.to_json())
+    store.write("requests/third.json", imported.to_json())
+    job = next(store.paths(f"nights/{NIGHT}/jobs"))
+    store.write(f"nights/{OTHER_NIGHT}/jobs/copy.json", store.read(job))
+    reads: list[Callable[[], object]] = [
+        lambda: store.profile("0" * 64),
+        lambda: store.progress("another"),
+        lambda: store.failure("another"),
+        lambda: store.launches("run"),
+        lambda: store.sparsify_request("requests/another.json"),
+        lambda: store.import_request("requests/third.json"),
+        lambda: store.bench_request(f"nights/{OTHER_NIGHT}/jobs/copy.json"),
+    ]
+    for read in reads:
+        with pytest.raises(IntegrityError, match=r"it is the .* that belongs at"):
+            read()
 
 
 @pytest.mark.parametrize("kind", ["hosts", "collections", "jobs"])

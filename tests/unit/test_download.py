@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import subprocess
 import traceback
@@ -11,6 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event
+from urllib.parse import urlsplit
 
 import pytest
 from tests.support import web
@@ -213,6 +215,7 @@ def redirecting(to: str) -> AbstractContextManager[str]:
         ("http://[64:ff9b::7f00:1]/", "which is no public one"),
         ("http://2130706433/", "which is no public one"),
         ("http://0x7f.1/", "which is no public one"),
+        ("http://[fec0::1]/", "which is no public one"),
         ("http://0/", "which is no public one"),
         ("http://224.0.0.1/", "which is no public one"),
         ("file:///etc/passwd", "it redirects to something else than a web address ('file')"),
@@ -301,6 +304,22 @@ def test_what_a_server_compresses_is_not_unpacked(store: Store, folder: Path) ->
 
     with answering(answer) as address, pytest.raises(BadInput, match=r"the server compresses it \('gzip'\)"):
         fetch(parse(f"{address}/x", "source"), folder / "file", store)
+
+
+def test_what_connects_when_the_time_is_over_is_ended(server: str) -> None:
+    guard = webfile._Guard(["127.0.0.1"])
+    guard.expire()
+    with pytest.raises(OSError, match="too late"):
+        guard.connect("127.0.0.1", urlsplit(server).port or 0, checked=True)
+
+
+def test_a_signature_is_in_no_log(store: Store, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nno header\r\n\r\nfile")
+
+    with caplog.at_level(logging.DEBUG), answering(answer) as address:
+        fetch(parse(f"{address}/x?X-Amz-Signature=secret", "source"), folder / "file", store)
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("code", [403, 404, 500])

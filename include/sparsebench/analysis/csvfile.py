@@ -87,8 +87,8 @@ def _spelt(column: str, value: str) -> str:
     return SPELLINGS.get(column, {}).get(value.lower(), value.lower())
 
 
-FORMULA = ("=", "+", "@", "-", "\t", "\r")
-"""What a spreadsheet takes for a formula at the start of a text."""
+FORMULA = ("=", "+", "@", "-", "\t", "\r", "\n", "＝", "＋", "＠", "－")
+"""What a spreadsheet takes for a formula at the start of a text, or takes away from before one."""
 
 
 def quoted(value: object) -> object:

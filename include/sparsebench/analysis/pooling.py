@@ -66,6 +66,10 @@ def _not_of(manifest: Manifest, trial: Trial) -> str:
     artifact = cards[0].encodings.get(cell.engine, cards[0].artifact)
     if trial.artifact != artifact:
         return f"it measured the artifact {trial.artifact[:12]}, and the night's manifest has {artifact[:12]}"
+    if cell.engine not in manifest.engines:
+        return f"the night's payload has no engine {cell.engine}"
+    if cell.precision not in manifest.protocol.precisions:
+        return f"the night's protocol has no lane {cell.precision}"
     return ""
 
 

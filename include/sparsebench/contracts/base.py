@@ -95,12 +95,22 @@ class Contract(BaseModel):
         Raises:
             ValueError: one line that says what is wrong.
         """
+        large: list[int] = []
+
+        def whole(digits: str) -> int:
+            number = int(digits)
+            if not -1 << 63 <= number < 1 << 64:
+                large.append(number)
+            return number
+
         try:
-            content = json.loads(data, parse_constant=_refuse)
+            content = json.loads(data, parse_constant=_refuse, parse_int=whole)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
         if not isinstance(content, dict):
             raise ValueError(f"it is a {type(content).__name__}, not an object")
+        if large:
+            raise ValueError(f"{_place_of(content, large[0])} is {large[0]}"[:200] + "…: expected a number of 64 bits")
         number, newest = content.pop("format", 1), newest_format(cls)
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise ValueError(f"format is {number!r}: expected a whole number from 1")
@@ -131,6 +141,17 @@ def explained(error: ValidationError) -> str:
         return str(first["msg"])
     value = repr(first["input"])
     return f"{where} is {value if len(value) < 200 else value[:200] + '…'}: {first['msg']}"
+
+
+def _place_of(content: Any, number: int) -> str | None:
+    """Where in an object this number is, as field.0.field."""
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            if value is number:
+                return str(key)
+            if below := _place_of(value, number):
+                return f"{key}.{below}"
+    return None
 
 
 def _refuse(constant: str) -> NoReturn:

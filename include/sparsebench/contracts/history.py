@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from sparsebench.contracts.base import Contract, Name, Night, Stored, Variant
 from sparsebench.contracts.protocol import Precision, Scenario
@@ -22,6 +22,9 @@ class WatchedRatio(Contract):
     engine_b: Name
 
 
+MAX_LOG_RATIO = 50.0
+
+
 class NightRatio(WatchedRatio):
     """A ratio as it was on the hosts of a night."""
 
@@ -37,6 +40,17 @@ class NightRatios(Stored):
     night: Night
     scenario: Scenario
     ratios: tuple[NightRatio, ...]
+
+    @model_validator(mode="after")
+    def _each_ratio_is_one_and_is_there_once(self) -> Self:
+        seen = set()
+        for ratio in self.ratios:
+            if abs(ratio.log_ratio) > MAX_LOG_RATIO:
+                raise ValueError(f"log_ratio is {ratio.log_ratio:g}: nothing is that much faster")
+            if (key := tuple(ratio.model_dump(exclude={"log_ratio", "error"}).values())) in seen:
+                raise ValueError(f"the ratio of {', '.join(map(str, key))} is there twice")
+            seen.add(key)
+        return self
 
 
 class ChangedInput(Contract):

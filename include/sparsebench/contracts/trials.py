@@ -328,6 +328,22 @@ class Trial(Stored):
             raise ValueError(f"a trial that is {self.status} needs {needs[self.status]}")
         if self.status != "measured" and self.blocks:
             raise ValueError(f"a trial that is {self.status} has no blocks")
+        if len({block.started_at for block in self.blocks}) < len(self.blocks):
+            raise ValueError("blocks has a block twice")
+        return self
+
+    @model_validator(mode="after")
+    def _what_enters_tables_fits(self) -> Self:
+        if self.batch > 1_000_000:
+            raise ValueError(f"batch is {self.batch}: expected a million at most")
+        if (self.peak_memory_bytes or 0) >= 1 << 63:
+            raise ValueError(f"peak_memory_bytes is {self.peak_memory_bytes}: no machine has so much")
+        streams = self.engine_facts.get("streams", 1)
+        if type(streams) is not int or not 1 <= streams <= 1_000_000:
+            raise ValueError(f"engine_facts.streams is {streams!r:.80}: expected a whole number from 1")
+        supported = self.engine_facts.get("fraction_of_supported_ops", 1)
+        if type(supported) not in (int, float) or not 0 <= float(supported) <= 1:
+            raise ValueError(f"engine_facts.fraction_of_supported_ops is {supported!r:.80}: expected a fraction")
         return self
 
 

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
+MAX_DIMENSIONS = 64
+"""Of a tensor: torch has no more."""
+
 MAX_OPCODES = 2_000_000
 """A network with 10,000 tensors has a fifth of it."""
 
@@ -83,7 +86,7 @@ def read(stream: BinaryIO, tensor: Callable[[TensorView], Any]) -> Any:
             if count >= MAX_OPCODES:
                 raise Unreadable(f"it has more than {MAX_OPCODES} opcodes")
             machine.step(opcode.name, argument)
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
+    except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:  # a length that nobody has room for
         raise Unreadable("its pickle is damaged") from error
     raise Unreadable("its pickle is damaged: it has no end")
 
@@ -238,6 +241,8 @@ def _storage(what: object) -> Storage:
 def _view(storage: object, offset: object, size: object, stride: object) -> TensorView:
     if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
         raise Unreadable("it has a tensor without a storage or a shape")
+    if len(size) > MAX_DIMENSIONS:  # their product could take for ever
+        raise Unreadable(f"it has a tensor of {len(size)} dimensions")
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or not all(type(number) is int and 0 <= number < 1 << 48 for number in numbers):
         raise Unreadable("it has a tensor of an impossible shape")

@@ -128,10 +128,11 @@ def _load_stream(file: Path) -> Any:
         if protocol != _PROTOCOL or not isinstance(system, dict) or system.get("little_endian") is not True:
             raise Unreadable("it is of a format that is not known")
         content, keys = (read(stream, storages.tensor) for _ in range(2))
-        if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.known):
+        names = isinstance(keys, list) and all(isinstance(key, str) for key in keys)  # not lists in lists without end
+        if not names or sorted(keys) != sorted(storages.known):
             raise Unreadable("its numbers are not those of its tensors")
         for key in keys:
-            storage, target = storages.known[str(key)]
+            storage, target = storages.known[key]
             if int.from_bytes(stream.read(8), "little") != storage.count:
                 raise Unreadable(f"the numbers {key!r} are too few or too many")
             data = stream.read(_bytes(storage))

@@ -181,7 +181,7 @@ class Store(Objects):
 
     def profile(self, key: str) -> Profile | None:
         path = self.profile_path(key)
-        return self._load(Profile, path) if self.exists(path) else None
+        return self._load(Profile, path, lambda profile: self.profile_path(profile.key)) if self.exists(path) else None
 
     # What instance types have and cost.
 
@@ -253,27 +253,31 @@ class Store(Objects):
         return path
 
     def bench_request(self, path: str) -> BenchRequest:
-        return self._load(BenchRequest, path)
+        return self._load(BenchRequest, path, self.bench_request_path)
 
     def bench_requests(self, night: str, unreadable: list[Unreadable] | None = None) -> list[BenchRequest]:
         """What the night's runs were to measure, whether or not they have."""
         return self._load_all(BenchRequest, self._json(f"nights/{night}/jobs"), self.bench_request_path, unreadable)
 
+    @staticmethod
+    def request_path(request: SparsifyRequest | ImportRequest) -> str:
+        return f"requests/{request.job}.json"
+
     def put_sparsify_request(self, request: SparsifyRequest) -> str:
-        path = f"requests/{request.job}.json"
+        path = self.request_path(request)
         self.write_once(path, request.to_json())
         return path
 
     def sparsify_request(self, path: str) -> SparsifyRequest:
-        return self._load(SparsifyRequest, path)
+        return self._load(SparsifyRequest, path, self.request_path)
 
     def put_import_request(self, request: ImportRequest) -> str:
-        path = f"requests/{request.job}.json"
+        path = self.request_path(request)
         self.write_once(path, request.to_json())
         return path
 
     def import_request(self, path: str) -> ImportRequest:
-        return self._load(ImportRequest, path)
+        return self._load(ImportRequest, path, self.request_path)
 
     @staticmethod
     def trial_path(trial: Trial) -> str:
@@ -345,7 +349,9 @@ class Store(Objects):
     def night_ratios(self, night: str) -> NightRatios | None:
         """None where the night has no report yet, or one of before there was a history."""
         path = self.night_ratios_path(night)
-        return self._load(NightRatios, path) if self.exists(path) else None
+        if not self.exists(path):
+            return None
+        return self._load(NightRatios, path, lambda ratios: self.night_ratios_path(ratios.night))
 
     def put_changes(self, changes: Changes) -> None:
         self.write("history/changes.json", changes.to_json())
@@ -358,11 +364,15 @@ class Store(Objects):
     # Progress.
 
     def put_progress(self, progress: Progress) -> None:
-        self.write(f"progress/{progress.job}.json", progress.to_json())
+        self.write(self._progress_path(progress.job), progress.to_json())
 
     def progress(self, job: str) -> Progress | None:
-        path = f"progress/{job}.json"
-        return self._load(Progress, path) if self.exists(path) else None
+        path = self._progress_path(job)
+        return self._load(Progress, path, lambda kept: self._progress_path(kept.job)) if self.exists(path) else None
+
+    @staticmethod
+    def _progress_path(job: str) -> str:
+        return f"progress/{job}.json"
 
     @staticmethod
     def output_path(job: str) -> str:
@@ -371,16 +381,25 @@ class Store(Objects):
     # What became of instances.
 
     def put_launch(self, run_key: str, launch: Launch) -> None:
-        self.write(f"launches/{run_key}/{launch.instance_id}.json", launch.to_json())
+        self.write(self._launch_path(run_key, launch), launch.to_json())
+
+    @staticmethod
+    def _launch_path(run_key: str, launch: Launch) -> str:
+        return f"launches/{run_key}/{launch.instance_id}.json"
 
     def launches(self, run_key: str) -> list[Launch]:
         """All instances of a run, the first one first."""
-        launches = [self._load(Launch, path) for path in self._json(f"launches/{run_key}")]
+        place = partial(self._launch_path, run_key)
+        launches = [self._load(Launch, path, place) for path in self._json(f"launches/{run_key}")]
         return sorted(launches, key=lambda launch: launch.launched_at)
 
     def put_failure(self, failure: Failure) -> None:
-        self.write(f"failures/{failure.job}.json", failure.to_json())
+        self.write(self._failure_path(failure.job), failure.to_json())
 
     def failure(self, job: str) -> Failure | None:
-        path = f"failures/{job}.json"
-        return self._load(Failure, path) if self.exists(path) else None
+        path = self._failure_path(job)
+        return self._load(Failure, path, lambda kept: self._failure_path(kept.job)) if self.exists(path) else None
+
+    @staticmethod
+    def _failure_path(job: str) -> str:
+        return f"failures/{job}.json"

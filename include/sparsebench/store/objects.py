@@ -30,9 +30,16 @@ AHEAD = timedelta(days=1)
 class Objects(Files):
     """Files that hold contracts as JSON."""
 
-    def _load(self, model: type[C], path: str) -> C:
+    def _load(self, model: type[C], path: str, place: Callable[[C], str] | None = None) -> C:
+        """
+        Args:
+            place: where an object belongs, of a kind that says it.
+
+        Raises:
+            IntegrityError: it is damaged, or in another place than its own.
+        """
         try:
-            return model.from_json(self.read(path))
+            return _in_place(model.from_json(self.read(path)), path, place)
         except ValueError as error:
             raise IntegrityError(f"{self.uri}: {path} is not a {model.__name__} that can be read: {error}") from error
 
@@ -47,9 +54,7 @@ class Objects(Files):
         objects, latest = [], datetime.now(UTC) + AHEAD
         for path, content in self.read_all(paths):
             try:
-                loaded = model.from_json(content)
-                if place(loaded) != path:
-                    raise ValueError(f"it is the {model.__name__} that belongs at {place(loaded)}")
+                loaded = _in_place(model.from_json(content), path, place)
                 for name in model.model_fields:
                     if isinstance(at := getattr(loaded, name), datetime) and at > latest:
                         raise ValueError(f"{name} is {at.isoformat()}, in the future")
@@ -65,3 +70,9 @@ class Objects(Files):
 
     def _json(self, prefix: str) -> Iterator[str]:
         return (path for path in self.paths(prefix) if path.endswith(".json"))
+
+
+def _in_place(loaded: C, path: str, place: Callable[[C], str] | None) -> C:
+    if place is not None and place(loaded) != path:
+        raise ValueError(f"it is the {type(loaded).__name__} that belongs at {place(loaded)}")
+    return loaded

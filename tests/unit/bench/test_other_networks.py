@@ -259,6 +259,9 @@ def test_without_a_reference_there_is_one_line_and_no_table(folder: Path, enviro
         ("words", b"no such thing", "it does not begin as an ONNX file does"),
         ("cut", None, "it is cut short"),
         ("outside", None, "its weights lie in other files (outside.data)"),
+        ("outside-of-an-attribute", None, "its weights lie in other files (/etc/passwd)"),
+        ("outside-of-a-function", None, "its weights lie in other files (/etc/passwd)"),
+        ("outside-under-a-name-twice", None, "its weights lie in other files (/etc/passwd)"),
     ],
 )
 def test_a_file_that_is_something_else_is_called_what_it_is(

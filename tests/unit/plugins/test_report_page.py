@@ -114,6 +114,23 @@ def test_the_list_says_of_each_night_what_it_found_where_and_of_how_many_cells(
         assert text in page
 
 
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "[" * 100_000,
+        '{"says": ["\\ud800"], "machines": [], "counts": ""}',
+        '{"says": 1, "machines": [], "counts": ""}',
+        '{"says": [{}], "machines": [], "counts": ""}',
+    ],
+)
+def test_a_summary_that_says_nothing_does_not_cost_the_page(store: Store, client: TestClient, summary: str) -> None:
+    store.put_report(NIGHT, "index.html", b"<p>hello")
+    store.put_report(NIGHT, "summary.json", summary.encode())
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert f"nights/{NIGHT}/index.html" in answer.text
+
+
 def test_older_nights_are_on_pages_of_their_own(store: Store, client: TestClient) -> None:
     nights = [f"2026-{month:02}-{day:02}" for month in (3, 4, 5) for day in range(1, 31)]
     for night in nights:

@@ -143,6 +143,20 @@ pickled("shape too large", original.replace(b"K\x02K\x03\x86", b"K\xffK\xff\x86"
 pickled("offset", original.replace(b"K\x00K\x02K\x03\x86", b"K\x05K\x02K\x03\x86"))
 pickled("count", original.replace(b"K\x06tq", b"J\xff\xff\xff\x7ftq"))
 
+storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ"
+tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0("
+pickled("dimensions", b"\x80\x02" + tensor + b"J\xff\xff\xff\x7f" * 5_000 + b"t(" + b"K\0" * 5_000 + b"t\x89}tR.")
+
+def old(name, content, keys=b"]"):
+    system = b"\x80\x02}X\x0d\0\0\0little_endian\x88s."
+    magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+    begin = magic + b"\x80\x02M\xe9\x03." + system
+    (folder / name).write_bytes(begin + b"\x80\x02" + content + b".\x80\x02" + keys + b".")
+
+old("old deep keys", b"}", b"](" + b")" + b"\x85" * 100_000 + b"e")
+old("old laughs", b"}", b"](" + b")q\x00" + b"h\x00h\x00\x86q\x00" * 60 + b"e")
+old("old long text", b"\x8d" + (1 << 60).to_bytes(8, "little") + b"x")
+
 # torch.load must not be within reach, nor Python's unpickler.
 def forbidden(*_, **__):
     RAN.touch()
@@ -268,6 +282,10 @@ def test_no_file_runs_anything_and_each_is_taken_or_refused_in_one_line(files: d
         ("offset", "a tensor has more numbers than there are"),
         ("count", "its tensors are larger than itself"),
         ("old cut", "it is cut"),
+        ("dimensions", "it has a tensor of 5000 dimensions"),
+        ("old deep keys", "its numbers are not those of its tensors"),
+        ("old laughs", "its numbers are not those of its tensors"),
+        ("old long text", "its pickle is damaged"),
         ("old longer", "it has something behind its end"),
         ("code beside", "with 'code/__torch__.py' in it"),
         ("constants", "with 'constants.pkl' in it"),
