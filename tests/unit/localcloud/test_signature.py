@@ -23,9 +23,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from werkzeug import Request
+from werkzeug.test import EnvironBuilder
 
 from sparsebench.localcloud import LocalCloud
 from sparsebench.localcloud.credentials import ACCESS_KEY_ID
+from sparsebench.localcloud.iam.enforcement import unsigned
 
 from .conftest import User
 
@@ -131,6 +134,23 @@ def test_a_url_that_was_signed_for_an_object_calls_no_other_service(
     assert asked("ec2", launch, **{"Content-Type": "application/x-www-form-urlencoded"}) == 401
     assert user.instances() == [instance]
     assert user.ssm.list_commands(InstanceId=instance)["Commands"] == []
+
+
+@pytest.mark.parametrize(
+    ("authorization", "refused"),
+    [
+        (None, False),
+        ("AWS AKIAIOSFODNN7EXAMPLE:signature", False),
+        ("x /20261127/us-east-1/s3/aws4_request Credential=a/2/us-east-1/ec2/aws4_request", True),
+        ("", True),
+    ],
+)
+def test_where_policies_are_enforced_a_header_that_is_no_signature_is_nobodys(
+    authorization: str | None, refused: bool
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    request = Request(EnvironBuilder("/bucket/object", method="GET", headers=headers).get_environ())
+    assert (unsigned(request, "secret", enforced=True) is not None) == refused
 
 
 def test_a_url_that_has_expired_or_was_altered_is_refused(
