@@ -148,7 +148,7 @@ def test_a_url_that_was_signed_for_an_object_calls_no_other_service(
 def test_where_policies_are_enforced_a_header_that_is_no_signature_is_nobodys(
     authorization: str | None, refused: bool
 ) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization}
+    headers = [] if authorization is None else [("Authorization", authorization)]
     request = Request(EnvironBuilder("/bucket/object", method="GET", headers=headers).get_environ())
     assert (unsigned(request, "secret", enforced=True) is not None) == refused
 
