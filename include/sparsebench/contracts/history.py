@@ -96,6 +96,12 @@ class Event(Contract):
     told_at: AwareDatetime | None = Field(default=None, description="when people were told; None: they were not yet")
     stands: bool = Field(default=True, description="False: since nights were measured again, it is no change any more")
 
+    @model_validator(mode="after")
+    def _it_is_of_an_engine_or_of_a_file(self) -> Self:
+        if self.engine is None and (self.network is None or self.variant is None):
+            raise ValueError("engine is None: expected one, or a network and its variant")
+        return self
+
 
 class Changes(Stored):
     """history/changes.json: every change that the nights show, the first first. It is replaced as nights come."""

@@ -22,15 +22,24 @@ _URL = re.compile(r"(?P<key>[^/]+)/(?P<scope>\d{8}/[^/]+/[^/]+/aws4_request)")
 
 def key_of(request: Request) -> str | None:
     """The access key that a request says it is signed with."""
-    if signed := _HEADER.fullmatch(request.headers.get("Authorization", "")):
-        return signed["key"]
-    signed = _URL.fullmatch(request.args.get("X-Amz-Credential", ""))
+    signed = _header(request) or _url(request)
     return signed["key"] if signed else None
+
+
+def _header(request: Request) -> re.Match[str] | None:
+    return _HEADER.fullmatch(request.headers.get("Authorization", ""))
+
+
+def _url(request: Request) -> re.Match[str] | None:
+    """Of a request that says nothing in its header: what that says decides which service is called."""
+    if "Authorization" in request.headers:
+        return None
+    return _URL.fullmatch(request.args.get("X-Amz-Credential", ""))
 
 
 def is_valid(request: Request, body: Callable[[], bytes], secret: str) -> bool:
     """Whether a request is signed with this secret, now, and is what was signed."""
-    if signed := _HEADER.fullmatch(request.headers.get("Authorization", "")):
+    if signed := _header(request):
         time, expires_s, signature = request.headers.get("X-Amz-Date", ""), None, signed["signature"]
         names = signed["headers"]
         payload = request.headers.get("X-Amz-Content-SHA256")
@@ -40,7 +49,7 @@ def is_valid(request: Request, body: Callable[[], bytes], secret: str) -> bool:
             if payload not in (None, actual):
                 return False
             payload = actual
-    elif signed := _URL.fullmatch(request.args.get("X-Amz-Credential", "")):
+    elif signed := _url(request):
         time, expires_s = request.args.get("X-Amz-Date", ""), request.args.get("X-Amz-Expires", "")
         signature, names, payload = (
             request.args.get("X-Amz-Signature", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import urllib.error
 import urllib.request
@@ -22,9 +23,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from werkzeug import Request
+from werkzeug.test import EnvironBuilder
 
 from sparsebench.localcloud import LocalCloud
 from sparsebench.localcloud.credentials import ACCESS_KEY_ID
+from sparsebench.localcloud.iam.enforcement import unsigned
 
 from .conftest import User
 
@@ -108,6 +112,45 @@ def test_a_url_that_was_signed_gives_its_object_and_no_other(localcloud: LocalCl
     assert status(url.replace("a%20b%2Bc/%C3%BC.txt", "other")) == 403
     assert status(url.partition("?")[0]) == 403
     assert status(url, b"x", method="PUT") == 403
+
+
+@pytest.mark.parametrize("begin", ["x ", "AWS4-HMAC-SHA256 ", ""])
+def test_a_url_that_was_signed_for_an_object_calls_no_other_service(
+    localcloud: LocalCloud, user: User, begin: str
+) -> None:
+    instance = user.launch()
+    s3 = client(localcloud, "s3", localcloud.keys.boto3)
+    s3.create_bucket(Bucket="signed-for-s3")
+    s3.put_object(Bucket="signed-for-s3", Key="object", Body=b"content")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "signed-for-s3", "Key": "object"})
+
+    def asked(service: str, body: str, **headers: str) -> int:
+        scope = f"{begin}Credential={ACCESS_KEY_ID}/20261127/us-east-1/{service}/aws4_request"
+        return status(url, body.encode(), {"Authorization": scope, **headers}, method="GET")
+
+    command = {"InstanceIds": [instance], "DocumentName": "AWS-RunShellScript", "Parameters": {"commands": ["id"]}}
+    assert asked("ssm", json.dumps(command), **{"X-Amz-Target": "AmazonSSM.SendCommand"}) == 403
+    launch = f"Action=RunInstances&Version=2016-11-15&ImageId={user.image}&MinCount=1&MaxCount=1"
+    assert asked("ec2", launch, **{"Content-Type": "application/x-www-form-urlencoded"}) == 401
+    assert user.instances() == [instance]
+    assert user.ssm.list_commands(InstanceId=instance)["Commands"] == []
+
+
+@pytest.mark.parametrize(
+    ("authorization", "refused"),
+    [
+        (None, False),
+        ("AWS AKIAIOSFODNN7EXAMPLE:signature", False),
+        ("x /20261127/us-east-1/s3/aws4_request Credential=a/2/us-east-1/ec2/aws4_request", True),
+        ("", True),
+    ],
+)
+def test_where_policies_are_enforced_a_header_that_is_no_signature_is_nobodys(
+    authorization: str | None, refused: bool
+) -> None:
+    headers = [] if authorization is None else [("Authorization", authorization)]
+    request = Request(EnvironBuilder("/bucket/object", method="GET", headers=headers).get_environ())
+    assert (unsigned(request, "secret", enforced=True) is not None) == refused
 
 
 def test_a_url_that_has_expired_or_was_altered_is_refused(

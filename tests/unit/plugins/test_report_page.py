@@ -13,6 +13,7 @@ import pytest
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
 from playwright.sync_api import Route, sync_playwright
+from tests.golden import FOLDER
 
 from sparsebench.contracts import ChangedInput, ChangedSeries, Changes, Collection, Event
 from sparsebench.store import Store
@@ -222,7 +223,10 @@ def test_a_history_without_a_change_says_in_how_much(store: Store, client: TestC
 
 def test_a_history_that_is_not_there_or_damaged_says_so(store: Store, client: TestClient) -> None:
     assert "Nobody looked yet: unpause <code>history</code>" in client.get("/history").text
-    store.write("history/changes.json", b"{")
-    answer = client.get("/history")
-    assert answer.status_code == 200
-    assert "cannot be read: " in answer.text
+    of_nothing = json.loads((FOLDER / "Changes" / "1.json").read_bytes())
+    of_nothing["events"][0] |= {"engine": None, "network": None, "variant": None}
+    for damaged in (b"{", json.dumps(of_nothing).encode()):
+        store.write("history/changes.json", damaged)
+        answer = client.get("/history")
+        assert answer.status_code == 200
+        assert "cannot be read: " in answer.text

@@ -66,7 +66,8 @@ def unsigned(request: Request, secret: str, enforced: bool) -> Response | None:
     scope = _SCOPE.search(request.headers.get("Authorization", "") or request.args.get("X-Amz-Credential", ""))
     service = _ENFORCED.get(scope["service"], scope["service"]) if scope else "s3"
     key = key_of(request)
-    if key is None and enforced and service == "s3":
+    authorization = request.headers.get("Authorization", "AWS ")
+    if key is None and enforced and service == "s3" and authorization.startswith("AWS "):
         return None  # without a name, or by the old signature: ``refused`` says what comes of it
     known = secret if key == ACCESS_KEY_ID else secret_of(key) if key else None
     if known is not None and is_valid(request, lambda: _body(request), known):
