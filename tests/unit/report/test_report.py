@@ -21,7 +21,7 @@ from rich.console import Console
 
 from sparsebench import report
 from sparsebench.analysis.csvfile import read_csv
-from sparsebench.contracts import Execution, HostFacts, Kernel, Trial
+from sparsebench.contracts import Execution, HostFacts, Kernel, Manifest, Trial
 from sparsebench.errors import BadInput, StoreError
 from sparsebench.store import Store
 
@@ -407,7 +407,9 @@ def test_whatever_a_host_or_a_trial_says_is_shown_as_text(
     ]
     store = Store(tmp_path.as_uri())
     hosts = [make_host(cpu_model=hostile, os=hostile)]
-    dataclasses.replace(night, hosts=hosts, trials=trials, collections=[]).write(store)
+    fields = {name: getattr(night.manifest, name) for name in Manifest.model_fields if name != "digest"}
+    manifest = Manifest.freeze(**{**fields, "engines": (*night.manifest.engines, "unheard-of")})
+    dataclasses.replace(night, manifest=manifest, hosts=hosts, trials=trials, collections=[]).write(store)
     files = report.build(store, night.night)
     page = Page(files["index.html"])
     assert page.text.count(hostile) >= 7
