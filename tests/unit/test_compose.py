@@ -57,6 +57,7 @@ def test_base_images_are_pinned_by_digest() -> None:
     assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON}"}
 
 
+@pytest.mark.slow
 def test_what_is_secret_or_measured_is_in_no_image_and_in_no_commit(tmp_path: Path) -> None:
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert {".env", "**/.env", ".sparsebench", "**/store", "**/airflow.db", "**/passwords.json"} <= set(ignored)

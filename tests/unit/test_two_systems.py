@@ -10,6 +10,8 @@ from tests.support.services import free_port
 
 from sparsebench.local.stack import Stack
 
+pytestmark = pytest.mark.slow  # they listen
+
 
 @pytest.fixture
 def wanted(monkeypatch: pytest.MonkeyPatch) -> int:

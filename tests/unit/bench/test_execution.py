@@ -193,6 +193,7 @@ def test_onnx_runtime_quantises_the_images_in_fp32(executions: Executions) -> No
     assert of_kernels(execution, "QuantizeLinear") == {"f32"}
 
 
+@pytest.mark.slow
 def test_a_branch_has_no_precision_of_its_own_and_is_not_counted_beside_what_is_in_it(tmp_path: Path) -> None:
     """Its condition is a truth value, in 8 bits; what it takes is the time of its convolution."""
     branched = tmp_path / "branched.onnx"
