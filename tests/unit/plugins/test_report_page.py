@@ -14,8 +14,9 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
 from playwright.sync_api import Route, sync_playwright
 from tests.golden import FOLDER
+from tests.unit.report.test_changes import event
 
-from sparsebench.contracts import ChangedInput, ChangedSeries, Changes, Collection, Event
+from sparsebench.contracts import ChangedInput, Changes, Collection
 from sparsebench.store import Store
 from sparsebench_airflow import report_page
 
@@ -165,39 +166,16 @@ def test_a_run_leads_to_the_report_of_its_night(
 
 
 def changes(*, told: bool) -> Changes:
-    series = ChangedSeries(
-        network="vgg19",
-        precision="f32",
-        variant_a="base",
-        engine_a="deepsparse",
-        variant_b="base",
-        engine_b="openvino",
-        first="2026-11-11",
-        times=1.1,
-        low=1.08,
-        high=1.12,
-        p=1e-9,
-    )
-    event = Event(
-        instance_type="m5.xlarge",
-        scenario="latency",
+    slower = event(
         engine="openvino",
-        network=None,
-        variant=None,
         direction="slower",
         times=0.91,
         low=0.9,
         high=0.92,
-        first="2026-11-11",
-        earliest="2026-11-11",
-        latest="2026-11-11",
-        told="2026-11-14",
-        chance=1e-6,
-        series=(series,),
         differs=(ChangedInput(night="2026-11-11", what="<version>", before="1", after="2"),),
         told_at=datetime(2026, 11, 15, tzinfo=UTC) if told else None,
     )
-    return Changes(nights=30, series=45, events=(event,))
+    return Changes(nights=30, series=45, events=(slower,))
 
 
 @pytest.mark.parametrize(("told", "text"), [(True, "told on 2026-11-15"), (False, "not told yet")])
