@@ -1,4 +1,5 @@
-"""How often equals are called different: each engine against itself under another name, by the report's own rule.
+"""How often equals are called different, by the report's own rule: each engine against itself under another name, or,
+with ``--files``, a file against itself as two variants of its network.
 
 PYTHONPATH=include:benchmarks/twins .envs/bench/bin/python -m benchmarks.aa --networks mobilenetv1 --pairs 40
 """
@@ -28,33 +29,39 @@ def main(
     protocol: str = "quick",
     budget: Annotated[float, typer.Option(help="machine seconds of a network: six processes measure in turns")] = 120,
     pairs: Annotated[int, typer.Option(help="at least so many pairs of twins")] = 42,
-    quick: Annotated[bool, typer.Option("--quick", help="three pairs of one network")] = False,
+    files: Annotated[bool, typer.Option("--files", help="twins of files, in place of engines")] = False,
+    engines_: Annotated[str, typer.Option("--engines", help="names, with commas")] = ",".join(ENGINES),
+    quick: Annotated[bool, typer.Option("--quick", help="a pair of each engine on one network")] = False,
     seed: int = 0,
     json: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
 ) -> None:
     """Count false verdicts on real engines."""
     measured = networks(Store(store), [name for name in networks_.split(",") if name], ("base", "pruned"))
+    engines = engines_.split(",")
     if quick:
-        measured, pairs = measured[:1], len(ENGINES)
-    chosen = protocols()[protocol].model_copy(update={"budget_s": budget})
-    engines = [name for engine in ENGINES for name in (engine, f"{engine}.twin")]
+        measured, pairs = measured[:1], len(engines)
+    # The budget is that of a file.
+    chosen = protocols()[protocol].model_copy(update={"budget_s": budget / 2 if files else budget})
     rows: list[dict[str, Any]] = []
-    for number in range(ceil(pairs / len(ENGINES))):
+    for number in range(ceil(pairs / len(engines))):
         network = measured[number % len(measured)]
         CONSOLE.print(f"{len(rows)} of {pairs} pairs: {_counted(rows)}; next {network.name}", highlight=False)
+        twins = {engine: _twins(engine, network.ref.variant, files) for engine in engines}
+        measured_as = [twin for pair in twins.values() for twin in pair]
+        names = list(dict.fromkeys(twin.engine for twin in measured_as))
+        variants = list(dict.fromkeys(twin.variant for twin in measured_as))
         with TemporaryDirectory() as folder:
-            blocks = by_treatment(measure(Path(folder), network, engines, chosen, seed + number))
+            blocks = by_treatment(measure(Path(folder), network, names, chosen, seed + number, variants))
         compared = {}
-        for engine in ENGINES:
-            twins = (Treatment(network.ref.variant, name, "f32") for name in (engine, f"{engine}.twin"))
-            shared = list(log_ratios(*(blocks[twin] for twin in twins)).values())
+        for engine, (first, second) in twins.items():
+            shared = list(log_ratios(blocks[first], blocks[second]).values())
             compared[engine] = Compared(estimate(shared), sum(map(len, shared)), len(shared))
         for engine, verdict in verdicts(compared).items():
             ratio = compared[engine]
             rows.append(
                 {
                     "network": network.name,
-                    "engine against itself": engine,
+                    "engine": engine,
                     "ratio": verdict.ratio,
                     "low": verdict.low,
                     "high": verdict.high,
@@ -64,6 +71,12 @@ def main(
                 }
             )
     show(f"{len(rows)} pairs of twins by `{protocol}`: {_counted(rows)}", rows, json)
+
+
+def _twins(engine: str, variant: str, files: bool) -> tuple[Treatment, Treatment]:
+    if files:
+        return Treatment("base", engine, "f32"), Treatment("pruned", engine, "f32")
+    return Treatment(variant, engine, "f32"), Treatment(variant, f"{engine}.twin", "f32")
 
 
 def _counted(rows: list[dict[str, Any]]) -> str:

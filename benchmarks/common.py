@@ -83,8 +83,11 @@ def networks(store: Store, names: Sequence[str], variants: Sequence[str]) -> lis
     ]
 
 
-def measure(folder: Path, network: Network, engines: Sequence[str], protocol: Protocol, seed: int) -> list[Trial]:
-    """Trials of one network, by the runner, in a store of their own."""
+def measure(
+    folder: Path, network: Network, engines: Sequence[str], protocol: Protocol, seed: int, variants: Sequence[str] = ()
+) -> list[Trial]:
+    """Trials of one network, by the runner, in a store of their own. variants: under whose names the one file is
+    measured; none: its own."""
     store, host = Store(folder.as_uri()), host_facts()
     store.put_artifact(network.data)
     request = BenchRequest(
@@ -93,7 +96,7 @@ def measure(folder: Path, network: Network, engines: Sequence[str], protocol: Pr
         manifest=network.ref.artifact,  # nothing else is frozen here
         instance_type=host.instance_type,
         protocol=protocol,
-        models=(network.ref,),
+        models=tuple(network.ref.model_copy(update={"variant": name}) for name in variants or (network.ref.variant,)),
         engines=tuple(engines),
         seed=seed,
     )
