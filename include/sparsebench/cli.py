@@ -182,6 +182,54 @@ def bench(context: typer.Context) -> None:
     _in_bench("sparsebench.bench", "model", *context.args)
 
 
+@app.command()
+def recommend(
+    file: Annotated[Path, typer.Argument(help="ONNX file, with tensors for inputs and outputs.")],
+    instance_types: Annotated[str, typer.Option(help="Names with commas, or patterns such as m7*.xlarge.")],
+    name: Annotated[str, typer.Option(help="What reports call it; by default the file's.")] = "",
+    pruned: Annotated[Path | None, typer.Option(help="The same network, pruned.")] = None,
+    axis: Annotated[list[str] | None, typer.Option(help="Size of a free axis of an input: NAME=SIZE.")] = None,
+    target: Annotated[str, typer.Option(help="What to rank by: cost, latency or throughput.")] = "cost",
+    latency_ms: Annotated[float | None, typer.Option(help="At most so many milliseconds at --percentile.")] = None,
+    percentile: Annotated[int, typer.Option(help="Of the latency: 50, 90, 95 or 99.")] = 95,
+    market: Annotated[str, typer.Option(help="on_demand or spot.")] = "on_demand",
+    production: Annotated[bool, typer.Option(help="Leave out engines that are not licensed for it.")] = False,
+    protocol: Annotated[str | None, typer.Option(help="How to measure; by default as every night.")] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="What the run's instances may cost.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write the answer to.")] = None,
+) -> None:
+    """Say which machine to take for a network of your own, measured on these instance types.
+
+    It asks the Airflow of `sparsebench up`, by the DAG of the same name. Exits with 1 when the run has no answer.
+    """
+    from rich.console import Console
+
+    from sparsebench.analysis.choice import Bounds
+    from sparsebench.bench.network_file import network_name
+    from sparsebench.local import recommend as question
+    from sparsebench.local.daemon import default_home
+
+    bounds = Bounds(
+        target=target,  # type: ignore[arg-type]  # it is checked
+        percentile=percentile,
+        latency_ms=latency_ms,
+        market=market,  # type: ignore[arg-type]
+        production=production,
+    )
+    files: dict[Any, Path] = {"base": file} | ({"pruned": pruned} if pruned else {})
+    asked = question.Question(
+        network=name or network_name(file),
+        files={variant: question.onnx_file(path) for variant, path in files.items()},
+        bounds=bounds,
+        axes=tuple(axis or ()),
+        instance_types=tuple(item.strip() for item in instance_types.split(",") if item.strip()),
+        protocol=protocol,
+        budget_usd=budget_usd,
+    )
+    if not question.recommend(default_home(), asked, Console(), json):
+        raise typer.Exit(1)
+
+
 @app.command("import")
 def import_(
     network: Annotated[str, typer.Argument(help="Name in the catalog.")],

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from sparsebench.analysis.choice import Bounds
 from sparsebench.contracts import run_key
+from sparsebench.local.api import AirflowApi
 from sparsebench.local.checkout import ROOT
+from sparsebench.local.recommend import Question, ask
+from sparsebench.local.stack import USER
 
 from .conftest import System
 from .test_fleet import as_json
@@ -20,11 +29,40 @@ TYPES = ["m5.xlarge", "m7i.xlarge"]
 
 
 @pytest.fixture(scope="module")
-def runs(system: System, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """By the network's name; they go on at the same time."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of ONNX files."""
     folder = tmp_path_factory.mktemp("networks")
     python, maker = ROOT / ".envs/bench/bin/python", ROOT / "tests/support/make_networks.py"
     subprocess.run([python, maker, folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def screen() -> StringIO:
+    """Of who asks in a terminal."""
+    return StringIO()
+
+
+@pytest.fixture(scope="module")
+def asked_in_a_terminal(
+    system: System, folder: Path, runs: dict[str, str], screen: StringIO
+) -> Iterator[Future[tuple[str, str]]]:
+    """How the run ended, and its note: of bounds that nothing meets. It goes on beside the others."""
+    question = Question(
+        network="hasty",
+        files={"base": (folder / "double.onnx").read_bytes()},
+        bounds=Bounds(latency_ms=1e-6, percentile=50),
+        instance_types=TYPES[:1],
+        protocol="quick",
+    )
+    api = AirflowApi(system.stack.url, USER, system.stack.password)
+    with ThreadPoolExecutor() as pool:
+        yield pool.submit(ask, api, system.store, question, Console(file=screen, width=200))
+
+
+@pytest.fixture(scope="module")
+def runs(system: System, folder: Path) -> dict[str, str]:
+    """By the network's name; they go on at the same time."""
     system.api.unpause(DAG)
 
     def asked(file: str, **more: object) -> str:
@@ -34,7 +72,6 @@ def runs(system: System, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return {
         "tokens": asked("tokens.onnx", network="tokens", axes=["sequence=16"], instance_types=TYPES),
         "cut": asked("cut.onnx", network="cut", instance_types=TYPES),
-        "hasty": asked("double.onnx", network="hasty", instance_types=TYPES[:1], latency_ms=1e-6, percentile=50),
     }
 
 
@@ -46,6 +83,7 @@ def launched(system: System, run: str) -> list[str]:
     return sorted(launch.instance_type for launch in system.store.launches(run_key(DAG, run)))
 
 
+@pytest.mark.usefixtures("asked_in_a_terminal")
 def test_what_is_no_onnx_file_is_said_at_once_and_nothing_is_launched_for_it_on_the_fleet(
     system: System, runs: dict[str, str]
 ) -> None:
@@ -73,14 +111,33 @@ def test_a_network_is_measured_again_where_it_does_not_clearly_lose_and_the_answ
     assert "[Report](" in note(system, run)
 
 
-def test_bounds_that_nothing_meets_are_said_to_be_so_and_nothing_is_measured_again(
-    system: System, runs: dict[str, str]
+def test_bounds_that_nothing_meets_are_said_to_be_so_in_a_terminal_and_nothing_is_measured_again(
+    system: System, asked_in_a_terminal: Future[tuple[str, str]], screen: StringIO
 ) -> None:
-    run = runs["hasty"]
-    assert system.finished(DAG, run) == "success"
-    sentences = as_json(system.api.xcom(DAG, run, "answer"))
-    assert sentences[0].startswith("hasty: nothing surely meets the bounds (p50 of at most 1e-06 ms).")
+    state, text = asked_in_a_terminal.result()
+    assert state == "success"
+    assert text.startswith("hasty: nothing surely meets the bounds (p50 of at most 1e-06 ms).")
+    first, *lines = screen.getvalue().splitlines()
+    run = first.rpartition("/")[2]
+    assert text == note(system, run)
+    assert "try m5.xlarge: " in screen.getvalue()
+    assert lines[-1].startswith("measure m5.xlarge: ")
     assert launched(system, run) == ["m5.xlarge"] * 2  # tried, and measured once
+
+
+def test_an_instance_type_that_ec2_does_not_have_is_told_in_a_terminal_with_the_error_of_the_task(
+    system: System, folder: Path
+) -> None:
+    question = Question(
+        network="dear",
+        files={"base": (folder / "double.onnx").read_bytes()},
+        bounds=Bounds(),
+        instance_types=["m5.xlarge", "m9.hugest"],
+    )
+    state, text = ask(system.api, system.store, question, Console(file=StringIO()))
+    assert state == "failed"
+    assert text.startswith("plan failed: instance_types: ")
+    assert "m9.hugest" in text
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,12 @@ def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
         BadInput: it is no ONNX file, or takes something that cannot be given; says what it is, or what to do.
     """
     data, inputs, axes_stay_free = with_sizes(read_model(file, "file"), axes, AXIS_OPTION, str(file))
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
-    return NetworkFile(name, data, inputs, _label(weight_sparsity(data)), axes_stay_free)
+    return NetworkFile(network_name(file), data, inputs, _label(weight_sparsity(data)), axes_stay_free)
+
+
+def network_name(file: Path) -> str:
+    """What the network in a file is called where nobody says: the file's name, in characters that a name may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
 
 
 def with_sizes(original: bytes, axes: Iterable[str], field: str, origin: str) -> tuple[bytes, Inputs, bool]:

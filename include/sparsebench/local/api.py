@@ -1,8 +1,9 @@
-"""What the demo asks of Airflow, over its public REST API."""
+"""What is asked of the Airflow of this machine, over its public REST API."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +66,11 @@ class AirflowApi:
         """Start a run by hand, as the UI does; its id."""
         return self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})["dag_run_id"]
 
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+
     def run_state(self, dag_id: str, run_id: str) -> str:
-        return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
+        return self.run(dag_id, run_id)["state"]
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Newest first."""
@@ -81,3 +85,12 @@ class AirflowApi:
         """What a task returned."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self.call("GET", path, params={"deserialize": True})["value"]
+
+    def error(self, dag_id: str, run_id: str, task: Mapping[str, Any]) -> str | None:
+        """What the last attempt of a task instance failed with; None where its log does not say."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+        log = self.call("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "application/json"})
+        errors = [
+            error for line in log["content"] if isinstance(line, dict) for error in line.get("error_detail") or ()
+        ]
+        return str(errors[-1]["exc_value"]) if errors else None

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from sparsebench.contracts import Progress
 
 
 class Follower:
-    """Shows the progress of jobs, each under its label."""
+    """Shows the progress of jobs, each under its label. labels: of the jobs that are known from the beginning."""
 
-    def __init__(self, console: Console, labels: dict[str, str]):
+    def __init__(self, console: Console, labels: Mapping[str, str] = {}):
         self._console = console
-        self._labels = labels
+        self._labels: dict[str, str] = {}
         self._printed: dict[str, str] = {}
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
@@ -29,10 +30,9 @@ class Follower:
             console=console,
             disable=not console.is_terminal,
         )
-        self._tasks = {
-            job: self._bars.add_task(label, total=None, what="waiting for its instance")
-            for job, label in labels.items()
-        }
+        self._tasks: dict[str, TaskID] = {}
+        for job, label in labels.items():
+            self.add(job, label)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -40,6 +40,16 @@ class Follower:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bars.stop()
+
+    @property
+    def jobs(self) -> list[str]:
+        return list(self._labels)
+
+    def add(self, job: str, label: str) -> None:
+        """Show this job too, unless it is shown already."""
+        if job not in self._labels:
+            self._labels[job] = label
+            self._tasks[job] = self._bars.add_task(label, total=None, what="waiting for its instance")
 
     def show(self, progress: Progress) -> None:
         """Bring a job's bar up to date; without a terminal, print a line when something has changed."""
