@@ -6,6 +6,9 @@ import html
 import json
 import mimetypes
 import re
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -22,13 +25,18 @@ RECENT = 60
 
 FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(html|csv|svg|png)", re.ASCII)
 
-# What is in the store was written by others than Airflow, and is shown in Airflow's origin. In a sandbox no script of
-# it runs and no form is sent, so that nothing in it acts as the person who looks at it. It keeps its origin, without
-# which the browser would not send the login along when a link of it is followed inside Airflow.
+SCRIPT = b64encode(sha256(files("sparsebench").joinpath("report/page.js").read_bytes()).digest()).decode()
+"""The digest of the one script that runs: a report's own, as this version has it."""
+
+# What is in the store was written by others than Airflow, and is shown in Airflow's origin. In a sandbox only the
+# script of this version runs, and no form is sent, so that nothing in it acts as the person who looks at it; nothing of
+# an older report is missing without its script. It keeps its origin, without which the browser would not send the login
+# along when a link of it is followed inside Airflow.
 HEADERS = {
     "Content-Security-Policy": (
-        "sandbox allow-same-origin allow-downloads allow-popups allow-top-navigation-by-user-activation; "
-        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'none'; base-uri 'none'"
+        "sandbox allow-scripts allow-same-origin allow-downloads allow-popups allow-top-navigation-by-user-activation; "
+        f"default-src 'none'; script-src 'sha256-{SCRIPT}'; style-src 'unsafe-inline'; img-src 'self' data:; "
+        "form-action 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from sparsebench.analysis import cost, disturbance, execution, latency, speedups, worth
 from sparsebench.analysis.choice import Bounds, Choice, choose
+from sparsebench.analysis.chooser import Choosable, choosable
 from sparsebench.analysis.compare import COMPARED_VARIANTS, Comparison, headlines, line_points
 from sparsebench.analysis.counts import Counts, counts, of_frames
 from sparsebench.analysis.csvfile import read_csv
@@ -109,6 +110,12 @@ class Findings:
         """What to take without bounds: by cost, or where no machine has a price, by throughput."""
         priced = self.costs["usd_per_million"].notna().any()
         return self.choose(Bounds(target="cost" if priced else "throughput"))
+
+    @cached_property
+    def choosable(self) -> list[Choosable]:
+        """What a choice in the main lane can be made from, network by network."""
+        lane = self.results.lane(self.lanes[0].precision) if self.lanes else self.results
+        return choosable(lane, _cards(self.nights), _types(self.nights))
 
     @cached_property
     def pareto(self) -> pd.DataFrame:

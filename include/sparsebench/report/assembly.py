@@ -20,7 +20,7 @@ from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.results import MACHINE, grouped
 from sparsebench.analysis.since import Since
 from sparsebench.contracts import Sensitivity, TrainingRecord
-from sparsebench.report import choices, drawing, figures, labels, sentences, training_figures
+from sparsebench.report import choices, chooser, drawing, figures, labels, sentences, training_figures
 from sparsebench.report.cost_figures import cost_graph, cost_rows
 from sparsebench.report.page import (
     Analysed,
@@ -150,6 +150,8 @@ class Report:
         self.files[choice_tables.CSV] = csv(choice_tables.frame(findings.advice))
         self.files[pareto_tables.CSV] = csv(findings.pareto)
         self.page.choices = choices.first(findings.advice, choice_tables.CSV)
+        self.page.target = findings.advice[0].bounds.target
+        self.page.choosable = chooser.as_json(findings.choosable) if findings.choosable else ""
         self.page.rankings = [choice_tables.ranking(choice) for choice in findings.advice]
         self.page.no_fronts = pareto_tables.missing(findings.pareto)
         for front, rows in findings.pareto.groupby("front", sort=False):

@@ -1,4 +1,5 @@
-"""One self-contained page: inline figures and styles, no script, nothing fetched; it opens from disk."""
+"""One self-contained page: figures, styles and one script inline, nothing fetched; it opens from disk, and says all
+without the script."""
 
 from __future__ import annotations
 
@@ -12,9 +13,11 @@ from jinja2 import Environment, StrictUndefined
 
 from sparsebench.analysis.compare import Comparison
 from sparsebench.report import labels, sentences
+from sparsebench.report.choices import LOWEST
 from sparsebench.report.drawing import DARK, GRID, INK, MUTED, PAPER
 from sparsebench.report.tables.formatting import Table
 from sparsebench.report.tables.speedups import HeatMap
+from sparsebench.statistics.percentiles import PERCENTILES
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ class Page:
     """Machines whose answer stands there; the others' are folded."""
     MOST_ROWS: ClassVar = 24
     """Of a table that stands there; a longer one is folded."""
+    PERCENTILES: ClassVar = PERCENTILES
+    TARGETS: ClassVar = LOWEST
 
     title: str
     subtitle: str
@@ -127,6 +132,10 @@ class Page:
     over_machines: list[str] = field(default_factory=list)
     choices: list[str] = field(default_factory=list)
     rankings: list[Table] = field(default_factory=list)
+    choosable: str = ""
+    """JSON, as of report.chooser."""
+    target: str = ""
+    """What is the best in the rankings."""
     takes: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     usd: Picture | None = None
@@ -179,7 +188,8 @@ def render(page: Page) -> bytes:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(here.joinpath("page.html.j2").read_text("utf-8"))
     css = here.joinpath("page.css").read_text("utf-8")
-    return template.render(page=page, css=_colours(css)).encode()
+    script = here.joinpath("page.js").read_text("utf-8")
+    return template.render(page=page, css=_colours(css), script=script).encode()
 
 
 def _colours(css: str) -> str:

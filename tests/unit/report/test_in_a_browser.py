@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sparsebench import report
+from sparsebench.analysis.choice import Bounds
+from sparsebench.analysis.findings import Findings
+from sparsebench.report import labels
 from sparsebench.store import Store
 
 pytestmark = pytest.mark.slow
@@ -19,6 +23,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def index(store: Store, night: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report.save(store, night.night, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def findings(store: Store, night: Any) -> Findings:
+    return report.compare(store, [night.night])
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +84,119 @@ def test_a_screen_reader_has_a_name_for_every_table_and_column(opened: Callable[
 
 
 def test_without_scripts_nothing_is_missing(opened: Callable[..., Page]) -> None:
-    assert (
-        opened(java_script_enabled=False).locator("#content").inner_text() == opened().locator("#content").inner_text()
+    with_scripts = opened()
+    with_scripts.evaluate("document.getElementById('chooser').remove()")
+    without = opened(java_script_enabled=False)
+    assert without.locator("#content").inner_text() == with_scripts.locator("#content").inner_text()
+    assert not without.locator("#chooser, #searching").filter(visible=True).count()
+
+
+BOUNDS: list[dict[str, Any]] = [
+    {"target": "cost"},
+    {"target": "cost", "market": "spot"},
+    {"target": "throughput", "production": True},
+    {"target": "latency", "percentile": 50},
+    {"target": "latency", "percentile": 95, "latency_ms": 20.0},
+    {"target": "throughput", "percentile": 90, "latency_ms": 12.5, "engines": ("openvino",)},
+    {"target": "cost", "accuracy": 0.7, "instance_types": ("m5.xlarge",)},
+    {"target": "cost", "size_bytes": 20_000_000},
+    {"target": "latency", "percentile": 99, "latency_ms": 0.001},
+]
+FIELDS = {"engines": "engine", "instance_types": "instance_type"}
+VERDICTS = {"best": "best by its mean", "tied": "cannot be told", "loses": "loses"}
+
+
+def choose(page: Page, network: str, bounds: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Instance type, engine, variant and verdict of every row that the page shows then."""
+    page.evaluate("document.getElementById('chooser').reset()")
+    for name, value in {"network": network, **bounds}.items():
+        if name == "production":
+            page.locator("[name=production]").check()
+        elif name == "accuracy":
+            page.locator("[name=accuracy]").fill(str(100 * value))
+        elif name == "size_bytes":
+            page.locator("[name=size_mb]").fill(str(value / 1e6))
+        elif name == "latency_ms":
+            page.locator("[name=latency_ms]").fill(str(value))
+        else:
+            chosen = value[0] if isinstance(value, tuple) else str(value)
+            page.locator(f"[name={FIELDS.get(name, name)}]").select_option(chosen)
+    cells = page.locator("#chosen tbody tr").evaluate_all(
+        "rows => rows.map(row => [0, 1, 2, 9].map(place => row.cells[place].textContent))"
     )
+    return [(*names, verdict.partition(":")[0]) for *names, verdict in cells]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS, ids=str)
+def test_within_bounds_the_page_chooses_as_advise_does(
+    bounds: dict[str, Any], opened: Callable[..., Page], findings: Findings
+) -> None:
+    page = opened()
+    for choice in findings.choose(Bounds(**bounds)):
+        candidates = [(ranked.candidate, VERDICTS[ranked.verdict]) for ranked in choice.ranked]
+        left_out = [(refused.candidate, "left out") for refused in choice.refused]
+        expected = [
+            (
+                labels.machine(candidate.machine),
+                labels.engine(candidate.treatment.engine),
+                labels.VARIANT_LABELS[candidate.treatment.variant],
+                verdict,
+            )
+            for candidate, verdict in candidates + left_out
+        ]
+        shown = choose(page, choice.network, bounds)
+        assert shown[: len(candidates)] == expected[: len(candidates)]
+        assert sorted(shown) == sorted(expected)
+        if choice.winner:
+            assert page.locator("#chosen-says").inner_text().startswith(f"{labels.network(choice.network)}: take ")
+
+
+def test_a_link_holds_the_choice(opened: Callable[..., Page], browser: Browser) -> None:
+    page = opened()
+    bounds = {"target": "latency", "percentile": 50, "latency_ms": 30.0, "production": True}
+    rows = choose(page, "mobilenetv1", bounds)
+    assert {verdict for *_, verdict in rows} > {"left out", "best by its mean"}
+    sent = browser.new_page()
+    sent.goto(page.url)
+    assert sent.locator("#chosen tbody").inner_text() == page.locator("#chosen tbody").inner_text()
+    assert sent.locator("[name=latency_ms]").input_value() == "30.0"
+
+
+def test_a_heading_sorts_its_table_by_numbers_and_what_is_not_known_is_last(opened: Callable[..., Page]) -> None:
+    page = opened()
+    page.locator("[name=target]").select_option("cost")
+    heading = page.locator("#chosen th", has_text="img/s")
+    rates = page.locator("#chosen tbody td:nth-child(7)")
+
+    def shown() -> list[float]:
+        return [float(text.partition(" ")[0]) for text in rates.all_inner_texts()]
+
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert shown() == sorted(shown())
+    heading.get_by_role("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert shown() == sorted(shown(), reverse=True)
+
+
+def test_what_is_searched_for_is_unfolded_and_folded_again(opened: Callable[..., Page]) -> None:
+    page = opened()
+    folded = page.locator("details", has=page.locator("td", has_text="Inception"))
+    assert not folded.first.get_attribute("open")
+    page.locator("#search").fill("inception")
+    rows = page.locator("main tbody tr").filter(visible=True)
+    assert folded.first.get_attribute("open") is not None
+    assert page.locator("#hits").inner_text() == f"{rows.count()} rows"
+    assert all("inception" in text.lower() for text in rows.all_inner_texts())
+    page.locator("#search").fill("")
+    assert folded.first.get_attribute("open") is None
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_serious(width: int, scheme: str, opened: Callable[..., Page]) -> None:
+    page = opened(width, color_scheme=scheme)
+    page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
+    without_figures = {"exclude": [[".figure svg"]]}  # which are one picture each, with a name
+    violations = Axe().run(page, without_figures, {"resultTypes": ["violations"]}).response["violations"]
+    serious = [each for each in violations if each["impact"] in ("serious", "critical")]
+    assert not serious, [(each["id"], each["help"], each["nodes"][0]["html"][:200]) for each in serious]

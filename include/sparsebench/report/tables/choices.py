@@ -7,7 +7,7 @@ from math import isfinite, nan
 
 import pandas as pd
 
-from sparsebench.analysis.candidates import Candidate
+from sparsebench.analysis.candidates import Candidate, Target
 from sparsebench.analysis.choice import Bounds, Choice, Ranked, Refused
 from sparsebench.analysis.results import Row
 from sparsebench.report import choices, labels
@@ -57,7 +57,7 @@ def _row(ranked: Ranked, bounds: Bounds) -> list[Cell]:
     best = " best" if ranked.verdict == "best" else ""
     return [
         *_names(ranked.candidate),
-        (_value(ranked, bounds), "number" + best),
+        (value_text(bounds.target, ranked.value, ranked.low, ranked.high), "number" + best),
         (VERDICTS[ranked.verdict] + (f": {choices.BECAUSE[ranked.because]}" if ranked.because else ""), "short"),
         ("" if best else _behind(ranked), "number"),
     ]
@@ -75,14 +75,15 @@ def _names(candidate: Candidate) -> list[Cell]:
     ]
 
 
-def _value(ranked: Ranked, bounds: Bounds) -> str:
-    if bounds.target == "cost":
-        value, low, high = (labels.dollars(end, ranked.value) for end in (ranked.value, ranked.low, ranked.high))
-    elif bounds.target == "latency":
-        value, low, high = (f"{end:.2f}" for end in (ranked.value, ranked.low, ranked.high))
+def value_text(target: Target, value: float, low: float, high: float) -> str:
+    """0.42 (0.40–0.45): USD per million inferences, ms or img/s, with the 95 % interval where there is one."""
+    if target == "cost":
+        texts = [labels.dollars(end, value) for end in (value, low, high)]
+    elif target == "latency":
+        texts = [f"{end:.2f}" for end in (value, low, high)]
     else:
-        value, low, high = (labels.rate(end) for end in (ranked.value, ranked.low, ranked.high))
-    return f"{value} ({low}–{high})" if isfinite(ranked.low) else value
+        texts = [labels.rate(end) for end in (value, low, high)]
+    return f"{texts[0]} ({texts[1]}–{texts[2]})" if isfinite(low) else texts[0]
 
 
 def _behind(ranked: Ranked) -> str:
