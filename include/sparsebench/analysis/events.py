@@ -67,6 +67,42 @@ class _Changed(NamedTuple):
         return self.earliest - NEAR <= other.latest and other.earliest - NEAR <= self.latest
 
 
+class _Part(NamedTuple):
+    """What changed on one instance type; members: the surest first."""
+
+    scenario: str
+    subject: _Subject
+    members: Sequence[_Changed]
+    differs: Sequence[ChangedInput]
+
+    @property
+    def surest(self) -> _Changed:
+        return self.members[0]
+
+    @property
+    def is_faster(self) -> bool:
+        size, *_ = self.surest.gain(self.subject)
+        return size > 0
+
+    @property
+    def causes(self) -> set[tuple[str, str, str]]:
+        """What differs, whatever the instance type is. The instances themselves do anyway, and nights need not have had
+        the same types."""
+        own = f" of {self.surest.watched.instance_type}"
+        return {
+            (change.what.removesuffix(own), change.before, change.after)
+            for change in self.differs
+            if change.what != INSTANCE
+        }
+
+    def is_the_same(self, other: _Part) -> bool:
+        """Whether the other says of another instance type what this one says."""
+        return (
+            (self.scenario, self.subject, self.is_faster, self.causes)
+            == (other.scenario, other.subject, other.is_faster, other.causes)
+        ) and self.surest.is_near(other.surest)
+
+
 def find(store: Store, history: History) -> Changes:
     """All events of a history, the first first. Manifests and hosts are read of the nights around them."""
     looked = sum(len(series.nights) for series in history.series.values())
@@ -88,11 +124,12 @@ def find(store: Store, history: History) -> Changes:
         around = (night(name) for name in history.nights[since : until + 1])
         return list(_differs([known for known in around if known], members))
 
-    events = [
-        _event(history.nights, subject, members, looked, differing(members))
-        for group in groups.values()
+    parts = [
+        _Part(scenario, subject, members, differing(members))
+        for (_, scenario), group in groups.items()
         for subject, members in _together(group, differing)
     ]
+    events = [_event(history.nights, parts, looked) for parts in _over_types(parts)]
     place = {name: index for index, name in enumerate(history.nights)}
     events.sort(key=lambda event: (place[event.first], event.instance_type, event.series[0].p))
     return Changes(nights=len(history.nights), series=len(history.series), events=tuple(events))
@@ -125,15 +162,19 @@ def _common(near: Sequence[_Changed], differs: Set[str]) -> _Subject:
     return max(near[0].subjects, key=speaks)
 
 
-def _event(
-    nights: Sequence[str],
-    subject: _Subject,
-    members: Sequence[_Changed],
-    looked: int,
-    differs: Sequence[ChangedInput],
-) -> Event:
-    surest = members[0]
+def _over_types(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+    """Those that are one event on several instance types, the surest first."""
+    remaining = sorted(parts, key=lambda part: (part.surest.change.p, part.surest.watched))
+    while remaining:
+        same = [part for part in remaining if part is remaining[0] or remaining[0].is_the_same(part)]
+        yield same
+        remaining = [part for part in remaining if not any(part is taken for taken in same)]
+
+
+def _event(nights: Sequence[str], parts: Sequence[_Part], looked: int) -> Event:
+    surest, subject = parts[0].surest, parts[0].subject
     size, low, high = surest.gain(subject)
+    members = [member for part in parts for member in part.members]
     return Event(
         instance_type=surest.watched.instance_type,
         scenario=surest.watched.scenario,
@@ -162,10 +203,12 @@ def _event(
                 low=exp(change.low),
                 high=exp(change.high),
                 p=change.p,
+                # Where it is not said it is the event's, so that what format 1 can hold is written so.
+                instance_type=None if watched.instance_type == surest.watched.instance_type else watched.instance_type,
             )
             for watched, change, first, *_ in members
         ),
-        differs=tuple(differs),
+        differs=tuple(dict.fromkeys(change for part in parts for change in part.differs)),
     )
 
 
@@ -242,13 +285,16 @@ def all_told(changes: Changes, at: datetime) -> Changes:
 
 
 def _is_same(event: Event, other: Event) -> bool:
-    if (event.instance_type, event.scenario) != (other.instance_type, other.scenario):
+    if event.scenario != other.scenario:
         return False
     return bool(_ratios(event) & _ratios(other)) and event.earliest <= other.latest and other.earliest <= event.latest
 
 
 def _ratios(event: Event) -> set[tuple[str, ...]]:
     return {
-        (series.network, series.precision, series.variant_a, series.engine_a, series.variant_b, series.engine_b)
+        (
+            *(series.instance_type or event.instance_type, series.network, series.precision),
+            *(series.variant_a, series.engine_a, series.variant_b, series.engine_b),
+        )
         for series in event.series
     }

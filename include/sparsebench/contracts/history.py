@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from sparsebench.contracts.base import Contract, Name, Night, Stored, Variant
+from sparsebench.contracts.formats import since
 from sparsebench.contracts.protocol import Precision, Scenario
 
 
@@ -70,12 +71,15 @@ class ChangedSeries(WatchedRatio):
     low: float = Field(gt=0, description="of its 95 % interval")
     high: float = Field(gt=0)
     p: float = Field(ge=0, le=1, description="of Student's test, of this series alone")
+    instance_type: Name | None = Field(
+        default=None, description="that it is of; None: the event's", json_schema_extra=since(2)
+    )
 
 
 class Event(Contract):
-    """Series of an instance type that changed on the same night, and have an engine, or a file, in common."""
+    """Series that changed on the same night, and have an engine, or a file, in common."""
 
-    instance_type: Name
+    instance_type: Name = Field(description="of the first of the series")
     scenario: Scenario
     engine: Name | None = Field(description="whose series changed; None: a file's did")
     network: Name | None = Field(description="of the file; None: an engine's series changed")
@@ -95,6 +99,11 @@ class Event(Contract):
     differs: tuple[ChangedInput, ...] = Field(description="in inputs and hosts, around the first night")
     told_at: AwareDatetime | None = Field(default=None, description="when people were told; None: they were not yet")
     stands: bool = Field(default=True, description="False: since nights were measured again, it is no change any more")
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """Those of its series, the surest first."""
+        return tuple(dict.fromkeys(series.instance_type or self.instance_type for series in self.series))
 
     @model_validator(mode="after")
     def _it_is_of_an_engine_or_of_a_file(self) -> Self:

@@ -15,7 +15,7 @@ from sparsebench.report.tables.formatting import Table
 from sparsebench.report.terminal import shown
 from sparsebench.store import Store, Unreadable
 
-MOST_CAUSES = 6
+MOST_CAUSES = MOST_TYPES = 6
 """That a sentence names; history/changes.json has them all."""
 
 
@@ -48,7 +48,7 @@ def sentence(event: Event) -> str:
     also = f"; so say {labels.count(others, 'other ratio')}" if others else ""
     low, high = sorted((_by(event.low), _by(event.high)))
     text = (
-        f"{_subject(event)} on {event.instance_type} is {_by(event.times):.1f} % {event.direction} since {event.first} "
+        f"{_subject(event)} on {_types(event)} is {_by(event.times):.1f} % {event.direction} since {event.first} "
         f"(95 %: {low:.1f} to {high:.1f} %), {_compared(event)}{also}. {cause(event)}"
     )
     return text if event.stands else f"{text} It is none any more, since nights were measured again."
@@ -73,6 +73,16 @@ def cause(event: Event) -> str:
     more = len(texts) - MOST_CAUSES
     named = [*texts[:MOST_CAUSES], *([f"{more} more"] if more > 0 else [])]
     return f"What differs: {labels.listed(named)}."
+
+
+def _types(event: Event) -> str:
+    """The first is that which the number is of."""
+    first, *others = event.instance_types
+    if not others:
+        return first
+    more = len(others) - MOST_TYPES
+    named = [*others[:MOST_TYPES], *([f"{more} more"] if more > 0 else [])]
+    return f"{first} (and so on {labels.listed(named)})"
 
 
 def _by(times: float) -> float:
@@ -106,7 +116,7 @@ def table(changes: Changes) -> Table:
             (text, kind)
             for text, kind in (
                 (event.first, ""),
-                (event.instance_type, ""),
+                (series.instance_type or event.instance_type, ""),
                 (_subject(event), ""),
                 (f"{labels.network(series.network)}, {_side_a(series)} : {_side_b(series)}", ""),
                 (series.precision, ""),

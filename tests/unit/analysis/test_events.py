@@ -48,7 +48,8 @@ def build(
         manifest: Mapping[str, Any] | None = None,
         instance_types: tuple[str, ...] = ("m5.xlarge",),
         nights: int = NIGHTS,
-        changed_type: str = "m5.xlarge",
+        changed_types: tuple[str, ...] = ("m5.xlarge",),
+        faster_on: tuple[str, ...] = ("m5.xlarge",),
         engines: tuple[str, ...] = ENGINES,
     ) -> Store:
         store, rng = Store(tmp_path.as_uri()), np.random.default_rng(3)
@@ -66,10 +67,10 @@ def build(
             for instance_type in instance_types:
                 store.put_host(
                     name(night),
-                    make_host(instance_type, **((host or {}) if since and instance_type == changed_type else {})),
+                    make_host(instance_type, **((host or {}) if since and instance_type in changed_types else {})),
                 )
                 logs = {
-                    t: rng.normal(0, 0.004) + (log(faster.get(t, 1)) if since and instance_type == "m5.xlarge" else 0)
+                    t: rng.normal(0, 0.004) + (log(faster.get(t, 1)) if since and instance_type in faster_on else 0)
                     for t in treatments
                 }
                 ratios += [
@@ -131,6 +132,45 @@ def test_an_engine_that_got_slower_is_one_event_whose_cause_names_its_version(bu
     assert (changes.nights, changes.series) == (NIGHTS, 2 * 2 * (2 * 3 + 3))
 
 
+TYPES = ("m5.xlarge", "c5.xlarge", "m7i.xlarge")
+VERSIONS = {"deepsparse": "1.9.0", "onnxruntime": "1.32.0", "openvino": "2026.5.0"}
+
+
+def test_an_engine_that_was_renewed_on_several_types_is_one_event_that_lists_them(build: Callable[..., Store]) -> None:
+    store = build(
+        slower("openvino"), {"versions": VERSIONS}, instance_types=TYPES, changed_types=TYPES, faster_on=TYPES
+    )
+    changes = changes_of(store)
+    (event,) = changes.events
+    assert sorted(event.instance_types) == sorted(TYPES)
+    assert event.instance_type == event.instance_types[0]
+    assert (event.engine, event.direction, event.first) == ("openvino", "slower", FIRST)
+    assert len(event.series) == 3 * len(NETWORKS) * 2 * 2
+    assert {cause.what for cause in event.differs} == {"version of openvino", "version of deepsparse"}
+    store.put_changes(changes)
+    assert store.changes() == changes
+    assert untold(known(changes, all_told(changes, NOW))) == []
+
+
+def test_what_was_renewed_everywhere_is_one_event_with_the_causes_of_every_type(build: Callable[..., Store]) -> None:
+    store = build(
+        slower("openvino"), {"kernel": "6.12.1"}, instance_types=TYPES[:2], changed_types=TYPES[:2], faster_on=TYPES[:2]
+    )
+    (event,) = changes_of(store).events
+    assert {cause.what for cause in event.differs} == {"kernel of m5.xlarge", "kernel of c5.xlarge"}
+
+
+def test_what_has_another_cause_or_goes_the_other_way_on_another_type_is_another_event(
+    build: Callable[..., Store],
+) -> None:
+    store = build(
+        slower("openvino"), {"kernel": "6.12.1"}, instance_types=TYPES[:2], changed_types=TYPES[:1], faster_on=TYPES[:2]
+    )
+    events = changes_of(store).events
+    assert [event.instance_types for event in events] == [("c5.xlarge",), ("m5.xlarge",)]
+    assert [[cause.what for cause in event.differs] for event in events] == [[], ["kernel of m5.xlarge"]]
+
+
 def test_a_file_that_got_faster_in_every_engine_is_the_files_event(build: Callable[..., Store]) -> None:
     faster = {("resnet50", "pruned", engine): 1.2 for engine in ENGINES}
     (event,) = changes_of(build(faster, models={"resnet50 pruned": sha256(b"sparser")})).events
@@ -164,7 +204,7 @@ def test_what_another_engine_or_network_had_is_no_cause(build: Callable[..., Sto
 def test_what_hosts_of_another_type_had_is_no_cause(build: Callable[..., Store]) -> None:
     types = ("m5.xlarge", "c5.xlarge")
     changes = changes_of(
-        build(slower("openvino"), {"kernel": "6.12.1"}, instance_types=types, changed_type="c5.xlarge")
+        build(slower("openvino"), {"kernel": "6.12.1"}, instance_types=types, changed_types=("c5.xlarge",))
     )
     assert [(event.instance_type, event.differs) for event in changes.events] == [("m5.xlarge", ())]
 

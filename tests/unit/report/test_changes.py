@@ -22,7 +22,7 @@ from sparsebench.contracts import (
     ModelCard,
     Trial,
 )
-from sparsebench.report.changes import cause, look, remember, sentence
+from sparsebench.report.changes import cause, look, remember, sentence, table
 from sparsebench.store import Store
 
 NIGHTS, AT = 16, 10
@@ -129,6 +129,21 @@ def event(**changes: Any) -> Event:
 
 
 FILE = {"engine": None, "network": "resnet50", "variant": "pruned", "direction": "faster", "times": 1.2}
+
+
+def test_an_event_on_several_types_names_the_first_of_them() -> None:
+    (series, _) = event().series
+    types = [None, *(f"m{number}.xlarge" for number in range(10, 18))]
+    several = event(series=tuple(series.model_copy(update={"instance_type": name}) for name in types))
+    assert several.instance_types == ("m5.xlarge", *types[1:])
+    assert sentence(several).startswith(
+        "OpenVINO on m5.xlarge (and so on m10.xlarge, m11.xlarge, m12.xlarge, m13.xlarge, m14.xlarge, m15.xlarge and 2 "
+        "more) is 16.7 % slower since 2026-11-11"
+    )
+    assert [row[1][0] for row in table(Changes(nights=1, series=9, events=(several,))).rows] == [
+        "m5.xlarge",
+        *types[1:],
+    ]
 
 
 @pytest.mark.parametrize(
