@@ -278,6 +278,19 @@ def _in_bench(module: str, *arguments: str) -> NoReturn:
 
 
 @app.command()
+def wheelhouse(
+    store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
+) -> None:
+    """Put what instances install into the store, so that they need no way to a registry, and are ready sooner."""
+    from sparsebench.fleet import wheelhouse as wheels
+    from sparsebench.settings import Settings
+    from sparsebench.store import Store
+
+    opened = Store(store or Settings().store)
+    typer.echo(f"{opened.uri}/{wheels.gather(opened, lambda line: typer.echo(line, err=True))}")
+
+
+@app.command()
 def doctor() -> None:
     """Say what is right and what is wrong with the AWS account and the configuration; it reads only."""
     import boto3

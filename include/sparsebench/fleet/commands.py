@@ -11,7 +11,7 @@ from shlex import quote
 from typing import Literal
 
 from sparsebench.contracts import Job
-from sparsebench.fleet import payload
+from sparsebench.fleet import payload, wheelhouse
 from sparsebench.instance.exits import KILLED
 from sparsebench.instance.switch import ARMED_MINUTES, MOMENT
 from sparsebench.store import Store
@@ -55,7 +55,8 @@ def script(step: Step, job: Job, store: Store, until: datetime, region: str) -> 
 
 
 def prepare(job: Job, store: Store, until: datetime) -> str:
-    """Arm the dead man's switch, fetch and check the payload and the lock, and install the environment from them.
+    """Arm the dead man's switch, fetch and check the payload and the lock, and install the environment from them: of
+    the wheels that the store has of the lock, or else from the registry. Either way the lock's hashes are held.
 
     Repeatable: what is there already is not installed again.
     """
@@ -70,20 +71,37 @@ curl --fail --silent --show-error --retry 5 --output lock.txt {lock_url}
 curl --fail --silent --show-error --retry 5 --output payload.whl {payload_url}
 printf '%s  %s\\n' {job.lock} lock.txt {job.payload} payload.whl | sha256sum --check --quiet
 command -v python3.11 >/dev/null || dnf install --assumeyes --quiet python3.11 python3.11-pip
+{_wheels(job, store)}
+# Says whether it was from the wheels that the store has; where that fails, from the registry.
+install() {{
+  if [ -d wheels ] && "$@" --no-index --find-links wheels; then echo 'from the wheelhouse'; else "$@"; fi
+}}
 if ! command -v uv >/dev/null; then
 cat > uv.txt <<'LOCK'
 {payload.lock("uv").decode().strip()}
 LOCK
 python3.11 -m venv tools
-tools/bin/pip install --quiet --require-hashes --requirement uv.txt
+install tools/bin/pip install --quiet --require-hashes --requirement uv.txt
 export PATH="$PWD/tools/bin:$PATH"
 fi
 test -x env/bin/python || uv venv --quiet --python python3.11 env
-uv pip sync --quiet --python env --require-hashes lock.txt
-rm -rf app
+install uv pip sync --quiet --python env --require-hashes lock.txt
+rm -rf app wheels wheels.tar
 env/bin/python -m zipfile --extract payload.whl app
 echo "prepared {job.environment}"
 """
+
+
+def _wheels(job: Job, store: Store) -> str:
+    """How the folder of the lock's wheels is had, where the store has them."""
+    path = wheelhouse.path_of(store, job.lock)
+    if not store.exists(path):
+        return ""
+    return f"""rm -rf wheels wheels.tar
+if curl --fail --silent --show-error --retry 5 --output wheels.tar {quote(store.url(path))}; then
+  mkdir wheels
+  tar --extract --file wheels.tar --directory wheels || rm -rf wheels
+fi"""
 
 
 def work(job: Job, store: Store, until: datetime) -> str:

@@ -7,6 +7,7 @@ on (``progress/``, ``outputs/``, ``launches/``, ``failures/``), and a night's ``
 
     artifacts/<sha256>.onnx                                    what is measured
     payloads/<sha256>.whl  locks/<sha256>.txt                  what an instance installs
+    wheelhouses/<lock's sha256>/<architecture>.tar             every wheel of a lock
     models/<network>/<variant>.json                            the newest model card of each variant
     requests/<job>.json                                        what an instance is to build or import
     checkpoints/<key>.pt                                       how far a training has come; the key is of its inputs
@@ -32,12 +33,8 @@ on (``progress/``, ``outputs/``, ``launches/``, ``failures/``), and a night's ``
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import posixpath
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from sparsebench.contracts import (
     BenchRequest,
@@ -59,79 +56,21 @@ from sparsebench.contracts import (
     Trial,
     content_digest,
     is_night,
-    sha256,
 )
-from sparsebench.errors import IntegrityError, StoreError
-from sparsebench.store.objects import Objects, Unreadable
+from sparsebench.errors import IntegrityError
+from sparsebench.store.blobs import Blobs
+from sparsebench.store.objects import Unreadable
 
 __all__ = ["Store", "Unreadable"]
 
 
-class Store(Objects):
+class Store(Blobs):
     """Typed access to the objects of one store.
 
     Raises:
         StoreError: the URI has no known scheme, or an object cannot be read or written.
         IntegrityError: content that does not have its digest.
     """
-
-    # Content-addressed: artifacts, payloads and locks.
-
-    @staticmethod
-    def artifact_path(digest: str) -> str:
-        return f"artifacts/{digest}.onnx"
-
-    @staticmethod
-    def payload_path(digest: str) -> str:
-        return f"payloads/{digest}.whl"
-
-    @staticmethod
-    def lock_path(digest: str) -> str:
-        return f"locks/{digest}.txt"
-
-    def put_artifact(self, data: bytes) -> str:
-        return self._put(self.artifact_path, data)
-
-    def put_payload(self, data: bytes) -> str:
-        return self._put(self.payload_path, data)
-
-    def put_lock(self, data: bytes) -> str:
-        return self._put(self.lock_path, data)
-
-    def _put(self, path_of: Callable[[str], str], data: bytes) -> str:
-        digest = sha256(data)
-        if not self.exists(path_of(digest)):
-            self.write(path_of(digest), data)
-        return digest
-
-    def artifact(self, digest: str) -> bytes:
-        """An artifact's bytes, checked against its digest."""
-        path = self.artifact_path(digest)
-        data = self.read(path)
-        if sha256(data) != digest:
-            raise IntegrityError(f"{self.uri}: {path} has digest {sha256(data)}: it was edited or damaged")
-        return data
-
-    def fetch_artifact(self, digest: str, target: Path | None = None) -> None:
-        """Check an artifact against its digest, chunk by chunk, writing it to ``target`` on the way.
-
-        Raises:
-            StoreError: there is no such artifact.
-            IntegrityError: it is another content; ``target`` is then removed.
-        """
-        path = self.artifact_path(digest)
-        hasher = hashlib.sha256()
-        try:
-            with self._fs.open(self._path(path), "rb") as source, open(target or os.devnull, "wb") as sink:
-                while chunk := source.read(1 << 22):
-                    hasher.update(chunk)
-                    sink.write(chunk)
-        except FileNotFoundError as error:
-            raise StoreError(f"{self.uri} has no {path}") from error
-        if hasher.hexdigest() != digest:
-            if target:
-                target.unlink()
-            raise IntegrityError(f"{self.uri}: {path} has digest {hasher.hexdigest()}: it was edited or damaged")
 
     # Models.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from glob import has_magic
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -113,6 +116,18 @@ class Files:
         """Write or replace an object, atomically."""
         self._write(path, data, exclusive=False)
 
+    def write_file(self, path: str, file: Path) -> None:
+        """Write or replace an object with what a file holds, atomically, and without having it all in memory."""
+        target = self._path(path)
+        try:
+            if not self.is_local:
+                self._fs.put_file(str(file), target)
+                return
+            with _draft(target) as draft, file.open("rb") as source:
+                shutil.copyfileobj(source, draft)
+        except Exception as error:
+            raise StoreError(f"{self.uri}: cannot write {path}: {error}") from error
+
     def _write(self, path: str, data: bytes, exclusive: bool) -> None:
         """Write an object whole or not at all; where ``exclusive``, FileExistsError if it is there."""
         target = self._path(path)
@@ -120,16 +135,8 @@ class Files:
             if not self.is_local:
                 self._fs.pipe_file(target, data, mode="create" if exclusive else "overwrite")
                 return
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            draft = f"{os.path.dirname(target)}/.{uuid.uuid4().hex}.tmp"
-            try:
-                with open(draft, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                (os.link if exclusive else os.replace)(draft, target)
-            finally:
-                Path(draft).unlink(missing_ok=True)
+            with _draft(target, exclusive) as draft:
+                draft.write(data)
         except Exception as error:
             if exclusive and isinstance(error, FileExistsError) and self.exists(path):
                 raise  # not: a file stands where a folder should be
@@ -172,3 +179,19 @@ class Files:
         probe = f"progress/.probe-{uuid.uuid4().hex}"
         self.write(probe, b"")
         self._fs.rm_file(self._path(probe))
+
+
+@contextmanager
+def _draft(target: str, exclusive: bool = False) -> Iterator[IO[bytes]]:
+    """A file that takes the target's place when it is whole; where ``exclusive``, FileExistsError if that is there."""
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
+    draft = f"{folder}/.{uuid.uuid4().hex}.tmp"
+    try:
+        with open(draft, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        (os.link if exclusive else os.replace)(draft, target)
+    finally:
+        Path(draft).unlink(missing_ok=True)

@@ -20,7 +20,9 @@ import boto3
 import pytest
 
 from sparsebench.catalog import protocols
-from sparsebench.contracts import ArtifactRef, BenchRequest, Job
+from sparsebench.contracts import ArtifactRef, BenchRequest, Job, sha256
+from sparsebench.errors import BadInput
+from sparsebench.fleet import payload, wheelhouse
 from sparsebench.fleet.commands import script
 from sparsebench.instance.exits import KILLED
 from sparsebench.localcloud import LocalCloud
@@ -148,6 +150,83 @@ def test_what_is_damaged_is_refused_before_anything_is_installed(
     assert f"{file}: FAILED" in done["StandardOutputContent"]
     assert not uv.exists()
     assert not (instance.folder / "app").exists()
+
+
+NOWHERE = "sparsebench_nowhere"
+"""A package that no registry has."""
+
+
+def wheel_of(module: str) -> bytes:
+    content, info = io.BytesIO(), f"{NOWHERE}-1.0.dist-info"
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(f"{NOWHERE}.py", module)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {NOWHERE}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return content.getvalue()
+
+
+@pytest.fixture
+def wheels(store: Store, job: Job, tmp_path: Path) -> Callable[[bytes], Job]:
+    """Puts the wheels of a lock into the store; a job with that lock, which is of one package."""
+    lock = store.put_lock(f"{NOWHERE}==1.0 --hash=sha256:{sha256(wheel_of('said = 1'))}\n".encode())
+
+    def put(content: bytes) -> Job:
+        folder = tmp_path / "wheels"
+        folder.mkdir()
+        (folder / f"{NOWHERE}-1.0-py3-none-any.whl").write_bytes(content)
+        assert wheelhouse.packed(folder, tmp_path / "wheels.tar") == 1
+        store.write_file(wheelhouse.path_of(store, lock), tmp_path / "wheels.tar")
+        return job.model_copy(update={"lock": lock})
+
+    return put
+
+
+def test_what_the_store_has_the_wheels_of_is_installed_without_a_registry(
+    instance: OnInstance, store: Store, wheels: Callable[[bytes], Job]
+) -> None:
+    job = wheels(wheel_of("said = 1"))
+    for _ in range(2):
+        done = instance.run(script("prepare", job, store, after(hours=2), REGION))
+        assert done["Status"] == "Success", done["StandardErrorContent"]
+        assert "from the wheelhouse" in done["StandardOutputContent"]
+    python = instance.folder / "env/bin/python"
+    said = subprocess.run([python, "-c", f"import {NOWHERE} as it; print(it.said)"], capture_output=True, check=True)
+    assert said.stdout == b"1\n"
+    assert not list(instance.folder.glob("wheels*"))
+
+
+@pytest.mark.parametrize("content", [b"", wheel_of("said = 2")], ids=["no wheel", "another wheel"])
+def test_a_wheel_that_is_not_what_the_lock_says_is_not_installed(
+    instance: OnInstance, store: Store, wheels: Callable[[bytes], Job], content: bytes
+) -> None:
+    done = instance.run(script("prepare", wheels(content), store, after(hours=2), REGION))
+    assert done["Status"] == "Failed"  # nor does the registry have it
+    assert "from the wheelhouse" not in done["StandardOutputContent"]
+    assert not list(instance.folder.glob(f"env/lib/*/site-packages/{NOWHERE}*"))
+
+
+def test_wheels_that_the_store_has_of_another_lock_are_not_used(
+    instance: OnInstance, store: Store, wheels: Callable[[bytes], Job]
+) -> None:
+    other = store.put_lock(f"{NOWHERE}==1.0 --hash=sha256:{sha256(wheel_of('said = 2'))}\n".encode())
+    job = wheels(wheel_of("said = 1")).model_copy(update={"lock": other})
+    assert instance.run(script("prepare", job, store, after(hours=2), REGION))["Status"] == "Failed"
+
+
+@pytest.mark.slow
+def test_the_wheels_of_a_lock_are_downloaded_by_its_hashes(tmp_path: Path) -> None:
+    lock = payload.lock("bench").decode()
+    (entry,) = re.findall(r"^protobuf==.*?(?=^[a-z])", lock, re.MULTILINE | re.DOTALL)
+    said: list[str] = []
+    wheelhouse.download(entry.encode(), tmp_path, said.append)
+    (wheel,) = tmp_path.glob("protobuf-*-abi3-manylinux*x86_64.whl")
+    assert f"--hash=sha256:{sha256(wheel.read_bytes())}" in entry
+    assert said
+    wrong = re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", entry)
+    with pytest.raises(BadInput, match=r"^pip download: ERROR: .*HASHES"):
+        wheelhouse.download(wrong.encode(), tmp_path / "none", said.append)
+    assert not list((tmp_path / "none").glob("*"))
 
 
 @pytest.mark.parametrize(("left", "minutes"), [(120, 30), (10, 10)])
