@@ -92,6 +92,9 @@ def inputs(a: Night, b: Night) -> Iterator[Change]:
     yield from _changes("model", _models(a), _models(b))
     for what, name in HOST_FACTS.items():
         yield from _changes(f"{what} of", _of_hosts(a, name), _of_hosts(b, name))
+    before, after = _microcode(a), _microcode(b)
+    for instance_type in sorted(before.keys() & after.keys()):  # it was not recorded always
+        yield from _change(f"microcode of {instance_type}", before[instance_type], after[instance_type])
 
 
 def _change(what: str, before: object, after: object) -> Iterator[Change]:
@@ -111,6 +114,10 @@ def _models(night: Night) -> dict[str, str]:
 def _of_hosts(night: Night, name: str) -> dict[str, str]:
     """A field of HostFacts by instance type; only what was measured has hosts."""
     return _joined((host.instance_type, str(getattr(host, name))) for host in night.hosts)
+
+
+def _microcode(night: Night) -> dict[str, str]:
+    return _joined((host.instance_type, host.microcode) for host in night.hosts if host.microcode)
 
 
 def _versions(night: Night) -> dict[str, str]:

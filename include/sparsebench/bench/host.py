@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -27,18 +28,27 @@ class Identity:
     emulated: bool
 
 
+class Cpu(NamedTuple):
+    """model: empty where it is not told. flags: sorted. microcode: its revision; None where it is not told."""
+
+    model: str
+    flags: tuple[str, ...]
+    microcode: str | None
+
+
 def host_facts() -> HostFacts:
     """This machine's. Cores are those that this process may use."""
     instance, usable = identity(), usable_cores()
     cpus = sorted(os.sched_getaffinity(0))
-    model, flags = parse_cpuinfo(Path("/proc/cpuinfo").read_text())
+    cpu = parse_cpuinfo(Path("/proc/cpuinfo").read_text())
     frequency = psutil.cpu_freq()
     return HostFacts(
         instance_id=instance.instance_id,
         instance_type=instance.instance_type,
         emulated=instance.emulated,
-        cpu_model=model or platform.machine(),
-        cpu_flags=flags,
+        cpu_model=cpu.model or platform.machine(),
+        cpu_flags=cpu.flags,
+        microcode=cpu.microcode,
         caches=caches(Path(f"/sys/devices/system/cpu/cpu{cpus[0]}/cache")),
         physical_cores=physical_cores(Path("/sys/devices/system/cpu"), cpus),
         logical_cores=len(cpus),
@@ -67,11 +77,11 @@ def identity() -> Identity:
         return Identity(socket.gethostname(), "localhost", emulated=False)
 
 
-def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
-    """Model ("" where it is not told) and sorted flags of the first processor in /proc/cpuinfo."""
+def parse_cpuinfo(text: str) -> Cpu:
+    """What /proc/cpuinfo says of its first processor."""
     first = dict(re.findall(r"^([^\t:]+?)\s*: ?(.*)$", text.split("\n\n")[0], re.MULTILINE))
     flags = first.get("flags") or first.get("Features") or ""  # x86, Arm
-    return first.get("model name", "").strip(), tuple(sorted(flags.split()))
+    return Cpu(first.get("model name", "").strip(), tuple(sorted(flags.split())), first.get("microcode"))
 
 
 def caches(folder: Path) -> dict[str, int]:

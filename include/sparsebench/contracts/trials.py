@@ -54,6 +54,9 @@ class HostFacts(Stored):
     neighbours: Neighbours | None = Field(
         default=None, description="what else ran before anything was measured", json_schema_extra=since(2)
     )
+    microcode: str | None = Field(
+        default=None, description="revision of the CPU's; None: the host does not tell", json_schema_extra=since(3)
+    )
 
 
 class Cell(Contract):

@@ -51,6 +51,7 @@ def build(
         changed_types: tuple[str, ...] = ("m5.xlarge",),
         faster_on: tuple[str, ...] = ("m5.xlarge",),
         engines: tuple[str, ...] = ENGINES,
+        host_before: Mapping[str, Any] | None = None,
     ) -> Store:
         store, rng = Store(tmp_path.as_uri()), np.random.default_rng(3)
         treatments = [(n, v, e) for n in NETWORKS for v in ("base", "pruned") for e in engines]
@@ -65,10 +66,9 @@ def build(
             store.freeze(make_manifest(night=name(night), models=tuple(cards), **((manifest or {}) if since else {})))
             ratios: list[NightRatio] = []
             for instance_type in instance_types:
-                store.put_host(
-                    name(night),
-                    make_host(instance_type, **((host or {}) if since and instance_type in changed_types else {})),
-                )
+                changed = since and instance_type in changed_types
+                facts = {**(host_before or {}), **((host or {}) if changed else {})}
+                store.put_host(name(night), make_host(instance_type, **facts))
                 logs = {
                     t: rng.normal(0, 0.004) + (log(faster.get(t, 1)) if since and instance_type in faster_on else 0)
                     for t in treatments
@@ -224,6 +224,15 @@ def test_a_host_that_is_another_one_is_named_with_what_is_other_about_it(build: 
         "kernel of m5.xlarge": "6.12.1",
         "instance": "i-2",
     }
+
+
+def test_another_microcode_is_named_but_not_that_nobody_recorded_it_before(build: Callable[..., Store]) -> None:
+    (event,) = changes_of(build(slower("openvino"), host={"microcode": "0x2b"})).events
+    assert event.differs == ()
+    (event,) = changes_of(build(slower("openvino"), {"microcode": "0x2b"}, host_before={"microcode": "0x2a"})).events
+    assert [(cause.what, cause.before, cause.after) for cause in event.differs] == [
+        ("microcode of m5.xlarge", "0x2a", "0x2b")
+    ]
 
 
 def test_inputs_that_differ_are_named(build: Callable[..., Store]) -> None:

@@ -12,12 +12,13 @@ from threading import Thread
 
 import pytest
 
-from sparsebench.bench.host import Identity, caches, host_facts, identity, parse_cpuinfo, physical_cores
+from sparsebench.bench.host import Cpu, Identity, caches, host_facts, identity, parse_cpuinfo, physical_cores
 
 INTEL = """processor\t: 0
 vendor_id\t: GenuineIntel
 model\t\t: 143
 model name\t: Intel(R) Xeon(R) Platinum 8488C
+microcode\t: 0x2b000639
 flags\t\t: fpu amx_bf16 avx512_vnni
 vmx flags\t: vnmi
 
@@ -27,10 +28,10 @@ model name\t: another
 ARM = "processor\t: 0\nBogoMIPS\t: 2100.00\nFeatures\t: fp asimd\n"
 
 
-def test_cpu_model_and_flags_are_the_first_processors() -> None:
-    expected = ("Intel(R) Xeon(R) Platinum 8488C", ("amx_bf16", "avx512_vnni", "fpu"))
-    assert parse_cpuinfo(INTEL) == expected
-    assert parse_cpuinfo(ARM) == ("", ("asimd", "fp"))
+def test_cpu_model_flags_and_microcode_are_the_first_processors() -> None:
+    flags = ("amx_bf16", "avx512_vnni", "fpu")
+    assert parse_cpuinfo(INTEL) == Cpu("Intel(R) Xeon(R) Platinum 8488C", flags, "0x2b000639")
+    assert parse_cpuinfo(ARM) == Cpu("", ("asimd", "fp"), None)
 
 
 def test_two_threads_of_one_core_are_one_physical_core(tmp_path: Path) -> None:
