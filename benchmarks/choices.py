@@ -67,7 +67,7 @@ def made_up(truth: Sequence[float], rng: Generator, processes: int = 6, rounds: 
             }
             offer = Offer(1.0, "us-east-1", "on_demand", "2026-01-01")
             treatment = Treatment("base", engine, "f32")
-            listed.append(Candidate(machine, "network", treatment, blocks, 2, offer, None, None))
+            listed.append(Candidate(machine, "network", treatment, blocks, 2, offer, None, None, None))
     return listed
 
 

@@ -72,7 +72,7 @@ def sweep_of(params: dict[str, Any], on: Chosen) -> Sweep:
 
 
 def bounds_of(params: dict[str, Any]) -> Bounds:
-    names = ("target", "percentile", "latency_ms", "market", "production")
+    names = ("target", "percentile", "latency_ms", "memory_bytes", "market", "production")
     return Bounds(**{name: params[name] for name in names})
 
 
@@ -134,6 +134,13 @@ def jobs_of(context: Context, task_id: str) -> list[Job]:
             description="At most so long, at the percentile. Empty: any.",
         ),
         "percentile": Param(95, type="integer", enum=list(PERCENTILES), title="Percentile of the latency"),
+        "memory_bytes": Param(
+            None,
+            type=["null", "integer"],
+            exclusiveMinimum=0,
+            title="Memory (bytes)",
+            description="At most so many resident in a process. Empty: any.",
+        ),
         "production": Param(
             False,
             type="boolean",

@@ -90,6 +90,7 @@ def advise(
     latency_ms: Annotated[float | None, typer.Option(help="At most so many milliseconds at --percentile.")] = None,
     percentile: Annotated[int, typer.Option(help="Of the latency: 50, 90, 95 or 99.")] = 95,
     accuracy: Annotated[float | None, typer.Option(help="At least this top-1, a fraction such as 0.76.")] = None,
+    memory_bytes: Annotated[int | None, typer.Option(help="At most so many bytes resident in a process.")] = None,
     size_bytes: Annotated[int | None, typer.Option(help="At most so many bytes after gzip -9.")] = None,
     market: Annotated[str, typer.Option(help="on_demand or spot.")] = "on_demand",
     region: Annotated[str | None, typer.Option(help="Whose prices; by default the night's own.")] = None,
@@ -113,6 +114,7 @@ def advise(
         percentile=percentile,
         latency_ms=latency_ms,
         accuracy=accuracy,
+        memory_bytes=memory_bytes,
         size_bytes=size_bytes,
         market=market,  # type: ignore[arg-type]
         region=region,
@@ -192,6 +194,7 @@ def recommend(
     target: Annotated[str, typer.Option(help="What to rank by: cost, latency or throughput.")] = "cost",
     latency_ms: Annotated[float | None, typer.Option(help="At most so many milliseconds at --percentile.")] = None,
     percentile: Annotated[int, typer.Option(help="Of the latency: 50, 90, 95 or 99.")] = 95,
+    memory_bytes: Annotated[int | None, typer.Option(help="At most so many bytes resident in a process.")] = None,
     market: Annotated[str, typer.Option(help="on_demand or spot.")] = "on_demand",
     production: Annotated[bool, typer.Option(help="Leave out engines that are not licensed for it.")] = False,
     protocol: Annotated[str | None, typer.Option(help="How to measure; by default as every night.")] = None,
@@ -213,6 +216,7 @@ def recommend(
         target=target,  # type: ignore[arg-type]  # it is checked
         percentile=percentile,
         latency_ms=latency_ms,
+        memory_bytes=memory_bytes,
         market=market,  # type: ignore[arg-type]
         production=production,
     )

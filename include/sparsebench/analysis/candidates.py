@@ -17,6 +17,7 @@ from sparsebench.contracts import Accuracy, ModelCard, Trial
 from sparsebench.statistics.hosts import OverHosts, over_units
 from sparsebench.statistics.intervals import Estimate, combined
 from sparsebench.statistics.pairs import Blocks, Treatment, by_treatment, log_ratios, logs
+from sparsebench.statistics.pairs import treatment as treatment_of
 from sparsebench.statistics.percentiles import Percentile, latencies, paired, percentiles, process_percentiles
 from sparsebench.statistics.verdicts import MIN_PROCESSES
 
@@ -26,7 +27,8 @@ TARGETS: tuple[str, ...] = get_args(Target)
 
 @dataclass(frozen=True)
 class Candidate:
-    """blocks: undisturbed. size_bytes: after gzip -9; None, as is accuracy, where no model card tells."""
+    """blocks: undisturbed. memory_bytes: the most that a process had resident; None where none told. size_bytes: after
+    gzip -9; None, as is accuracy, where no model card tells."""
 
     machine: Machine
     network: str
@@ -34,6 +36,7 @@ class Candidate:
     blocks: Blocks
     threads: int
     offer: Offer
+    memory_bytes: int | None
     size_bytes: int | None
     accuracy: Accuracy | None
 
@@ -84,7 +87,12 @@ def candidates(
     of_card: dict[tuple[str, str], ModelCard] = {(card.network, card.variant): card for card in cards}
     listed = []
     for (machine, network), trials in networks.items():
-        threads = {Treatment(t.cell.variant, t.cell.engine, t.cell.precision): t.threads for t in trials}
+        threads = {treatment_of(trial): trial.threads for trial in trials}
+        memory: dict[Treatment, int] = {}
+        for trial in trials:
+            key = treatment_of(trial)
+            if trial.peak_memory_bytes is not None:
+                memory[key] = max(memory.get(key, 0), trial.peak_memory_bytes)
         blocks = by_treatment(trials)
         for treatment in reversed(order.treatments(blocks)):
             card = of_card.get((network, treatment.variant))
@@ -96,6 +104,7 @@ def candidates(
                     blocks=blocks[treatment],
                     threads=threads[treatment],
                     offer=offer(machine.instance_type, types, market, region),
+                    memory_bytes=memory.get(treatment),
                     size_bytes=card.gzip_bytes if card else None,
                     accuracy=card.accuracy if card else None,
                 )

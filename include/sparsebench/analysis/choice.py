@@ -28,19 +28,21 @@ from sparsebench.statistics.percentiles import PERCENTILES
 NOT_FOR_PRODUCTION = ("deepsparse",)
 """Libraries whose licence covers evaluation in development and testing, and no production use."""
 
-Kind = Literal["price", "value", "licence", "latency", "accuracy", "size"]
+Kind = Literal["price", "value", "licence", "latency", "accuracy", "memory", "size"]
 
 
 @dataclass(frozen=True)
 class Bounds:
     """percentile: of the latency, as a bound and as a target. latency_ms: at most; accuracy: top-1 at least, a
-    fraction; size_bytes: after gzip -9, at most. region: whose prices; None is the night's own, or the catalog's first.
-    Empty instance_types, engines and networks: all. production: leave out what is not licensed for it."""
+    fraction; memory_bytes: resident in a process, at most; size_bytes: after gzip -9, at most. region: whose prices;
+    None is the night's own, or the catalog's first. Empty instance_types, engines and networks: all. production: leave
+    out what is not licensed for it."""
 
     target: Target = "cost"
     percentile: int = 95
     latency_ms: float | None = None
     accuracy: float | None = None
+    memory_bytes: int | None = None
     size_bytes: int | None = None
     market: Market = "on_demand"
     region: str | None = None
@@ -62,8 +64,10 @@ class Bounds:
             raise BadInput(f"latency_ms is {self.latency_ms:g}; expected milliseconds above 0")
         if self.accuracy is not None and not 0 <= self.accuracy <= 1:
             raise BadInput(f"accuracy is {self.accuracy:g}; expected a fraction from 0 to 1, such as 0.76")
-        if self.size_bytes is not None and self.size_bytes <= 0:
-            raise BadInput(f"size_bytes is {self.size_bytes}; expected a number of bytes above 0")
+        for name in ("memory_bytes", "size_bytes"):
+            number = getattr(self, name)
+            if number is not None and number <= 0:
+                raise BadInput(f"{name} is {number}; expected a number of bytes above 0")
 
 
 def _one_of(name: str, given: str, known: Collection[str]) -> None:
@@ -227,12 +231,18 @@ def _missed(candidate: Candidate, bounds: Bounds) -> Iterator[Missed]:
             if low < bounds.accuracy:
                 excess = bounds.accuracy - candidate.accuracy.top1
                 yield Missed("accuracy", high >= bounds.accuracy, "", candidate.accuracy.top1, low, high, excess)
-    if bounds.size_bytes is not None:
-        if candidate.size_bytes is None:
-            yield Missed("size", open=True, detail="not known")
-        elif candidate.size_bytes > bounds.size_bytes:
-            size = candidate.size_bytes
-            yield Missed("size", False, "", size, size, size, size / bounds.size_bytes - 1)
+    yield from _too_large("memory", candidate.memory_bytes, bounds.memory_bytes)
+    yield from _too_large("size", candidate.size_bytes, bounds.size_bytes)
+
+
+def _too_large(kind: Kind, own: int | None, most: int | None) -> Iterator[Missed]:
+    """own, most: bytes, where they are known and asked for."""
+    if most is None:
+        return
+    if own is None:
+        yield Missed(kind, open=True, detail="not known")
+    elif own > most:
+        yield Missed(kind, False, "", own, own, own, own / most - 1)
 
 
 def is_not_for_production(engine: str) -> bool:

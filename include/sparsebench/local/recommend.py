@@ -103,6 +103,7 @@ def ask(api: AirflowApi, store: Store, question: Question, console: Console) -> 
         "target": bounds.target,
         "percentile": bounds.percentile,
         "latency_ms": bounds.latency_ms,
+        "memory_bytes": bounds.memory_bytes,
         "market": bounds.market,
         "production": bounds.production,
         "protocol": question.protocol,

@@ -57,6 +57,7 @@ def asked(bounds: Bounds) -> str:
     parts = [
         "" if bounds.latency_ms is None else f"p{bounds.percentile} of at most {bounds.latency_ms:g} ms",
         "" if bounds.accuracy is None else f"top-1 of at least {labels.top1(bounds.accuracy)}",
+        "" if bounds.memory_bytes is None else f"at most {bounds.memory_bytes / MB:g} MB of memory",
         "" if bounds.size_bytes is None else f"at most {bounds.size_bytes / MB:g} MB after gzip −9",
         licence,
     ]
@@ -116,6 +117,10 @@ def missed(miss: Missed, bounds: Bounds) -> str:
                 return f"its accuracy was {miss.detail}"
             own = labels.accuracy({"top1": miss.value, "low": miss.low, "high": miss.high})
             return f"top-1 is {own}, {labels.top1(bounds.accuracy or 0)} are asked for"
+        case "memory":
+            if miss.detail:
+                return "its memory is not known"
+            return f"it takes {miss.value / MB:.0f} MB of memory, above {(bounds.memory_bytes or 0) / MB:g}"
     if miss.detail:
         return "its size is not known"
     return f"it has {miss.value / MB:.1f} MB, above {(bounds.size_bytes or 0) / MB:g}"

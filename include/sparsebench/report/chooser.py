@@ -58,6 +58,8 @@ def _candidate(candidate: Candidate, offers: Mapping[str, Offer]) -> dict[str, A
         "too_few": {str(percentile): candidate.latencies[percentile].too_few for percentile in PERCENTILES},
         "throughput": _known(candidate, "throughput"),
         "top1": {"value": accuracy.top1, "low": low, "high": high, "text": labels.accuracy(row)} if accuracy else None,
+        "memory_bytes": candidate.memory_bytes,
+        "memory": None if candidate.memory_bytes is None else f"{candidate.memory_bytes / MB:.0f} MB",
         "bytes": candidate.size_bytes,
         "size": None if candidate.size_bytes is None else f"{candidate.size_bytes / MB:.1f} MB",
     }

@@ -89,6 +89,10 @@
       if (!candidate.top1) reasons.push("its accuracy was not measured");
       else if (candidate.top1.low < bound("accuracy") / 100) reasons.push(`top-1 is ${candidate.top1.text}`);
     }
+    if (bound("memory_mb") !== null) {
+      if (candidate.memory_bytes === null) reasons.push("its memory is not known");
+      else if (candidate.memory_bytes > bound("memory_mb") * 1e6) reasons.push(`it takes ${candidate.memory} of memory`);
+    }
     if (bound("size_mb") !== null) {
       if (candidate.bytes === null) reasons.push("its size is not known");
       else if (candidate.bytes > bound("size_mb") * 1e6) reasons.push(`it has ${candidate.size}`);
@@ -124,7 +128,7 @@
       [String(candidate.threads), "number"], [cost ? cost.text : "", "number"],
       latency ? [latency.text, "number"] : ["too few", "absent"],
       [candidate.throughput.text, "number"], [candidate.top1 ? candidate.top1.text : "", "number"],
-      [candidate.size || "", "number"], [verdict, kind],
+      [candidate.memory || "", "number"], [candidate.size || "", "number"], [verdict, kind],
     ];
     const made = make("tr");
     made.append(...cells.map(([text, style]) => make("td", text, style ? { class: style } : {})));

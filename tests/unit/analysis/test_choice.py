@@ -39,7 +39,12 @@ def night(
     """Of VGG-19. What the engines of a machine have in common differs from process to process by a factor, drift."""
 
     def made(
-        speeds: Speeds, steps: Sequence[float] = STEPS, together: bool = True, drift: float = 2.0, **cards: Any
+        speeds: Speeds,
+        steps: Sequence[float] = STEPS,
+        together: bool = True,
+        drift: float = 2.0,
+        memory: dict[str, int] | None = None,
+        **cards: Any,
     ) -> Findings:
         trials = [
             make_trial(
@@ -48,6 +53,7 @@ def night(
                 variant=variant,
                 instance_type=instance_type,
                 generation=index,
+                peak_memory_bytes=(memory or {}).get(engine),
                 job="job-a" if together else f"job-{engine}",
                 variants=("base", "pruned"),
             )
@@ -162,6 +168,15 @@ def test_what_misses_a_bound_is_left_out_with_the_reason(night: Callable[..., Fi
     small = chosen(findings, size_bytes=2_000_000)
     assert {ranked.candidate.treatment.variant for ranked in small.ranked} == {"pruned"}
     assert small.refused[0].missed[0].kind == "size"
+    light = chosen(night(FOUR, memory={"deepsparse": 500_000_000}), memory_bytes=400_000_000)
+    assert light.ranked == ()
+    assert {(refused.candidate.treatment.engine, refused.open) for refused in light.refused} == {
+        ("deepsparse", False),
+        ("openvino", True),
+    }
+    assert "it takes 500 MB of memory, above 400" in str(ranking(light).rows)
+    assert "its memory is not known" in str(ranking(light).rows)
+    assert "nothing surely meets the bounds (at most 400 MB of memory)" in sentences(light)
     production = chosen(findings, production=True)
     assert {ranked.candidate.treatment.engine for ranked in production.ranked} == {"openvino"}
     rows = [" ".join(cell for cell, _ in row) for row in ranking(production).rows]
@@ -275,6 +290,7 @@ def test_a_choice_is_between_the_types_that_were_asked_for_and_measured(night: C
         ({"latency_ms": -1.0}, "latency_ms is -1; expected milliseconds above 0"),
         ({"latency_ms": math.nan}, "latency_ms is nan; expected milliseconds above 0"),
         ({"accuracy": 76.0}, "accuracy is 76; expected a fraction from 0 to 1, such as 0.76"),
+        ({"memory_bytes": -1}, "memory_bytes is -1; expected a number of bytes above 0"),
         ({"size_bytes": 0}, "size_bytes is 0; expected a number of bytes above 0"),
         ({"market": "auction"}, "market is 'auction'; expected one of on_demand, spot"),
     ],

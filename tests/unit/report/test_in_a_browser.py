@@ -100,6 +100,7 @@ BOUNDS: list[dict[str, Any]] = [
     {"target": "throughput", "percentile": 90, "latency_ms": 12.5, "engines": ("openvino",)},
     {"target": "cost", "accuracy": 0.7, "instance_types": ("m5.xlarge",)},
     {"target": "cost", "size_bytes": 20_000_000},
+    {"target": "cost", "memory_bytes": 250_000_000},
     {"target": "latency", "percentile": 99, "latency_ms": 0.001},
 ]
 FIELDS = {"engines": "engine", "instance_types": "instance_type"}
@@ -114,15 +115,15 @@ def choose(page: Page, network: str, bounds: dict[str, Any]) -> list[tuple[str, 
             page.locator("[name=production]").check()
         elif name == "accuracy":
             page.locator("[name=accuracy]").fill(str(100 * value))
-        elif name == "size_bytes":
-            page.locator("[name=size_mb]").fill(str(value / 1e6))
+        elif name.endswith("_bytes"):
+            page.locator(f"[name={name.removesuffix('_bytes')}_mb]").fill(str(value / 1e6))
         elif name == "latency_ms":
             page.locator("[name=latency_ms]").fill(str(value))
         else:
             chosen = value[0] if isinstance(value, tuple) else str(value)
             page.locator(f"[name={FIELDS.get(name, name)}]").select_option(chosen)
     cells = page.locator("#chosen tbody tr").evaluate_all(
-        "rows => rows.map(row => [0, 1, 2, 9].map(place => row.cells[place].textContent))"
+        "rows => rows.map(row => [0, 1, 2, 10].map(place => row.cells[place].textContent))"
     )
     return [(*names, verdict.partition(":")[0]) for *names, verdict in cells]
 

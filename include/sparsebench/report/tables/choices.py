@@ -120,7 +120,7 @@ def frame(listed: Sequence[Choice]) -> pd.DataFrame:
 
 _FIELDS = (
     *("network", "instance_type", "cpu_model", "emulated", "engine", "variant", "precision", "threads"),
-    *("target", "percentile", "usd_per_hour", "market", "region", "as_of", "top1", "bytes"),
+    *("target", "percentile", "usd_per_hour", "market", "region", "as_of", "top1", "memory_bytes", "bytes"),
 )
 
 
@@ -134,5 +134,6 @@ def _fields(choice: Choice, candidate: Candidate) -> Row:
         "percentile": choice.bounds.percentile,
         **candidate.offer._asdict(),
         "top1": candidate.accuracy.top1 if candidate.accuracy else None,
+        "memory_bytes": candidate.memory_bytes,
         "bytes": candidate.size_bytes,
     }
