@@ -11,7 +11,7 @@ from sparsebench.analysis.findings import BAR_VARIANTS
 from sparsebench.analysis.order import VARIANTS, ordered
 from sparsebench.analysis.results import MACHINE, is_tool
 from sparsebench.report import labels
-from sparsebench.report.drawing import MARKERS, PAPER, engine_colours
+from sparsebench.report.drawing import MARKERS, PAPER, engine_colours, pointed
 from sparsebench.report.pareto_figures import COLUMNS, engines_and_variants
 
 
@@ -37,7 +37,7 @@ def cost_graph(rows: pd.DataFrame) -> Figure:
         for (engine, variant), points in of_network.groupby(["engine", "variant"], sort=False):
             aside = 0.12 * (engines.index(engine) - (len(engines) - 1) / 2)  # engines stay apart
             usd = points["usd_per_million"]
-            panel.errorbar(
+            container = panel.errorbar(
                 usd,
                 [machines.index(tuple(row)) + aside for row in points[MACHINE].itertuples(index=False)],
                 xerr=[
@@ -50,6 +50,14 @@ def cost_graph(rows: pd.DataFrame) -> Figure:
                 markeredgecolor=PAPER,
                 elinewidth=0.8,
                 linestyle="",
+            )
+            what = f"{labels.engine(engine)}, {labels.VARIANT_LABELS[variant]}"
+            pointed(
+                container[0],
+                [
+                    f"{row['instance_type']}, {what}: {labels.usd(row)} USD a million inferences"
+                    for row in points.to_dict("records")
+                ],
             )
         panel.set_title(labels.network(network))
         panel.set_xlim(left=0)

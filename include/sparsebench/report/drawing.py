@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import textwrap
-from collections.abc import Callable
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
+from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 
 from sparsebench import catalog
 
@@ -86,6 +90,30 @@ FOOT = 0.22
 """Inches below a figure for where it comes from."""
 
 
+POINTED = "points-"
+"""How the id of a line begins whose points have texts."""
+
+
+def pointed(line: Line2D, texts: Sequence[str]) -> None:
+    """Have each point of a line say its text to who points at it, in the SVG."""
+    line.set_gid(POINTED + b64encode(json.dumps(list(texts)).encode()).decode())
+
+
+def _with_texts(svg: str) -> str:
+    """An SVG with the texts of its points as titles, which browsers show."""
+
+    def titled(line: re.Match[str]) -> str:
+        texts = iter(json.loads(b64decode(line["texts"])))
+
+        def point(use: re.Match[str]) -> str:
+            return f"<g><title>{escape(next(texts))}</title>{use[0]}</g>"
+
+        return "<g>" + re.sub(r"<use [^>]*/>", point, line["inside"])
+
+    inside = r"\s*(?:<path [^>]*/>\s*)?(?:<defs>.*?</defs>\s*)?<g[^>]*>.*?</g>"  # a line, its marker, its points
+    return re.sub(rf'<g id="{POINTED}(?P<texts>[^"]*)">(?P<inside>{inside})', titled, svg, flags=re.DOTALL)
+
+
 def stamp(figure: Figure, title: str, source: str) -> None:
     """Write into a figure what it shows and where it comes from, so that it can be shared without its page."""
     width, height = figure.get_size_inches()
@@ -114,7 +142,7 @@ def render(draw: Callable[[], Figure], title: str, source: str) -> tuple[bytes, 
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         figure.savefig(png, format="png", metadata={"Software": None})
-    return svg.getvalue(), png.getvalue()
+    return _with_texts(svg.getvalue().decode()).encode(), png.getvalue()
 
 
 def inline(svg: bytes, prefix: str) -> str:

@@ -17,7 +17,7 @@ from sparsebench.analysis.findings import BAR_VARIANTS
 from sparsebench.analysis.order import ordered
 from sparsebench.analysis.results import FILE, MACHINE
 from sparsebench.report import labels
-from sparsebench.report.drawing import DASHES, GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours
+from sparsebench.report.drawing import DASHES, GRID, INK, MARKERS, MUTED, PAPER, colours, engine_colours, pointed
 
 FAKE_STEPS = {"base": "default", "fake85": "85 %", "fake99": "99 %"}
 
@@ -75,7 +75,7 @@ def line_graph(points: pd.DataFrame) -> Figure:
         axes.fill_between(x, low, high, color=colour[name], alpha=0.22, linewidth=0)
         # A band has no width at a single machine: a bar at each point shows the same interval.
         axes.vlines(x, low, high, color=colour[name], alpha=0.45, linewidth=3)
-        axes.plot(
+        (line,) = axes.plot(
             x,
             curve["mean_img_s"],
             color=colour[name],
@@ -84,6 +84,7 @@ def line_graph(points: pd.DataFrame) -> Figure:
             markeredgecolor=PAPER,
             label=labels.engine(name),
         )
+        pointed(line, _means(curve, name))
     ticks = []
     for machine in machines.to_dict("records"):
         first = points[(points[MACHINE] == pd.Series(machine)).all(axis=1)].iloc[0]
@@ -113,7 +114,7 @@ def _row_graph(points: pd.DataFrame) -> Figure:
         y = [place[tuple(machine)] for machine in its[MACHINE].itertuples(index=False)]
         low, high = _interval(its)
         axes.hlines(y, low, high, color=colour[name], alpha=0.45, linewidth=2)
-        axes.plot(
+        (line,) = axes.plot(
             its["mean_img_s"],
             y,
             color=colour[name],
@@ -123,6 +124,7 @@ def _row_graph(points: pd.DataFrame) -> Figure:
             markeredgecolor=PAPER,
             label=labels.engine(name),
         )
+        pointed(line, _means(its, name))
     axes.set_yticks(range(len(place)), [labels.machine(machine) for machine in machines.to_dict("records")], fontsize=6)
     axes.set_ylim(len(place) - 0.4, -0.6)
     axes.set_xlim(left=0)
@@ -130,6 +132,15 @@ def _row_graph(points: pd.DataFrame) -> Figure:
     axes.set_xlabel("mean throughput, img/s")
     figure.legend(loc="outside upper left", ncols=4, fontsize=8.5)
     return figure
+
+
+def _means(points: pd.DataFrame, engine: str) -> list[str]:
+    """What each point says: machine, engine, mean and its interval."""
+    return [
+        f"{row['instance_type']}, {labels.engine(engine)}: {labels.rate(row['mean_img_s'])} img/s"
+        + ("" if pd.isna(row["low_img_s"]) else f" ({labels.rate(row['low_img_s'])}–{labels.rate(row['high_img_s'])})")
+        for row in points.to_dict("records")
+    ]
 
 
 def bar_networks(cells: pd.DataFrame, missing: pd.DataFrame) -> list[str]:

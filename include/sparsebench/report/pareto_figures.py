@@ -15,7 +15,7 @@ from sparsebench.analysis.models import MB
 from sparsebench.analysis.order import VARIANTS, ordered
 from sparsebench.analysis.pareto import PERCENTILE
 from sparsebench.report import labels
-from sparsebench.report.drawing import INK, MARKERS, MUTED, PAPER, engine_colours
+from sparsebench.report.drawing import INK, MARKERS, MUTED, PAPER, engine_colours, pointed
 
 LABELS: dict[str, str] = {
     "cost": "USD per million inferences",
@@ -103,7 +103,7 @@ def _front(panel: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
 def _point(panel: Axes, row: Any, x: str, y: str, colour: str, marker: str, several: bool) -> None:
     at = row["x"] * SCALES[x], row["y"] * SCALES[y]
     dominated = bool(row["dominated_by"])
-    panel.errorbar(
+    container = panel.errorbar(
         *at,
         xerr=_error(row, "x", SCALES[x]),
         yerr=_error(row, "y", SCALES[y]),
@@ -115,6 +115,9 @@ def _point(panel: Axes, row: Any, x: str, y: str, colour: str, marker: str, seve
         alpha=PALE if dominated else 1,
         linestyle="",
     )
+    where = f"{row['instance_type']}, {labels.engine(row['engine'])}, {labels.VARIANT_LABELS[row['variant']]}"
+    beaten = "; dominated" if dominated else ""
+    pointed(container[0], [f"{where}. {LABELS[x]}: {at[0]:.4g}; {LABELS[y]}: {at[1]:.4g}{beaten}"])
     if several and not dominated:
         panel.annotate(
             row["instance_type"], at, xytext=(4, 4), textcoords="offset points", fontsize=6, color=INK, clip_on=False

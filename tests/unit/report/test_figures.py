@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from importlib.resources import as_file, files
 
@@ -19,7 +20,8 @@ from sparsebench.analysis.csvfile import read_csv
 from sparsebench.analysis.results import OnMachine, Results
 from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import Block, HostFacts, Trial
-from sparsebench.report import figures, labels
+from sparsebench.report import drawing, figures, labels
+from sparsebench.report.cost_figures import cost_graph
 
 MakeTrial = Callable[..., Trial]
 MakeHost = Callable[..., HostFacts]
@@ -216,3 +218,28 @@ def test_an_engine_keeps_its_colour_when_another_is_missing(study: Results) -> N
         return {line.get_label(): line.get_color() for line in axes.lines}
 
     assert colours(without).items() <= colours(points).items()
+
+
+def test_who_points_at_a_point_is_told_its_number_and_interval() -> None:
+    rows = pd.DataFrame(
+        {
+            "instance_type": ["m5.xlarge", "m7i.xlarge"] * 2,
+            "cpu_model": '<Xeon> & "co"',
+            "emulated": False,
+            "network": "resnet50",
+            "variant": "base",
+            "engine": ["openvino"] * 2 + ["onnxruntime"] * 2,
+            "usd_per_million": [0.42, 0.21, 1.0, 2.0],
+            "low": [0.4, None, None, None],
+            "high": [0.45, None, None, None],
+        }
+    )
+    svg, _ = drawing.render(lambda: cost_graph(rows), "Costs", "here")
+    titles = [element.text for element in ET.fromstring(svg).findall(".//{*}title")]
+    assert titles == [
+        "m5.xlarge, OpenVINO, base: 0.420 (0.400–0.450) USD a million inferences",
+        "m7i.xlarge, OpenVINO, base: 0.210 USD a million inferences",
+        "m5.xlarge, ONNX Runtime, base: 1.00 USD a million inferences",
+        "m7i.xlarge, ONNX Runtime, base: 2.00 USD a million inferences",
+    ]
+    assert drawing.POINTED.encode() not in svg
