@@ -111,6 +111,12 @@ def jobs_of(context: Context, task_id: str) -> list[Job]:
             title="Sizes of free axes",
             description="One a line, NAME=SIZE, as after `sparsebench bench --axis`. A free batch needs none: it is 1.",
         ),
+        "samples": of_contract(
+            ImportRequest,
+            "samples",
+            "Sample inputs",
+            "An .npz file with an array for each input, by its name, from where an ONNX file can be. Empty: noise.",
+        ),
         "instance_types": known_instance_types(settings.nightly_instance_types),
         "other_instance_types": Param(
             None,
@@ -173,6 +179,7 @@ def recommend() -> None:
             files_of(params),
             params["axes"] or (),
             tuple(on.types),
+            params["samples"],
         )
         return [job.model_dump(mode="json") for job in jobs]
 

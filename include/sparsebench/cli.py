@@ -191,6 +191,7 @@ def recommend(
     name: Annotated[str, typer.Option(help="What reports call it; by default the file's.")] = "",
     pruned: Annotated[Path | None, typer.Option(help="The same network, pruned.")] = None,
     axis: Annotated[list[str] | None, typer.Option(help="Size of a free axis of an input: NAME=SIZE.")] = None,
+    inputs: Annotated[Path | None, typer.Option(help=".npz file of what it is fed, by the inputs' names.")] = None,
     target: Annotated[str, typer.Option(help="What to rank by: cost, latency or throughput.")] = "cost",
     latency_ms: Annotated[float | None, typer.Option(help="At most so many milliseconds at --percentile.")] = None,
     percentile: Annotated[int, typer.Option(help="Of the latency: 50, 90, 95 or 99.")] = 95,
@@ -209,6 +210,7 @@ def recommend(
 
     from sparsebench.analysis.choice import Bounds
     from sparsebench.bench.network_file import network_name
+    from sparsebench.bench.samples import npz_file
     from sparsebench.local import recommend as question
     from sparsebench.local.daemon import default_home
 
@@ -226,6 +228,7 @@ def recommend(
         files={variant: question.onnx_file(path) for variant, path in files.items()},
         bounds=bounds,
         axes=tuple(axis or ()),
+        samples=npz_file(inputs, str(inputs)) if inputs else None,
         instance_types=tuple(item.strip() for item in instance_types.split(",") if item.strip()),
         protocol=protocol,
         budget_usd=budget_usd,

@@ -56,17 +56,21 @@ def model(
     axis: Annotated[
         list[str] | None, typer.Option(help="size of a free axis of an input: NAME=SIZE, or INPUT.PLACE=SIZE")
     ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(help=".npz file of what it is fed: an array for each input, by its name")
+    ] = None,
 ) -> None:
     """Measure any ONNX network with all engines on this machine."""
     console = Console()
     with exit_codes(1), TemporaryDirectory(prefix="sparsebench-") as folder:
         how, engine_names = _how(protocol, precisions), _engines(engines)
-        network = read_network(file, axis or ())
+        network = read_network(file, axis or (), inputs)
         host = host_facts()
         store = Store(Path(folder).as_uri())
         request = _request_for(network, how, engine_names, host.instance_type, store)
         console.print(f"{host.cpu_model}, {host.physical_cores} cores, {file.name}", highlight=False, markup=False)
-        console.print(f"it takes {network.inputs}", highlight=False, markup=False)
+        samples = f", from {inputs}" if inputs else ""
+        console.print(f"it takes {network.inputs}{samples}", highlight=False, markup=False)
         if network.axes_stay_free:
             console.print("its axes stay free: these sizes do not fit a branch of it", style="yellow", highlight=False)
         with live(console, network.label) as audience:

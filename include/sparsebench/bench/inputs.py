@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.bench.images import IMAGES, as_bytes, fixed_images
-from sparsebench.bench.onnx_header import ELEMENTS, SHAPES, OnnxHeader, TensorInfo
+from sparsebench.bench.onnx_header import ELEMENTS, SHAPES, OnnxHeader, axis_name
+from sparsebench.bench.samples import from_text, sizes_of
 from sparsebench.contracts import Contract, Scenario
 from sparsebench.errors import BadInput
 
@@ -57,13 +58,15 @@ class Inputs(Contract):
 
     ``batch``: images (or whatever it takes) of one inference in these shapes. ``batch_is_free``: whether the first axis
     of every input may have any size, which then is the batch. ``independent``: whether the network says of each in a
-    batch what it says of it alone, which its file does not tell; else it is fed no larger batch.
+    batch what it says of it alone, which its file does not tell; else it is fed no larger batch. ``samples``: what it
+    is fed, as of bench.samples; None: what is made up here.
     """
 
     each: tuple[Input, ...]
     batch: int = 1
     batch_is_free: bool = False
     independent: bool = True
+    samples: str | None = None
 
     def batch_in(self, scenario: Scenario) -> int:
         """Images an inference, of an engine that takes batches in the throughput scenario."""
@@ -84,8 +87,9 @@ class Inputs(Contract):
         return ", ".join(f"{entry.name} {entry.kind} {list(entry.shape)}" for entry in self.each)
 
 
-def inputs_of(header: OnnxHeader, origin: str) -> Inputs:
-    """What a network takes. The batch, where it is free, is 1. ``origin`` names the file in an error.
+def inputs_of(header: OnnxHeader, origin: str, field: str = AXIS_OPTION) -> Inputs:
+    """What a network takes. The batch, where it is free, is 1. ``origin`` names the file in an error, and
+    ``field`` is where a person gives the sizes of axes.
 
     Raises:
         BadInput: an axis is free that is not the batch, or an input or output is of a kind that cannot be fed or
@@ -99,9 +103,9 @@ def inputs_of(header: OnnxHeader, origin: str) -> Inputs:
     for tensor in header.inputs:
         if tensor.kind not in ELEMENTS.values():
             raise BadInput(f"{origin}: input {tensor.name!r} is {tensor.kind}; expected {', '.join(ELEMENTS.values())}")
-    batch_is_free = _batch_is_free(header)
-    if free := _free(header, batch_is_free, origin):
-        sizes = " ".join(f"{AXIS_OPTION} {axis}=SIZE" for axis in free)
+    free_batch = batch_is_free(header)
+    if free := _free(header, free_batch, origin):
+        sizes = " ".join(f"{field} {axis}=SIZE" for axis in free)
         raise BadInput(f"{origin}: its inputs have free axes ({_shown(header)}); say how large they are: {sizes}")
     shapes = [tuple(d if isinstance(d, int) else 1 for d in tensor.shape or ()) for tensor in header.inputs]
     for tensor, shape in zip(header.inputs, shapes, strict=True):
@@ -111,7 +115,10 @@ def inputs_of(header: OnnxHeader, origin: str) -> Inputs:
         Input(name=tensor.name, kind=tensor.kind, shape=shape, range=tensor.range)
         for tensor, shape in zip(header.inputs, shapes, strict=True)
     )
-    return Inputs(each=each, batch=1 if batch_is_free else _fixed_batch(header), batch_is_free=batch_is_free)
+    if header.samples is not None:
+        sizes_of(from_text(header.samples, origin), header, free_batch, f"{origin}, its samples")
+    batch = 1 if free_batch else _fixed_batch(header)
+    return Inputs(each=each, batch=batch, batch_is_free=free_batch, samples=header.samples)
 
 
 def _shown(header: OnnxHeader) -> str:
@@ -121,7 +128,7 @@ def _shown(header: OnnxHeader) -> str:
     )
 
 
-def _batch_is_free(header: OnnxHeader) -> bool:
+def batch_is_free(header: OnnxHeader) -> bool:
     """Whether any number may be fed at a time: all first axes of inputs are free, those of outputs follow."""
     names = {tensor.shape[0] if tensor.shape else None for tensor in header.inputs}
     named = {name for name in names if name != "?"}
@@ -150,12 +157,6 @@ def _free(header: OnnxHeader, batch_is_free: bool, origin: str) -> list[str]:
     return list(names)
 
 
-def axis_name(tensor: TensorInfo, place: int) -> str:
-    """What a person calls an axis: by its own name, or by the input's and its place: images.2"""
-    size = (tensor.shape or ())[place]
-    return size if isinstance(size, str) and size != "?" else f"{tensor.name}.{place}"
-
-
 def _fixed_batch(header: OnnxHeader) -> int:
     """The first dimension that all inputs and outputs share, leaving out numbers without dimensions; 1: none."""
     inputs = {tensor.shape[0] for tensor in header.inputs if tensor.shape}
@@ -167,12 +168,15 @@ def _fixed_batch(header: OnnxHeader) -> int:
 def feeds_of(inputs: Inputs, digits: bool = False) -> list[Feeds]:
     """What the network is fed in comparisons, inference by inference; the first is that of every timing.
 
-    Photographs where it takes images; else seeded noise, whole numbers within the range that the graph tells, and
-    masks that mask nothing. Of a batch that is fixed at several images each inference has others.
+    A person's samples where there are some. Else photographs where it takes images, or seeded noise, whole numbers
+    within the range that the graph tells, and masks that mask nothing. Of a batch that is fixed at several images each
+    inference has others.
 
     Args:
         digits: whether it is a network of the built-in digits.
     """
+    if inputs.samples is not None:
+        return _sampled(inputs, inputs.samples)
     inferences = -(-IMAGES // inputs.batch)
     if picture := inputs.picture:
         images = _pictures(picture, inputs.each[0].kind, digits)
@@ -180,6 +184,14 @@ def feeds_of(inputs: Inputs, digits: bool = False) -> list[Feeds]:
         return [(np.ascontiguousarray(images[chosen]),) for chosen in wanted]
     random = np.random.default_rng(0)
     return [tuple(_drawn(entry, random) for entry in inputs.each) for _ in range(inferences)]
+
+
+def _sampled(inputs: Inputs, samples: str) -> list[Feeds]:
+    arrays = from_text(samples, "the network")
+    each = [arrays[entry.name] for entry in inputs.each]
+    if not inputs.batch_is_free:
+        return [tuple(each)]
+    return [tuple(np.ascontiguousarray(array[place : place + 1]) for array in each) for place in range(len(each[0]))]
 
 
 def repeated(feeds: Feeds, copies: int) -> Feeds:
@@ -217,7 +229,7 @@ def _drawn(entry: Input, random: np.random.Generator) -> Array:
     return np.asarray(random.integers(low, high, entry.shape, endpoint=True), dtype=kind)
 
 
-def with_axes(data: bytes, header: OnnxHeader, axes: Mapping[str, int], origin: str) -> bytes:
+def with_axes(data: bytes, header: OnnxHeader, axes: Mapping[str, int], origin: str, field: str = AXIS_OPTION) -> bytes:
     """The file with these sizes of free axes, by name, written into it, so that it says itself what it takes; and with
     a batch of 1 where some axes but not all follow it.
 
@@ -231,11 +243,9 @@ def with_axes(data: bytes, header: OnnxHeader, axes: Mapping[str, int], origin: 
     for axis in axes:
         if axis not in known | by_place:
             free = _free(header, batch_is_free=False, origin=origin)
-            raise BadInput(
-                f"{AXIS_OPTION}: no input of {origin} has a free axis {axis!r}; free: {', '.join(free) or 'none'}"
-            )
+            raise BadInput(f"{field}: no input of {origin} has a free axis {axis!r}; free: {', '.join(free) or 'none'}")
     sizes = dict(axes)
-    if not _batch_is_free(header):
+    if not batch_is_free(header):
         for tensor in header.inputs:
             if len(tensor.shape or ()) > 1 and isinstance((tensor.shape or ())[0], str):
                 sizes.setdefault(axis_name(tensor, 0), 1)
@@ -253,7 +263,7 @@ def with_axes(data: bytes, header: OnnxHeader, axes: Mapping[str, int], origin: 
             if size is None or size == fixed:
                 continue
             if isinstance(fixed, int):
-                raise BadInput(f"{AXIS_OPTION} {tensor.name}.{place}={size}: {origin} has it fixed at {fixed}")
+                raise BadInput(f"{field} {tensor.name}.{place}={size}: {origin} has it fixed at {fixed}")
             dimension.dim_value = size
     for entry in (*model.graph.output, *model.graph.value_info):
         for dimension in entry.type.tensor_type.shape.dim:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from sparsebench.bench.child import Child, ChildFailed
 from sparsebench.bench.filetype import read_model
 from sparsebench.bench.graphs import has_branches, weight_sparsity
-from sparsebench.bench.inputs import AXIS_OPTION, Inputs, inputs_of, with_axes, with_shapes
+from sparsebench.bench.inputs import AXIS_OPTION, Inputs, batch_is_free, inputs_of, with_axes, with_shapes
 from sparsebench.bench.onnx_header import read_header
 from sparsebench.bench.reference import ReferenceTask, Referred
+from sparsebench.bench.samples import npz_file, read_samples, sizes_of, with_samples
 from sparsebench.errors import BadInput
 
 DENSE = 0.01
@@ -37,13 +38,15 @@ class NetworkFile(NamedTuple):
     axes_stay_free: bool
 
 
-def read_network(file: Path, axes: Iterable[str]) -> NetworkFile:
-    """The network in a file. axes: NAME=SIZE, as a person gives them.
+def read_network(file: Path, axes: Iterable[str], samples: Path | None = None) -> NetworkFile:
+    """The network in a file. axes: NAME=SIZE, as a person gives them. samples: an .npz file of what it is fed.
 
     Raises:
         BadInput: it is no ONNX file, or takes something that cannot be given; says what it is, or what to do.
     """
-    data, inputs, axes_stay_free = with_sizes(read_model(file, "file"), axes, AXIS_OPTION, str(file))
+    content = read_model(file, "file")
+    given = Samples(npz_file(samples, str(samples)), str(samples)) if samples else None
+    data, inputs, axes_stay_free = with_sizes(content, axes, AXIS_OPTION, str(file), given)
     return NetworkFile(network_name(file), data, inputs, _label(weight_sparsity(data)), axes_stay_free)
 
 
@@ -52,21 +55,41 @@ def network_name(file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-")[:64] or "network"
 
 
-def with_sizes(original: bytes, axes: Iterable[str], field: str, origin: str) -> tuple[bytes, Inputs, bool]:
-    """A file with the sizes of its free axes, what it takes, and whether its axes stay free all the same: where a size
-    does not fit a branch, and ONNX Runtime refuses the file, it is only fed so.
+class Samples(NamedTuple):
+    """An .npz file of what a network is fed. origin: what an error calls it."""
+
+    data: bytes
+    origin: str
+
+
+def with_sizes(
+    original: bytes, axes: Iterable[str], field: str, origin: str, samples: Samples | None = None
+) -> tuple[bytes, Inputs, bool]:
+    """A file with the sizes of its free axes and its samples, what it takes, and whether its axes stay free all the
+    same: where a size does not fit a branch, and ONNX Runtime refuses the file, it is only fed so.
 
     Args:
-        axes: NAME=SIZE, as a person gives them. field: where, for errors.
+        axes: NAME=SIZE, as a person gives them. field: where, for errors. samples: their sizes are those of free axes.
 
     Raises:
-        BadInput: an axis is no such, or has no size, or the file takes something that cannot be given.
+        BadInput: an axis is no such, or has no size, or the file takes something that cannot be given; or a sample is
+            of another kind or shape than the input that it is for.
     """
-    sizes = axis_sizes(axes, field)
-    data = with_axes(original, read_header(original, origin), sizes, origin)
-    inputs = inputs_of(read_header(data, origin), origin)
-    if data != original and has_branches(data) and not _runs(data, inputs):
-        return with_shapes(original, inputs), inputs, True
+    header, sizes = read_header(original, origin), axis_sizes(axes, field)
+    if samples:
+        arrays = read_samples(samples.data, samples.origin)
+        for axis, size in sizes_of(arrays, header, batch_is_free(header), samples.origin).items():
+            if sizes.setdefault(axis, size) != size:
+                raise BadInput(f"{field} {axis}={sizes[axis]}: {samples.origin} has {size} there")
+
+    def fed(data: bytes) -> bytes:
+        return with_samples(data, samples.data) if samples else data
+
+    sized = with_axes(original, header, sizes, origin, field)
+    data = fed(sized)
+    inputs = inputs_of(read_header(data, origin), origin, field)
+    if sized != original and has_branches(data) and not _runs(data, inputs):
+        return fed(with_shapes(original, inputs)), inputs, True
     return data, inputs, False
 
 

@@ -99,3 +99,9 @@ class ImportRequest(Stored):
         "the catalog knows it",
         json_schema_extra=since(2),
     )
+    samples: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where the .npz file is of what a network of one's own is fed",
+        json_schema_extra=since(3),
+    )

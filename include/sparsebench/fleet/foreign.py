@@ -15,12 +15,13 @@ from sparsebench.store import Store
 
 
 def plan_examination(
-    store: Store, run: Run, network: str, files: Mapping[Variant, str], axes: Sequence[str], types: Sequence[str]
-) -> list[Job]:
+    store: Store, run: Run, network: str, files: Mapping[Variant, str], axes: Sequence[str], types: Sequence[str],
+    samples: str | None = None,
+) -> list[Job]:  # fmt: skip
     """Check all that is known before a file is fetched, and return the jobs that try each file in every engine.
 
     Args:
-        files: where they are, by variant.
+        files: where they are, by variant. samples: where the .npz file is of what they are fed.
         types: on which the network is to be measured; the cheapest of them tries the files.
 
     Raises:
@@ -30,9 +31,9 @@ def plan_examination(
         raise BadInput("instance_types: none was chosen; choose at least one")
     facts = [run.facts(name, "instance_types") for name in types]
     cheapest = min(facts, key=_price)
+    common = {"network": network, "axes": tuple(axes), "samples": samples}
     requests = {
-        f"import-{variant}": {"network": network, "variant": variant, "source": source, "axes": tuple(axes)}
-        for variant, source in files.items()
+        f"import-{variant}": {**common, "variant": variant, "source": source} for variant, source in files.items()
     }
     for part, request in requests.items():
         importing.check(ImportRequest.checked(job=run.job_name(part), **request))

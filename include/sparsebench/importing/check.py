@@ -19,11 +19,13 @@ INT8_NEEDS = {
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the files are; ``parent`` and ``integer`` are an INT8 network's."""
+    """Where the files are; ``parent`` and ``integer`` are an INT8 network's, ``samples`` are of a network that the
+    catalog does not know."""
 
     file: FileSource
     parent: FileSource | None = None
     integer: FileSource | None = None
+    samples: FileSource | None = None
 
 
 FOREIGN_VARIANTS: tuple[Variant, ...] = ("base", "pruned")
@@ -43,6 +45,8 @@ def check(request: ImportRequest) -> tuple[Network | None, Sources]:
     network = None
     if request.axes is None:
         catalog.check("network", [request.network], catalog.networks())
+        if request.samples is not None:
+            raise BadInput(f"samples is {request.samples!r}; expected none of a network of the catalog")
         network = catalog.networks()[request.network]
     else:
         if request.network in catalog.networks() | catalog.digits_networks():
@@ -58,4 +62,5 @@ def check(request: ImportRequest) -> tuple[Network | None, Sources]:
             raise BadInput(f"{field} is missing; expected, of {request.variant}, {INT8_NEEDS[field]}")
         if request.variant != "pruned_int8" and text is not None:
             raise BadInput(f"{field} is {text!r}; expected none of {request.variant}, which is no INT8 network")
+    others["samples"] = request.samples
     return network, Sources(file, **{field: download.parse(text, field) for field, text in others.items() if text})

@@ -14,7 +14,7 @@ from sparsebench.bench.engines.deepsparse import MAX_IR_VERSION, MAX_OPSET
 from sparsebench.bench.filetype import read_model
 from sparsebench.bench.graphs import constants, weight_sparsity
 from sparsebench.bench.inputs import inputs_of
-from sparsebench.bench.network_file import with_sizes
+from sparsebench.bench.network_file import Samples, with_sizes
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
 from sparsebench.catalog import Network
 from sparsebench.contracts import LayerSparsity
@@ -88,14 +88,17 @@ def examine(path: Path, digest: str, origin: str, network: Network, encoding: En
     return Examined(path, digest, origin, data, model, header)
 
 
-def examine_foreign(path: Path, digest: str, origin: str, axes: tuple[str, ...]) -> Examined:
+def examine_foreign(
+    path: Path, digest: str, origin: str, axes: tuple[str, ...], samples: Samples | None = None
+) -> Examined:
     """The file of a network that the catalog does not know: it may take and give any tensors. The sizes of its free
-    axes are written into it, so that it says itself what it takes.
+    axes and its samples are written into it, so that it says itself what it takes and what it is fed.
 
     Raises:
-        BadInput: it is not ONNX, takes or gives what is no tensor, or has free axes that were given no size.
+        BadInput: it is not ONNX, takes or gives what is no tensor, or has free axes that were given no size; or the
+            samples are not for it.
     """
-    data, _, _ = with_sizes(read_model(path, origin), axes, "axes", origin)
+    data, _, _ = with_sizes(read_model(path, origin), axes, "axes", origin, samples)
     path.write_bytes(data)
     header = read_header(data, origin)
     return Examined(path, digest, origin, data, onnx.load_model_from_string(data), header)

@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sparsebench.bench.engines import INTEGER_ENGINES
+from sparsebench.bench.network_file import Samples
+from sparsebench.bench.samples import npz_file, without_samples
 from sparsebench.catalog import Network
 from sparsebench.contracts import ImportRequest, ModelCard, Weights, sha256
 from sparsebench.download import FileSource, fetch
@@ -37,13 +39,19 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
     report = ProgressReport(store, request.job, f"{request.network} {request.variant}", 1, heartbeat)
     try:
         with TemporaryDirectory(prefix="sparsebench-") as scratch:
+            samples = None
+            if sources.samples:
+                report.step(f"fetching {sources.samples.origin}")
+                arrays = Path(scratch) / "samples.npz"
+                fetch(sources.samples, arrays, store)
+                samples = Samples(npz_file(arrays, "samples"), f"samples is {sources.samples.text!r}")
 
             def fetched(source: FileSource, encoding: Encoding) -> Examined:
                 report.step(f"fetching {source.origin}")
                 path = Path(scratch) / f"{source.field}.onnx"
                 digest, origin = fetch(source, path, store), f"{source.field} is {source.text!r}"
                 if network is None:
-                    return examine.examine_foreign(path, digest, origin, request.axes or ())
+                    return examine.examine_foreign(path, digest, origin, request.axes or (), samples)
                 return examine.examine(path, digest, origin, network, encoding)
 
             file = fetched(sources.file, "QDQ" if sources.parent else "fp32")
@@ -59,7 +67,7 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
                 artifact=sha256(file.data),
                 encodings=dict.fromkeys(INTEGER_ENGINES, integer.digest) if integer else {},
                 artifact_bytes=len(file.data),
-                gzip_bytes=gzip_bytes(file.data),
+                gzip_bytes=gzip_bytes(without_samples(file.data)),
                 recipe="",  # the file does not tell
                 weights=Weights(kind="pretrained", origin=sources.file.origin, digest=file.digest),
                 parent=parent.digest if parent else None,

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from sparsebench.analysis.choice import Bounds
 from sparsebench.bench.filetype import other_kind, read_model
+from sparsebench.bench.samples import read_samples
 from sparsebench.contracts import ImportRequest, Job, Variant
 from sparsebench.errors import BadInput, SparsebenchError
 from sparsebench.importing.check import check
@@ -32,7 +33,8 @@ LOOK_EVERY_S = 2
 
 @dataclass(frozen=True)
 class Question:
-    """files: the contents, by variant. The others are the DAG's parameters; what is None is left at its default.
+    """files, samples: the contents, by variant, and of an .npz file. The others are the DAG's parameters; what is None
+    is left at its default.
 
     Raises:
         BadInput: names what is not right, before anything is copied or launched.
@@ -42,6 +44,7 @@ class Question:
     files: Mapping[Variant, bytes]
     bounds: Bounds
     axes: tuple[str, ...] = ()
+    samples: bytes | None = None
     instance_types: Sequence[str] = ()
     protocol: str | None = None
     budget_usd: float | None = None
@@ -51,6 +54,8 @@ class Question:
             raise BadInput("--instance-types: none was chosen; expected names such as m5.xlarge,m7i.xlarge")
         if self.budget_usd is not None and not self.budget_usd >= 0:
             raise BadInput(f"--budget-usd is {self.budget_usd:g}; expected USD, 0 or more")
+        if self.samples is not None:
+            read_samples(self.samples, "--inputs")
         for variant in self.files:
             source = "store:own"  # where the file will be is not known yet
             check(ImportRequest.checked(job=DAG, network=self.network, variant=variant, source=source, axes=self.axes))
@@ -99,6 +104,7 @@ def ask(api: AirflowApi, store: Store, question: Question, console: Console) -> 
         "source": sources["base"],
         "pruned": sources.get("pruned"),
         "axes": list(question.axes) or None,
+        "samples": f"store:{_stored(store, question.samples, 'npz')}" if question.samples else None,
         "instance_types": list(question.instance_types),
         "target": bounds.target,
         "percentile": bounds.percentile,
@@ -121,9 +127,9 @@ def ask(api: AirflowApi, store: Store, question: Question, console: Console) -> 
     return state, note or _why(api, run, page)
 
 
-def _stored(store: Store, data: bytes) -> str:
+def _stored(store: Store, data: bytes, kind: str = "onnx") -> str:
     """Where the file is in the store: by its digest, so that a second question finds it there."""
-    path = f"own/{hashlib.sha256(data).hexdigest()}.onnx"
+    path = f"own/{hashlib.sha256(data).hexdigest()}.{kind}"
     if not store.exists(path):
         store.write(path, data)
     return path

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sparsebench.contracts import ImportRequest, sha256
@@ -28,8 +29,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def carry_out(store: Store, source: Path, *axes: str) -> subprocess.CompletedProcess[str]:
-    request = ImportRequest(job="j", network="my-own", variant="base", source=str(source), axes=axes)
+def carry_out(store: Store, source: Path, *axes: str, samples: Path | None = None) -> subprocess.CompletedProcess[str]:
+    request = ImportRequest(
+        job="j",
+        network="my-own",
+        variant="base",
+        source=str(source),
+        axes=axes,
+        samples=str(samples) if samples else None,
+    )
     return subprocess.run(
         [*RUN, "--store", store.uri, "--request", store.put_import_request(request)],
         env=os.environ | {"PYTHONPATH": str(ROOT / "include")},
@@ -51,6 +59,29 @@ def test_its_inputs_may_be_anything_and_the_sizes_of_its_axes_are_written_into_i
     assert store.artifact(card.artifact) != data
 
 
+@pytest.mark.parametrize(
+    ("token", "said"), [(3, None), (10**6, "ONNX Runtime cannot run it: .*indices element out of data bounds")]
+)
+def test_it_is_fed_the_samples_that_somebody_gives_and_no_larger_for_them(
+    folder: Path, tmp_path: Path, token: int, said: str | None
+) -> None:
+    store, samples = Store((tmp_path / "store").as_uri()), tmp_path / "samples.npz"
+    ones = np.ones((2, 16), np.int64)
+    np.savez(samples, input_ids=token * ones, attention_mask=ones, token_type_ids=ones.astype(np.int32))
+    done = carry_out(store, folder / "tokens.onnx", samples=samples)
+
+    if said:
+        assert done.returncode == REFUSED
+        assert re.search(said, done.stderr)
+        return
+    assert done.returncode == 0, done.stderr
+    (card,) = store.model_cards()
+    assert len(store.artifact(card.artifact)) > card.gzip_bytes + len(samples.read_bytes())
+    plain = Store((tmp_path / "plain").as_uri())
+    assert carry_out(plain, folder / "tokens.onnx", "sequence=16").returncode == 0
+    assert plain.model_cards()[0].gzip_bytes == card.gzip_bytes
+
+
 def test_one_engine_that_runs_it_is_enough_and_the_others_say_why_they_do_not(folder: Path, tmp_path: Path) -> None:
     store = Store(tmp_path.as_uri())
     done = carry_out(store, folder / "ir-99.onnx")  # which OpenVINO alone reads
@@ -65,7 +96,7 @@ def test_one_engine_that_runs_it_is_enough_and_the_others_say_why_they_do_not(fo
     [
         ("broken", "ONNX Runtime cannot run it: .*indices element out of data bounds"),
         ("cut", "not an ONNX file: it is cut short"),
-        ("tokens", "say how large they are: --axis sequence=SIZE"),
+        ("tokens", "say how large they are: axes sequence=SIZE"),
     ],
 )
 def test_what_no_engine_runs_is_one_clear_error_and_leaves_nothing(
@@ -90,6 +121,11 @@ def test_what_no_engine_runs_is_one_clear_error_and_leaves_nothing(
         ({"variant": "fake99"}, "variant: my-own has no 'fake99'; expected base, pruned"),
         ({"axes": ("sequence=long",)}, "axes is 'sequence=long'; expected NAME=SIZE"),
         ({"axes": None}, "network: 'my-own' is not one of"),
+        ({"samples": "ftp://here/x.npz"}, "samples is 'ftp://here/x.npz'"),
+        (
+            {"network": "resnet50", "axes": None, "samples": "/x.npz"},
+            "samples is '/x.npz'; expected none of a network of the catalog",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:

@@ -1,0 +1,148 @@
+"""Samples: an .npz is refused before anything of it is unpacked or executed, and what fits is what a network is fed."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparsebench.bench.inputs import feeds_of, inputs_of
+from sparsebench.bench.onnx_header import OnnxHeader, TensorInfo
+from sparsebench.bench.samples import LARGEST, npz_file, read_samples, sizes_of
+from sparsebench.errors import BadInput
+
+OUTPUTS = (TensorInfo("states", "float32", ("batch", "sequence", 8)),)
+TEXT = OnnxHeader(
+    8,
+    13,
+    (TensorInfo("ids", "int64", ("batch", "sequence")), TensorInfo("mask", "int64", ("batch", "sequence"))),
+    OUTPUTS,
+)
+PICTURE = OnnxHeader(8, 13, (TensorInfo("images", "float32", (1, 3, "height", 48)),), OUTPUTS)
+
+
+def npz(**arrays: Any) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def ones(*shape: int) -> Any:
+    return np.ones(shape, np.int64)
+
+
+def test_what_was_saved_is_read() -> None:
+    arrays = read_samples(npz(ids=ones(1, 4), mask=ones(1, 4)), "x")
+    assert sorted(arrays) == ["ids", "mask"]
+    assert sizes_of(arrays, TEXT, True, "x") == {"sequence": 4}
+
+
+class Harmful:
+    """What ends a process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (exit, (3,))
+
+
+def zipped(**files: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("_npy", ".npy"), data)
+    return content.getvalue()
+
+
+def announced(shape: str) -> bytes:
+    """An array whose header says how large it is, and nothing of it."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return zipped(a_npy=b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", "not an .npz file that can be read"),
+        (b"\x93NUMPY", "not an .npz file that can be read"),
+        (npz(ids=ones(1, 4))[:-30], "not an .npz file that can be read"),
+        (npz(ids=np.array([Harmful()], dtype=object)), "'ids' is pickled; expected an array of numbers"),
+        (zipped(notes=b"text"), "'notes' is no array; expected .npy files alone"),
+        (zipped(a_npy=b"text"), "not an .npz file that can be read"),
+        (npz(ids=np.zeros(LARGEST // 8 + 1)), f"its arrays have {LARGEST + 8:,} bytes; expected {LARGEST:,} at most"),
+        (announced("(10000000000,)"), "its arrays have 80,000,000,000 bytes; expected"),
+        (announced("(__import__('os').abort(),)"), "not an .npz file that can be read"),
+    ],
+    ids=str,
+)
+def test_what_is_no_file_of_arrays_is_refused(data: bytes, error: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        read_samples(data, "x.npz")
+    assert str(raised.value).startswith(f"x.npz: {error}")
+
+
+@pytest.mark.parametrize(
+    ("header", "arrays", "error"),
+    [
+        (TEXT, {"ids": ones(1, 4)}, "it has no array 'mask'; expected one for each of ids, mask"),
+        (
+            TEXT,
+            {"ids": ones(1, 4), "mask": ones(1, 4), "types": ones(1, 4)},
+            "the network has no input 'types'; expected arrays called ids, mask",
+        ),
+        (
+            TEXT,
+            {"ids": ones(1, 4).astype(np.int32), "mask": ones(1, 4)},
+            "'ids' is int32 [1, 4]; expected int64 ['batch', 'sequence']",
+        ),
+        (TEXT, {"ids": ones(4), "mask": ones(1, 4)}, "'ids' is int64 [4]; expected int64 ['batch', 'sequence']"),
+        (TEXT, {"ids": ones(1, 0), "mask": ones(1, 4)}, "'ids' is int64 [1, 0]; expected"),
+        (TEXT, {"ids": ones(1, 4), "mask": ones(1, 5)}, "'mask' has 5 where another array has sequence=4"),
+        (
+            TEXT,
+            {"ids": ones(2, 4), "mask": ones(3, 4)},
+            "its arrays have different numbers of samples: 'ids' 2, 'mask' 3",
+        ),
+        (
+            PICTURE,
+            {"images": np.ones((1, 3, 32, 32), np.float32)},
+            "'images' is float32 [1, 3, 32, 32]; expected float32 [1, 3, 'height', 48]",
+        ),
+    ],
+)
+def test_what_does_not_fit_an_input_is_named_with_what_would(
+    header: OnnxHeader, arrays: dict[str, Any], error: str
+) -> None:
+    with pytest.raises(BadInput) as raised:
+        sizes_of(arrays, header, header is TEXT, "x.npz")
+    assert str(raised.value).startswith(f"x.npz: {error}")
+
+
+def test_each_sample_is_an_inference_of_its_own() -> None:
+    ids, mask = np.arange(12).reshape(3, 4), ones(3, 4)
+    each = tuple(TensorInfo(tensor.name, tensor.kind, ("batch", 4)) for tensor in TEXT.inputs)
+    inputs = inputs_of(OnnxHeader(8, 13, each, OUTPUTS, b64encode(npz(mask=mask, ids=ids)).decode()), "x")
+    feeds = feeds_of(inputs)
+    assert [[array.tolist() for array in fed] for fed in feeds] == [[[row], [[1] * 4]] for row in ids.tolist()]
+
+
+def test_a_file_that_brings_samples_that_are_not_for_it_is_refused() -> None:
+    damaged = OnnxHeader(8, 13, PICTURE.inputs, OUTPUTS, "%")
+    sized = (TensorInfo("images", "float32", (1, 3, 32, 48)),)
+    other = OnnxHeader(8, 13, sized, OUTPUTS, b64encode(npz(sound=ones(1))).decode())
+    for header, error in ((damaged, "free axes"), (other, "x, its samples: the network has no input 'sound'")):
+        with pytest.raises(BadInput, match=error):
+            inputs_of(header, "x")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "large.npz"
+    with file.open("wb") as content:
+        content.truncate(3 * 10**9)
+    with pytest.raises(BadInput, match=r"x: it has 3,000,000,000 bytes; expected an \.npz file"):
+        npz_file(file, "x")
+    with pytest.raises(BadInput, match=r"x: cannot read .*: No such file"):
+        npz_file(tmp_path / "none.npz", "x")
