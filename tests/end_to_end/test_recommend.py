@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -47,10 +48,14 @@ def screen() -> StringIO:
 def asked_in_a_terminal(
     system: System, folder: Path, runs: dict[str, str], screen: StringIO
 ) -> Iterator[Future[tuple[str, str]]]:
-    """How the run ended, and its note: of bounds that nothing meets. It goes on beside the others."""
+    """How the run ended, and its note: of a file and its pruned sibling, with samples, in bounds that nothing meets.
+    It goes on beside the others."""
+    file, samples = (folder / "double.onnx").read_bytes(), BytesIO()
+    np.savez(samples, features=np.ones((2, 20)))
     question = Question(
         network="hasty",
-        files={"base": (folder / "double.onnx").read_bytes()},
+        files={"base": file, "pruned": file},
+        samples=samples.getvalue(),
         bounds=Bounds(latency_ms=1e-6, percentile=50),
         instance_types=TYPES[:1],
         protocol="quick",
@@ -122,7 +127,11 @@ def test_bounds_that_nothing_meets_are_said_to_be_so_in_a_terminal_and_nothing_i
     assert text == note(system, run)
     assert "try m5.xlarge: " in screen.getvalue()
     assert lines[-1].startswith("measure m5.xlarge: ")
-    assert launched(system, run) == ["m5.xlarge"] * 2  # tried, and measured once
+    assert launched(system, run) == ["m5.xlarge"] * 3  # both files tried, and measured once
+    cards = [card for card in system.store.model_cards() if card.network == "hasty"]
+    assert sorted(card.variant for card in cards) == ["base", "pruned"]
+    assert all(b"sparsebench.samples" in system.store.artifact(card.artifact) for card in cards)
+    assert "Not tried: a pruned file" not in text
 
 
 def test_an_instance_type_that_ec2_does_not_have_is_told_in_a_terminal_with_the_error_of_the_task(
