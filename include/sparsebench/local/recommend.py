@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def ask(api: AirflowApi, store: Store, question: Question, console: Console) -> 
     console.print(f"{DAG} {question.network}: {page}", highlight=False, soft_wrap=True)
     state = _follow(api, store, run, console, page)
     note = api.run(DAG, run)["note"]
-    return state, note or _why(api, run, page)
+    return state, re.sub(r"\[Report\]\((.*?)\)", rf"Report: {api.url}\1", note) if note else _why(api, run, page)
 
 
 def _stored(store: Store, data: bytes, kind: str = "onnx") -> str:
@@ -159,6 +160,7 @@ def _follow(api: AirflowApi, store: Store, run: str, console: Console, page: str
 
 def _why(api: AirflowApi, run: str, page: str) -> str:
     """Of a run that ended before it could say anything: the errors of the tasks that failed."""
-    failed = [task for task in api.task_instances(DAG, run) if task["state"] == "failed"]
+    ended = [task for task in api.task_instances(DAG, run) if task["state"] == "failed"]
+    failed = [task for task in ended if task["task_id"] != "answer"] or ended  # which fails whenever another one has
     reasons = [f"{task['task_id']} failed: {error}" for task in failed if (error := api.error(DAG, run, task))]
     return "\n\n".join([*reasons, f"see {page}"])

@@ -12,10 +12,19 @@
 
   // Tables: a heading sorts, numbers by what they begin with.
   const number = (text) => {
-    const digits = text.replace(/\u2212/g, "-").replace(/(\d),(?=\d{3})/g, "$1").match(/^[^\d]{0,3}?(-?\d+(\.\d+)?)/);
+    const digits = text.replace(/\u2212/g, "-").replace(/(\d),(?=\d{3})/g, "$1").match(/^[+\u00b1\u2248<>\s]*(-?\d+(\.\d+)?)/);
     return digits ? Number(digits[1]) : null;
   };
+  // What says the same as the cell above is left empty, which holds only as long as rows stay where they are.
+  const fill = (table) => {
+    for (const cell of table.querySelectorAll("td.again")) {
+      const above = cell.parentNode.previousElementSibling.cells[cell.cellIndex];
+      cell.textContent = above.textContent;
+      cell.classList.remove("again");
+    }
+  };
   const sortBy = (table, heading, column, falling) => {
+    fill(table);
     const rows = [...table.tBodies[0].rows];
     const key = (row) => row.cells[column].textContent.trim();
     const numeric = rows.every((row) => key(row) === "" || number(key(row)) !== null);
@@ -42,6 +51,7 @@
     const wanted = element("search").value.trim().toLowerCase();
     let hits = 0;
     for (const table of document.querySelectorAll("main table")) {
+      if (wanted) fill(table);
       let inside = 0;
       for (const row of table.tBodies[0].rows) {
         row.hidden = !row.textContent.toLowerCase().includes(wanted);
@@ -101,12 +111,12 @@
   };
   const rank = (network, eligible) => {
     const target = field("target").value;
-    const of = { cost: field("market").value, latency: field("percentile").value }[target];
+    const within = { cost: field("market").value, latency: field("percentile").value }[target];
     const value = (place) => {
       const known = network.candidates[place][target];
-      return (of ? known[of] : known).value;
+      return (within ? known[within] : known).value;
     };
-    const decisive = network.decisive[of ? `${target} ${of}` : target], all = network.candidates.length;
+    const decisive = network.decisive[within ? `${target} ${within}` : target], all = network.candidates.length;
     const better = (a, b) => { // whether a is shown to be better than b among the eligible
       const [first, second] = a < b ? [a, b] : [b, a];
       const most = decisive[first * all - (first * (first + 1)) / 2 + second - first - 1];

@@ -13,7 +13,8 @@ from sparsebench.report import labels
 
 Cell = tuple[str, str]
 """Text of a table's cell, and its class on the page: "", "short" (not broken into lines), "number", "number best" (of
-its row), "number open" (not known well enough), "number wide" (may be broken into lines), "absent"."""
+its row), "number open" (not known well enough), "number wide" (may be broken into lines), "absent"; with "again" after
+it the cell says what the one above says, and is left empty."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +76,5 @@ def without_repetition(rows: Sequence[list[Cell]], leading: int) -> list[list[Ce
         same = 0
         while index and same < leading and row[same] == rows[index - 1][same]:
             same += 1
-        kept.append([("", kind) for _, kind in row[:same]] + row[same:])
+        kept.append([("", f"{kind} again".strip()) for _, kind in row[:same]] + row[same:])
     return kept
