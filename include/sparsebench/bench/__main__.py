@@ -16,7 +16,8 @@ from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.host import host_facts
 from sparsebench.bench.network_file import NetworkFile, read_network
 from sparsebench.bench.runner import run as run_request
-from sparsebench.bench.runner import silence_s
+from sparsebench.bench.runner import run_in_turns, silence_s
+from sparsebench.bench.scaling import hosts_of, scaling
 from sparsebench.bench.terminal import busy, live, table, without_reference
 from sparsebench.catalog import check, protocols
 from sparsebench.contracts import ArtifactRef, BenchRequest, Protocol, Trial
@@ -56,6 +57,9 @@ def model(
     axis: Annotated[
         list[str] | None, typer.Option(help="size of a free axis of an input: NAME=SIZE, or INPUT.PLACE=SIZE")
     ] = None,
+    threads: Annotated[
+        str, typer.Option(help="numbers with commas: each is measured, in turns; default: one for each core")
+    ] = "",
     inputs: Annotated[
         Path | None, typer.Option(help=".npz file of what it is fed: an array for each input, by its name")
     ] = None,
@@ -65,7 +69,8 @@ def model(
     with exit_codes(1), TemporaryDirectory(prefix="sparsebench-") as folder:
         how, engine_names = _how(protocol, precisions), _engines(engines)
         network = read_network(file, axis or (), inputs)
-        host = host_facts()
+        hosts = hosts_of(threads, "--threads") if threads else [host_facts()]
+        host = hosts[-1]
         store = Store(Path(folder).as_uri())
         request = _request_for(network, how, engine_names, host.instance_type, store)
         console.print(f"{host.cpu_model}, {host.physical_cores} cores, {file.name}", highlight=False, markup=False)
@@ -74,12 +79,20 @@ def model(
         if network.axes_stay_free:
             console.print("its axes stay free: these sizes do not fit a branch of it", style="yellow", highlight=False)
         with live(console, network.label) as audience:
-            run_request(store, request, host, audience)
-        trials = store.trials(request.night)
+            if len(hosts) == 1:
+                run_request(store, request, host, audience)
+            else:
+                jobs = [request.model_copy(update={"job": f"threads-{each.threads}"}) for each in hosts]
+                run_in_turns(store, jobs, hosts, audience)
+        by_threads = {each.threads or 1: [t for t in store.trials(request.night) if t.threads == each.threads]
+                      for each in hosts}  # fmt: skip
+        trials = by_threads[host.threads or 1]
         if reason := without_reference(trials):
             raise BadInput(f"{file}: {reason}")
         scenario = f"{_scenario(trials)}, {host.threads} threads, protocol {protocol}"
         console.print(table(trials, f"{file.name} ({network.label}), {scenario}"))
+        if len(hosts) > 1:
+            console.print(scaling(by_threads, f"{file.name} ({network.label}) by threads, protocol {protocol}"))
         if not any(trial.status == "measured" for trial in trials):
             raise BadInput(f"{file}: no engine could measure it; the reasons are in the table")
         reason = busy(trials)

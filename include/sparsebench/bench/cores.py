@@ -25,9 +25,11 @@ class Cores:
     nodes: int | None
 
 
-def usable_cores(cpus: Path = CPUS, cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> Cores:
-    """A thread for each physical core, and not more than the quota pays for; where the quota is less than the cores,
-    the engines are pinned to as many, of one memory node as far as it goes."""
+def usable_cores(
+    cpus: Path = CPUS, cgroups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup"), most: int | None = None
+) -> Cores:
+    """A thread for each physical core, and not more than the quota pays for; where the quota, or ``most``, is less than
+    the cores, the engines are pinned to as many, of one memory node as far as it goes."""
     allowed = sorted(os.sched_getaffinity(0))
     nodes = {cpu: _node(cpus / f"cpu{cpu}") for cpu in allowed}
     cores: dict[str, list[int]] = {}
@@ -35,6 +37,7 @@ def usable_cores(cpus: Path = CPUS, cgroups: Path = CGROUPS, own: Path = Path("/
         cores.setdefault(_siblings(cpus / f"cpu{cpu}"), []).append(cpu)
     quota = quota_cores(cgroups, own.read_text() if own.exists() else "")
     threads = len(cores) if quota is None else max(1, min(len(cores), int(quota + 1e-6)))
+    threads = threads if most is None else min(threads, most)
     chosen = sorted(cpu for core in list(cores.values())[:threads] for cpu in core)
     of_chosen = {nodes[cpu] for cpu in chosen}
     return Cores(tuple(chosen), threads, quota, None if None in of_chosen else len(of_chosen))

@@ -36,9 +36,9 @@ class Cpu(NamedTuple):
     microcode: str | None
 
 
-def host_facts() -> HostFacts:
-    """This machine's. Cores are those that this process may use."""
-    instance, usable = identity(), usable_cores()
+def host_facts(most_threads: int | None = None) -> HostFacts:
+    """This machine's. Cores are those that this process may use. most_threads: that an engine is to have."""
+    instance, usable = identity(), usable_cores(most=most_threads)
     cpus = sorted(os.sched_getaffinity(0))
     cpu = parse_cpuinfo(Path("/proc/cpuinfo").read_text())
     frequency = psutil.cpu_freq()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from itertools import product
+from itertools import product, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -72,7 +72,25 @@ def run(
     audience.on_host(neighbours.told(seen))
     if host not in [known.model_copy(update={"neighbours": None}) for known in store.hosts(request.night)]:
         store.put_host(request.night, host.model_copy(update={"neighbours": seen}))
-    _Run(store, request, host, audience, heartbeat, quiet).carry_out()
+    for _ in _Run(store, request, host, audience, heartbeat, quiet).generations():
+        pass
+
+
+def run_in_turns(
+    store: Store, requests: Sequence[BenchRequest], hosts: Sequence[HostFacts], audience: Audience
+) -> None:
+    """Measure what several requests ask for, a generation of each in turns, so that a drift of the host is common to
+    all. hosts: as each request is to find this machine, with as many threads for instance.
+
+    Raises:
+        BadInput, StoreError: as of ``run``.
+    """
+    quiet = Quiet()
+    runs = [
+        _Run(store, request, host, audience, no_heartbeat, quiet) for request, host in zip(requests, hosts, strict=True)
+    ]
+    for _ in zip_longest(*(each.generations() for each in runs)):
+        pass
 
 
 def silence_s(request: BenchRequest) -> float:
@@ -122,11 +140,13 @@ class _Run:
         self.started_at = datetime.now(UTC)
         self.generation_began = self.reported = monotonic()
 
-    def carry_out(self) -> None:
+    def generations(self) -> Iterator[None]:
+        """Carries the request out, and stops after each generation."""
         try:
             with ExitStack() as scratches:
                 while step := next_step(self.trials, self.networks, self.request.protocol):
                     self._measure(step, scratches)
+                    yield
         except Interrupted as notice:
             self._report(f"interrupted: {notice}")
             raise

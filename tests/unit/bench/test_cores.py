@@ -48,6 +48,13 @@ def test_a_quota_buys_whole_cores_with_their_siblings_of_one_memory_node(machine
     assert (available.cpus, available.threads, available.quota, available.nodes) == ((1, 3, 5, 7), 2, 2.5, 1)
 
 
+def test_fewer_threads_are_pinned_to_as_many_cores(machine: Path) -> None:
+    fewer = usable_cores(machine / "cpus", machine / "cgroups", machine / "own", most=1)
+
+    assert (fewer.cpus, fewer.threads) == ((1, 5), 1)
+    assert usable_cores(machine / "cpus", machine / "cgroups", machine / "own", most=9).threads == 4
+
+
 def test_a_quota_below_one_core_is_one_thread(machine: Path) -> None:
     assert cores(limited(machine, "50000 100000")).threads == 1
 
