@@ -58,8 +58,8 @@ def scaling(trials: Mapping[int, Sequence[Trial]], title: str) -> Group:
 
 
 def _numbers(own: Blocks, first: Blocks, more: float) -> list[str]:
-    """img/s, times, and their share of the ideal. more: how many times as many threads there are as in ``first``, which is empty for
-    the fewest."""
+    """img/s, times, and their share of the ideal. more: how many times as many threads there are as in ``first``, which
+    is empty for the fewest."""
     speed = estimate(list(logs(own).values()))
     low, high = speed.interval()
     rate = f"{exp(speed.mean):.1f}" + (f" ({exp(low):.1f}–{exp(high):.1f})" if isfinite(low) else "")

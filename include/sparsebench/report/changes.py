@@ -70,9 +70,7 @@ def cause(event: Event) -> str:
         f"{difference.what} ({difference.before or 'none'}, from {difference.night} on {difference.after or 'none'})"
         for difference in known
     ]
-    more = len(texts) - MOST_CAUSES
-    named = [*texts[:MOST_CAUSES], *([f"{more} more"] if more > 0 else [])]
-    return f"What differs: {labels.listed(named)}."
+    return f"What differs: {labels.listed(labels.first_of(texts, MOST_CAUSES))}."
 
 
 def _types(event: Event) -> str:
@@ -80,9 +78,7 @@ def _types(event: Event) -> str:
     first, *others = event.instance_types
     if not others:
         return first
-    more = len(others) - MOST_TYPES
-    named = [*others[:MOST_TYPES], *([f"{more} more"] if more > 0 else [])]
-    return f"{first} (and so on {labels.listed(named)})"
+    return f"{first} (and so on {labels.listed(labels.first_of(others, MOST_TYPES))})"
 
 
 def _by(times: float) -> float:

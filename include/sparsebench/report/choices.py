@@ -141,7 +141,7 @@ def _open(choice: Choice) -> list[str]:
     refused = [other for other in choice.open if other is not choice.nearest]
     if not refused or not choice.ranked:
         return []
-    named = "; ".join(_named([_refused(other, choice.bounds) for other in refused]))
+    named = "; ".join(labels.first_of([_refused(other, choice.bounds) for other in refused], MOST_NAMED))
     return [f"{labels.network(choice.network)}: whether these meet the bounds cannot be told: {named}."]
 
 
@@ -149,26 +149,24 @@ def _refused(refused: Refused, bounds: Bounds) -> str:
     return f"{candidate_label(refused.candidate)}: {', '.join(missed(miss, bounds) for miss in refused.missed)}"
 
 
-def _named(names: Sequence[str]) -> list[str]:
-    return [*names[:MOST_NAMED], *([f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else [])]
-
-
 def _tied(tied: Sequence[Ranked]) -> str:
     """Those that cannot be told from the best: each with its interval, or all of a reason with the reason."""
-    close = _named(
-        [
-            f"{candidate_label(ranked.candidate)} ({labels.changes(ranked.behind_low, ranked.behind_high)})"
-            for ranked in tied
-            if not ranked.because
-        ]
-    )
+    close = [
+        f"{candidate_label(ranked.candidate)} ({labels.changes(ranked.behind_low, ranked.behind_high)})"
+        for ranked in tied
+        if not ranked.because
+    ]
     reasons = dict.fromkeys(ranked.because for ranked in tied if ranked.because)
     others = [
-        labels.listed(_named([candidate_label(ranked.candidate) for ranked in tied if ranked.because == reason]))
-        + f", because {BECAUSE[reason]}"
+        f"{_named([candidate_label(ranked.candidate) for ranked in tied if ranked.because == reason])}, because "
+        f"{BECAUSE[reason]}"
         for reason in reasons
     ]
-    return "; nor from ".join(filter(None, [labels.listed(close), *others]))
+    return "; nor from ".join(filter(None, [_named(close), *others]))
+
+
+def _named(names: Sequence[str]) -> str:
+    return labels.listed(labels.first_of(names, MOST_NAMED))
 
 
 def _meets(bounds: Bounds) -> str:

@@ -168,6 +168,12 @@ MOST_NAMED = 12
 """Of a list in a sentence; the table has them all."""
 
 
+def first_of(names: Sequence[str], most: int) -> list[str]:
+    """A, B and, in place of the others, 3 more."""
+    more = len(names) - most
+    return [*names[:most], *([f"{more:,} more"] if more > 0 else [])]
+
+
 def some(named: Sequence[str], where: str, most: int = MOST_NAMED) -> str:
     """A; B; and 3 more in that table."""
     more = [f"and {len(named) - most:,} more in {where}"] if len(named) > most else []

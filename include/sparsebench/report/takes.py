@@ -80,6 +80,4 @@ def _label(variant: str) -> str:
 
 
 def _networks(names: Sequence[str]) -> str:
-    most = labels.MOST_NAMED
-    more = [f"{len(names) - most:,} more"] if len(names) > most else []
-    return labels.listed([*map(labels.network, names[:most]), *more])
+    return labels.listed(labels.first_of(list(map(labels.network, names)), labels.MOST_NAMED))
