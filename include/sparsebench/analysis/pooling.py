@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from sparsebench.analysis import columns
 from sparsebench.analysis.results import Results
 from sparsebench.analysis.trials import from_trials
 from sparsebench.contracts import BenchRequest, Collection, HostFacts, InstanceFacts, Manifest, Trial
@@ -37,7 +38,7 @@ class Night:
         """
         manifest, unreadable = store.manifest(name), list[Unreadable]()
         trials = []
-        for trial in store.trials(name, unreadable=unreadable):
+        for trial in columns.trials(store, name, unreadable):
             if wrong := _not_of(manifest, trial):
                 unreadable.append(Unreadable(store.trial_path(trial), wrong))
             else:

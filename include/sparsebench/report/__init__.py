@@ -14,6 +14,7 @@ from typing import TypeVar
 import pandas as pd
 from rich.console import RenderableType
 
+from sparsebench.analysis import columns
 from sparsebench.analysis.difference import Difference, difference
 from sparsebench.analysis.findings import Findings, of_csv, of_nights
 from sparsebench.analysis.history import night_ratios
@@ -64,7 +65,7 @@ def _ratios(findings: Findings) -> NightRatios:
 
 
 def publish(store: Store, night: str) -> str:
-    """Draw a night's report into the store; the page last, so that it never links to what is not there.
+    """Draw a night's report into the store; the page last, so that it never links to what is not there. Then seal it.
 
     Returns:
         The page's path in the store.
@@ -77,6 +78,7 @@ def publish(store: Store, night: str) -> str:
     store.put_report(night, SUMMARY, _summary(findings))
     for name, data in _built(store, night, findings).items():
         store.put_report(night, name, data)
+    columns.seal(store, night)
     return store.report_path(night)
 
 

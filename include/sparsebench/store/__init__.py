@@ -19,6 +19,7 @@ on (``progress/``, ``outputs/``, ``launches/``, ``failures/``), and a night's ``
     nights/<night>/instance_types/<instance_type>.json         the same of one that the manifest does not have
     nights/<night>/jobs/<job>.json                             what an instance is to measure
     nights/<night>/trials/<instance_type>/<cell>/<trial>.json  one object a trial
+    nights/<night>/columns/<sha256>.parquet                    trials again, many in one file
     nights/<night>/hosts/<instance_type>/<instance_id>.json    the machine that measured
     nights/<night>/collections/<job>.json                      what a run measured, and what is missing
     nights/<night>/report/…                                    index.html, figures, tables as CSV
@@ -34,6 +35,7 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
+from collections.abc import Iterable
 from functools import partial
 
 from sparsebench.contracts import (
@@ -241,6 +243,24 @@ class Store(Blobs):
         # A job's name may begin with another's, and generations are numbers: compare what is before the last dash.
         wanted = (path for path in paths if job in ("", posixpath.basename(path).rpartition("-")[0]))
         return self._load_all(Trial, wanted, self.trial_path, unreadable)
+
+    def trial_paths(self, night: str) -> list[str]:
+        """Of all trials of a night, sorted."""
+        return list(self._json(f"nights/{night}/trials"))
+
+    def trials_in(
+        self, contents: Iterable[tuple[str, bytes]], unreadable: list[Unreadable] | None = None
+    ) -> list[Trial]:
+        """The trials that these objects are, given by path, checked as ``trials`` does."""
+        return self._parse_all(Trial, contents, self.trial_path, unreadable)
+
+    @staticmethod
+    def columns_path(night: str, digest: str) -> str:
+        return f"nights/{night}/columns/{digest}.parquet"
+
+    def columns(self, night: str) -> list[str]:
+        """The paths of the parts of a night that is sealed, sorted."""
+        return [path for path in self.paths(f"nights/{night}/columns") if path.endswith(".parquet")]
 
     @staticmethod
     def host_path(night: str, host: HostFacts) -> str:

@@ -51,8 +51,18 @@ class Objects(Files):
         unreadable: list[Unreadable] | None,
     ) -> list[C]:
         """Those that can be read and are in their place; the others are added to ``unreadable``, or else logged."""
+        return self._parse_all(model, self.read_all(paths), place, unreadable)
+
+    def _parse_all(
+        self,
+        model: type[C],
+        contents: Iterable[tuple[str, bytes]],
+        place: Callable[[C], str],
+        unreadable: list[Unreadable] | None,
+    ) -> list[C]:
+        """The same of contents by their paths."""
         objects, latest = [], datetime.now(UTC) + AHEAD
-        for path, content in self.read_all(paths):
+        for path, content in contents:
             try:
                 loaded = _in_place(model.from_json(content), path, place)
                 for name in model.model_fields:
