@@ -11,6 +11,7 @@ import io
 import logging
 import posixpath
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,9 @@ from sparsebench.store import Store, Unreadable
 
 FORMAT = 1
 """Of the columns; it is in the schema's metadata."""
+
+MOST = 1000
+"""Trials of a part: so many are in memory as rows at a time."""
 
 _METADATA = {b"sparsebench.columns": str(FORMAT).encode()}
 _BLOCK = pa.struct(
@@ -73,20 +77,22 @@ def trials(store: Store, night: str, unreadable: list[Unreadable] | None = None)
 
 
 def seal(store: Store, night: str) -> int:
-    """Write the trials that no part has yet as a further part; how many these were.
+    """Write the trials that no part has yet as further parts; how many these were.
 
     Two at once write parts that may share trials, which does no harm: a trial is taken once.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
-    sealed = _sealed(store, night)
-    contents = dict(store.read_all(path for path in store.trial_paths(night) if path not in sealed))
-    readable = store.trials_in(contents.items(), [])
-    if readable:
-        part = _part(store, readable, contents)
-        store.write(store.columns_path(night, sha256(part)), part)
-    return len(readable)
+    sealed, count = _sealed(store, night), 0
+    remaining = (path for path in store.trial_paths(night) if path not in sealed)
+    while batch := list(islice(remaining, MOST)):
+        contents = dict(store.read_all(batch))
+        if readable := store.trials_in(contents.items(), []):
+            part = _part(store, readable, contents)
+            store.write(store.columns_path(night, sha256(part)), part)
+            count += len(readable)
+    return count
 
 
 def _part(store: Store, readable: Iterable[Trial], contents: dict[str, bytes]) -> bytes:

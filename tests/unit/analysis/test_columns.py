@@ -71,6 +71,14 @@ def test_a_later_trial_becomes_a_further_part(store: Store) -> None:
     assert columns.trials(store, NIGHT) == store.trials(NIGHT)
 
 
+def test_many_trials_are_several_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MOST", 10)
+    trials = store.trials(NIGHT)
+    assert columns.seal(store, NIGHT) == len(trials)
+    assert len(store.columns(NIGHT)) == -(-len(trials) // 10) > 1
+    assert columns.trials(store, NIGHT) == trials
+
+
 def test_a_trial_whose_object_is_gone_does_not_count(store: Store) -> None:
     columns.seal(store, NIGHT)
     gone = store.trials(NIGHT)[0]
