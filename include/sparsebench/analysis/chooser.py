@@ -42,13 +42,16 @@ class Choosable:
 
 
 def choosable(lane: Results, cards: Sequence[ModelCard], types: Types) -> list[Choosable]:
-    """The networks of a lane, in their order; none where there are more candidates than a page should carry."""
+    """The networks of a lane, in their order, as long as they have no more candidates than a page should carry."""
     every = candidates(lane, cards, types, "on_demand", None)
     names = ordered(pd.DataFrame({"network": list(dict.fromkeys(candidate.network for candidate in every))}))["network"]
     by_network = {name: [candidate for candidate in every if candidate.network == name] for name in names}
-    if len(every) > MOST_IN_ALL or any(len(group) > MOST for group in by_network.values()):
-        return []
-    return [_choosable(name, group, types) for name, group in by_network.items()]
+    fitting, count = [], 0
+    for name, group in by_network.items():
+        if len(group) <= MOST and count + len(group) <= MOST_IN_ALL:
+            fitting.append(_choosable(name, group, types))
+            count += len(group)
+    return fitting
 
 
 def _choosable(network: str, group: Sequence[Candidate], types: Types) -> Choosable:

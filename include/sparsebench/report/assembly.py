@@ -152,6 +152,7 @@ class Report:
         self.page.choices = choices.first(findings.advice, choice_tables.CSV)
         self.page.target = findings.advice[0].bounds.target
         self.page.choosable = chooser.as_json(findings.choosable) if findings.choosable else ""
+        self.page.not_choosable = chooser.left_out(findings)
         self.page.rankings = [choice_tables.ranking(choice) for choice in findings.advice]
         self.page.no_fronts = pareto_tables.missing(findings.pareto)
         for front, rows in findings.pareto.groupby("front", sort=False):

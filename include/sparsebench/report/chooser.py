@@ -10,7 +10,8 @@ from typing import Any
 
 from sparsebench.analysis.candidates import Candidate, Target, value
 from sparsebench.analysis.choice import is_not_for_production
-from sparsebench.analysis.chooser import Choosable
+from sparsebench.analysis.chooser import MOST, MOST_IN_ALL, Choosable
+from sparsebench.analysis.findings import Findings
 from sparsebench.analysis.models import MB
 from sparsebench.analysis.prices import Offer
 from sparsebench.report import labels
@@ -37,6 +38,19 @@ def as_json(networks: Sequence[Choosable]) -> str:
         for choosable in networks
     ]
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def left_out(findings: Findings) -> str:
+    """Which networks the page does not choose of, and why; empty where there are none."""
+    there = {choosable.network for choosable in findings.choosable}
+    names = [labels.network(choice.network) for choice in findings.advice if choice.network not in there]
+    if not names:
+        return ""
+    which = labels.listed(labels.first_of(names, labels.MOST_NAMED))
+    return (
+        f"This page does not choose of {which}: it carries {MOST} candidates of a network at most, and "
+        f"{MOST_IN_ALL:,} in all. sparsebench advise does."
+    )
 
 
 def _candidate(candidate: Candidate, offers: Mapping[str, Offer]) -> dict[str, Any]:

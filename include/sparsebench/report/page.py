@@ -134,6 +134,8 @@ class Page:
     rankings: list[Table] = field(default_factory=list)
     choosable: str = ""
     """JSON, as of report.chooser."""
+    not_choosable: str = ""
+    """Why the page chooses of some networks only, or of none."""
     target: str = ""
     """What is the best in the rankings."""
     takes: list[str] = field(default_factory=list)

@@ -13,9 +13,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sparsebench import report
+from sparsebench.analysis import chooser
 from sparsebench.analysis.choice import Bounds
 from sparsebench.analysis.findings import Findings
 from sparsebench.report import labels
+from sparsebench.report.chooser import left_out
 from sparsebench.store import Store
 
 pytestmark = pytest.mark.slow
@@ -151,6 +153,20 @@ def test_within_bounds_the_page_chooses_as_advise_does(
         assert sorted(shown) == sorted(expected)
         if choice.winner:
             assert page.locator("#chosen-says").inner_text().startswith(f"{labels.network(choice.network)}: take ")
+
+
+def test_a_network_that_is_too_large_for_the_page_is_named_with_why(
+    findings: Findings, store: Store, night: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_network = {each.network: len(each.candidates) for each in findings.choosable}
+    assert of_network.pop("resnet50") > max(of_network.values())  # it has an INT8 variant
+    monkeypatch.setattr(chooser, "MOST", max(of_network.values()))
+    fewer = report.compare(store, [night.night])
+    assert [each.network for each in fewer.choosable] == list(of_network)
+    assert left_out(fewer).startswith("This page does not choose of ResNet-50: it carries ")
+    assert left_out(findings) == ""
+    monkeypatch.setattr(chooser, "MOST_IN_ALL", sum(of_network.values()) - 1)
+    assert len(report.compare(store, [night.night]).choosable) == len(of_network) - 1
 
 
 def test_a_link_holds_the_choice(opened: Callable[..., Page], browser: Browser) -> None:
