@@ -135,10 +135,10 @@
     const cost = candidate.cost[field("market").value], latency = candidate.latency[percentile];
     const cells = [
       [candidate.machine, ""], [candidate.engine_label, "short"], [candidate.variant_label, "short"],
-      [String(candidate.threads), "number"], [cost ? cost.text : "", "number"],
+      [verdict, kind], [cost ? cost.text : "", "number"],
       latency ? [latency.text, "number"] : ["too few", "absent"],
       [candidate.throughput.text, "number"], [candidate.top1 ? candidate.top1.text : "", "number"],
-      [candidate.memory || "", "number"], [candidate.size || "", "number"], [verdict, kind],
+      [candidate.memory || "", "number"], [candidate.size || "", "number"], [String(candidate.threads), "number"],
     ];
     const made = make("tr");
     made.append(...cells.map(([text, style]) => make("td", text, style ? { class: style } : {})));
@@ -157,7 +157,7 @@
       ...ranked.map(([place, verdict]) =>
         row(network.candidates[place], verdict, verdict === "best by its mean" ? "short best" : "short")),
       ...places.filter((place) => reasons.get(place).length).map((place) =>
-        row(network.candidates[place], `left out: ${reasons.get(place).join("; ")}`, "absent")));
+        row(network.candidates[place], `left out: ${reasons.get(place).join("; ")}`, "")));
     const percentile = field("percentile").value;
     element("chosen-latency").textContent = `p${percentile}, ms`;
     const tied = ranked.filter(([, verdict]) => verdict === "cannot be told").length;

@@ -126,7 +126,7 @@ def choose(page: Page, network: str, bounds: dict[str, Any]) -> list[tuple[str, 
             chosen = value[0] if isinstance(value, tuple) else str(value)
             page.locator(f"[name={FIELDS.get(name, name)}]").select_option(chosen)
     cells = page.locator("#chosen tbody tr").evaluate_all(
-        "rows => rows.map(row => [0, 1, 2, 10].map(place => row.cells[place].textContent))"
+        "rows => rows.map(row => [0, 1, 2, 3].map(place => row.cells[place].textContent))"
     )
     return [(*names, verdict.partition(":")[0]) for *names, verdict in cells]
 
