@@ -229,6 +229,8 @@ def recommend(
     from sparsebench.local import recommend as question
     from sparsebench.local.daemon import default_home
 
+    if json is not None and not json.absolute().parent.is_dir():
+        raise BadInput(f"--json {json}: there is no folder {json.absolute().parent}")
     bounds = Bounds(
         target=target,  # type: ignore[arg-type]  # it is checked
         percentile=percentile,

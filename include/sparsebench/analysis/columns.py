@@ -27,6 +27,9 @@ FORMAT = 1
 MOST = 1000
 """Trials of a part: so many are in memory as rows at a time."""
 
+LARGEST = 2**29
+"""Bytes of a part's rows."""
+
 _METADATA = {b"sparsebench.columns": str(FORMAT).encode()}
 _BLOCK = pa.struct(
     {
@@ -73,6 +76,12 @@ def trials(store: Store, night: str, unreadable: list[Unreadable] | None = None)
         return store.trials(night, unreadable=unreadable)
     listed = store.trial_paths(night)
     contents = sealed | dict(store.read_all(path for path in listed if path not in sealed))
+    damaged: list[Unreadable] = []
+    loaded = store.trials_in(((path, contents[path]) for path in listed), damaged)
+    if not damaged:
+        return loaded
+    # What a part has of them is damaged, or what it was made of is: the objects say which.
+    contents |= dict(store.read_all(each.path for each in damaged if each.path in sealed))
     return store.trials_in(((path, contents[path]) for path in listed), unreadable)
 
 
@@ -127,5 +136,12 @@ def _objects(path: str, part: bytes) -> dict[str, bytes]:
     kept = (file.schema_arrow.metadata or {}).get(b"sparsebench.columns")
     if kept != str(FORMAT).encode():
         raise ValueError(f"its format is {kept!r}: expected {FORMAT}")
+    if file.schema_arrow.field("path").type != pa.string() or file.schema_arrow.field("object").type != pa.binary():
+        raise ValueError("its columns path and object are not those of its format")
+    size = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
+    if file.metadata.num_rows > MOST or size > LARGEST:
+        raise ValueError(f"it has {file.metadata.num_rows:,} rows of {size:,} bytes: no night's part is as large")
     table = file.read(columns=["path", "object"])
+    if table["path"].null_count or table["object"].null_count:
+        raise ValueError("a path or an object is missing in it")
     return dict(zip(table["path"].to_pylist(), table["object"].to_pylist(), strict=True))

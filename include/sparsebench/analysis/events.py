@@ -166,7 +166,11 @@ def _over_types(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
     """Those that are one event on several instance types, the surest first."""
     remaining = sorted(parts, key=lambda part: (part.surest.change.p, part.surest.watched))
     while remaining:
-        same = [part for part in remaining if part is remaining[0] or remaining[0].is_the_same(part)]
+        same = remaining[:1]
+        for part in remaining[1:]:
+            types = {taken.surest.watched.instance_type for taken in same}
+            if part.surest.watched.instance_type not in types and same[0].is_the_same(part):
+                same.append(part)
         yield same
         remaining = [part for part in remaining if not any(part is taken for taken in same)]
 
@@ -285,16 +289,28 @@ def all_told(changes: Changes, at: datetime) -> Changes:
 
 
 def _is_same(event: Event, other: Event) -> bool:
+    """Whether a series of both changed at about the same time."""
     if event.scenario != other.scenario:
         return False
-    return bool(_ratios(event) & _ratios(other)) and event.earliest <= other.latest and other.earliest <= event.latest
+    firsts, others = _firsts(event), _firsts(other)
+    shared = firsts.keys() & others.keys()
+    if event.instance_type == other.instance_type:
+        return bool(shared) and event.earliest <= other.latest and other.earliest <= event.latest
+    # The nights around an event are those of its surest series: of another instance type they can be others.
+    return any(
+        firsts[ratio] == others[ratio]
+        or other.earliest <= firsts[ratio] <= other.latest
+        or event.earliest <= others[ratio] <= event.latest
+        for ratio in shared
+    )
 
 
-def _ratios(event: Event) -> set[tuple[str, ...]]:
+def _firsts(event: Event) -> dict[tuple[str, ...], str]:
+    """The first night of each series."""
     return {
         (
             *(series.instance_type or event.instance_type, series.network, series.precision),
             *(series.variant_a, series.engine_a, series.variant_b, series.engine_b),
-        )
+        ): series.first
         for series in event.series
     }

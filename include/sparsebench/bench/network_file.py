@@ -126,5 +126,6 @@ def axis_sizes(axes: Iterable[str], field: str) -> dict[str, int]:
         name, _, size = text.rpartition("=")
         if not name or not re.fullmatch(r"[0-9]{1,8}", size) or not 1 <= int(size) <= LARGEST_AXIS:
             raise BadInput(f"{field} is {text!r}; expected NAME=SIZE, a size from 1 to {LARGEST_AXIS}")
-        sizes[name] = int(size)
+        if sizes.setdefault(name, int(size)) != int(size):
+            raise BadInput(f"{field} is {text!r}, and {name}={sizes[name]} too; expected one size for an axis")
     return sizes

@@ -6,7 +6,6 @@ They go into the ONNX file's metadata, so that the file says itself what it is f
 from __future__ import annotations
 
 import zipfile
-import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from io import BytesIO
@@ -25,6 +24,11 @@ Array = NDArray[Any]
 
 LARGEST = 2**24
 """Bytes of all arrays: they travel with every process that measures."""
+
+MOST_ARRAYS, MOST_SAMPLES = 256, 1000
+
+_HEADER_BYTES = 10_000
+"""Of an array's header, which numpy writes in a hundred or two."""
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -51,13 +55,29 @@ def read_samples(data: bytes, origin: str) -> dict[str, Array]:
     """
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            size = sum(_size(archive, entry, origin) for entry in archive.infolist())
+            entries = archive.infolist()
+            if len(entries) > MOST_ARRAYS:
+                raise BadInput(f"{origin}: it has {len(entries):,} arrays; expected {MOST_ARRAYS} at most")
+            size = sum(_size(archive, entry, origin) for entry in entries)
         if size > LARGEST:
             raise BadInput(f"{origin}: its arrays have {size:,} bytes; expected {LARGEST:,} at most")
         with np.load(BytesIO(data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, RuntimeError, EOFError) as error:
+            return {name: _as_fed(arrays[name], name, origin) for name in arrays.files}
+    except BadInput:
+        raise
+    except Exception as error:  # zipfile, three decompressors and numpy's parser of headers each have their own
         raise BadInput(f"{origin}: not an .npz file that can be read, as numpy.savez writes them: {error}") from error
+
+
+def _as_fed(array: Array, name: str, origin: str) -> Array:
+    """The array in this machine's order of bytes, and row after row: engines take its memory as it is.
+
+    Raises:
+        BadInput: it has numbers of which no output can be compared.
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadInput(f"{origin}: {name!r} has numbers that are not finite")
+    return array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
 
 
 def _size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, origin: str) -> int:
@@ -66,12 +86,15 @@ def _size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, origin: str) -> int:
     if name == entry.filename:
         raise BadInput(f"{origin}: {name!r} is no array; expected .npy files alone, as numpy.savez writes them")
     with archive.open(entry) as file:
-        version = npy.read_magic(file)
-        if version not in _HEADERS:
-            raise BadInput(f"{origin}: {name!r} is in version {version} of .npy; expected 1.0 or 2.0")
-        shape, _, kind = _HEADERS[version](file)
+        beginning = BytesIO(file.read(_HEADER_BYTES))
+    version = npy.read_magic(beginning)
+    if version not in _HEADERS:
+        raise BadInput(f"{origin}: {name!r} is in version {version} of .npy; expected 1.0 or 2.0")
+    shape, _, kind = _HEADERS[version](beginning)
     if kind.hasobject:
         raise BadInput(f"{origin}: {name!r} is pickled; expected an array of numbers")
+    if not all(type(size) is int and 0 <= size <= LARGEST for size in shape):
+        raise BadInput(f"{origin}: {name!r} has shape {list(shape)}; expected sizes from 0 to {LARGEST:,}")
     return prod(shape) * kind.itemsize
 
 
@@ -92,6 +115,9 @@ def sizes_of(arrays: Mapping[str, Array], header: OnnxHeader, batch_is_free: boo
         for axis, size in _sizes(arrays[tensor.name], tensor, batch_is_free, origin):
             if sizes.setdefault(axis, size) != size:
                 raise BadInput(f"{origin}: {tensor.name!r} has {size} where another array has {axis}={sizes[axis]}")
+    most = max((len(array) for array in arrays.values() if array.ndim), default=0) if batch_is_free else 0
+    if most > MOST_SAMPLES:
+        raise BadInput(f"{origin}: it has {most:,} samples; expected {MOST_SAMPLES:,} at most")
     if batch_is_free and len({len(array) for array in arrays.values()}) > 1:
         counts = ", ".join(f"{name!r} {len(array)}" for name, array in arrays.items())
         raise BadInput(f"{origin}: its arrays have different numbers of samples: {counts}")

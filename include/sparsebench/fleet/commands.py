@@ -100,7 +100,8 @@ def _wheels(job: Job, store: Store) -> str:
     return f"""rm -rf wheels wheels.tar
 if curl --fail --silent --show-error --retry 5 --output wheels.tar {quote(store.url(path))}; then
   mkdir wheels
-  tar --extract --file wheels.tar --directory wheels || rm -rf wheels
+  tar --extract --no-same-owner --no-same-permissions --file wheels.tar --directory wheels || rm -rf wheels
+  find wheels -mindepth 1 ! -type f -delete # a pipe with a wheel's name would be waited for
 fi"""
 
 

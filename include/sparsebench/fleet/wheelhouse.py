@@ -27,8 +27,8 @@ _OLDER = (f"manylinux2014_{ARCHITECTURE}", f"manylinux2010_{ARCHITECTURE}", f"ma
 
 
 def path_of(store: Store, lock: str) -> str:
-    """Where the wheels of a lock are. lock: its digest."""
-    return store.wheelhouse_path(lock, ARCHITECTURE)
+    """Where the wheels of a lock are, with those of the lock of uv that this version has. lock: its digest."""
+    return store.wheelhouse_path(lock, f"{ARCHITECTURE}-uv-{sha256(payload.lock('uv'))[:12]}")
 
 
 def gather(store: Store, say: Callable[[str], None]) -> str:

@@ -61,6 +61,8 @@ def examine(path: Path, digest: str, origin: str, network: Network, encoding: En
     """
     data = read_model(path, origin)
     header = read_header(data, origin)
+    if header.samples is not None:
+        raise BadInput(f"{origin}: it brings samples of its own; expected none, as base and pruned are fed the same")
     # First: the checker knows no newer opset than its own, and would only say so.
     if header.opset > MAX_OPSET or header.ir_version > MAX_IR_VERSION:
         raise BadInput(

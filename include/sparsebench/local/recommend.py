@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from rich.console import Console
@@ -53,7 +54,7 @@ class Question:
     def __post_init__(self) -> None:
         if not self.instance_types:
             raise BadInput("--instance-types: none was chosen; expected names such as m5.xlarge,m7i.xlarge")
-        if self.budget_usd is not None and not self.budget_usd >= 0:
+        if self.budget_usd is not None and not 0 <= self.budget_usd < inf:
             raise BadInput(f"--budget-usd is {self.budget_usd:g}; expected USD, 0 or more")
         if self.samples is not None:
             read_samples(self.samples, "--inputs")

@@ -178,13 +178,14 @@
   };
   const recall = () => {
     if (!location.hash.startsWith(PREFIX)) return;
+    form.reset(); // what a link does not say is as on a fresh page
     for (const [name, value] of new URLSearchParams(location.hash.slice(PREFIX.length))) {
-      const input = field(name);
-      if (input && input.type === "checkbox") input.checked = true;
-      else if (input) input.value = value;
+      const input = form.querySelector(`[name="${CSS.escape(name)}"]`);
+      if (!input) continue;
+      if (input.type === "checkbox") input.checked = value === "1";
+      // A link of another night may name what this one lacks.
+      else if (!input.options || [...input.options].some((option) => option.value === value)) input.value = value;
     }
-    for (const select of form.querySelectorAll("select")) // a link of another night may name what this one lacks
-      if (select.selectedIndex < 0) select.selectedIndex = 0;
     element("choice").scrollIntoView();
   };
   form.hidden = false;

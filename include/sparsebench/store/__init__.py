@@ -7,7 +7,7 @@ on (``progress/``, ``outputs/``, ``launches/``, ``failures/``), and a night's ``
 
     artifacts/<sha256>.onnx                                    what is measured
     payloads/<sha256>.whl  locks/<sha256>.txt                  what an instance installs
-    wheelhouses/<lock's sha256>/<architecture>.tar             every wheel of a lock
+    wheelhouses/<lock's sha256>/<architecture>-<uv>.tar        every wheel of a lock, and of uv
     models/<network>/<variant>.json                            the newest model card of each variant
     requests/<job>.json                                        what an instance is to build or import
     checkpoints/<key>.pt                                       how far a training has come; the key is of its inputs

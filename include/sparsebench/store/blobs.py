@@ -72,6 +72,6 @@ class Blobs(Objects):
             raise IntegrityError(f"{self.uri}: {path} has digest {hasher.hexdigest()}: it was edited or damaged")
 
     @staticmethod
-    def wheelhouse_path(lock: str, architecture: str) -> str:
+    def wheelhouse_path(lock: str, name: str) -> str:
         """Of the lock with this digest. It needs no digest of its own: the lock has that of every wheel."""
-        return f"wheelhouses/{lock}/{architecture}.tar"
+        return f"wheelhouses/{lock}/{name}.tar"

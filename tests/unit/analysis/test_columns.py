@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -129,6 +130,30 @@ def test_a_part_of_another_kind_is_left_out(store: Store, part: bytes, caplog: p
     store.write(store.columns_path(NIGHT, sha256(part)), part)
     assert columns.trials(store, NIGHT) == store.trials(NIGHT)
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "columns_of_it",
+    [{"path": pa.array(["a"]), "object": pa.array([1])}, {"path": pa.array([["a"]]), "object": pa.array([b"{}"])},
+     {"path": pa.array(["a"]), "object": pa.array([None], pa.binary())}],
+)  # fmt: skip
+def test_a_part_with_other_columns_is_left_out(
+    store: Store, columns_of_it: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns_of_it).replace_schema_metadata({"sparsebench.columns": "1"}), buffer)
+    store.write(store.columns_path(NIGHT, sha256(buffer.getvalue())), buffer.getvalue())
+    assert columns.trials(store, NIGHT) == store.trials(NIGHT)
+    assert len(caplog.records) == 1
+
+
+def test_what_a_part_has_of_a_trial_counts_only_where_it_can_be_read(store: Store) -> None:
+    trials = store.trials(NIGHT)
+    buffer, path = io.BytesIO(), store.trial_path(trials[0])
+    table = pa.table({"path": [path], "object": [b"garbage"]}).replace_schema_metadata({"sparsebench.columns": "1"})
+    pq.write_table(table, buffer)
+    store.write(store.columns_path(NIGHT, sha256(buffer.getvalue())), buffer.getvalue())
+    assert columns.trials(store, NIGHT) == trials
 
 
 def test_the_draft_of_a_seal_that_was_killed_is_no_part(store: Store) -> None:

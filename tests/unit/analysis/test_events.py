@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sparsebench.analysis.events import all_told, find, known, untold
-from sparsebench.analysis.history import history
+from sparsebench.analysis.changes import Change
+from sparsebench.analysis.events import _Changed, _over_types, _Part, _Subject, all_told, find, known, untold
+from sparsebench.analysis.history import Watched, history
 from sparsebench.contracts import Changes, HostFacts, Manifest, ModelCard, NightRatio, NightRatios, sha256
+from sparsebench.statistics.pairs import Treatment
 from sparsebench.store import Store
 
 ENGINES = ("deepsparse", "onnxruntime", "openvino")
@@ -158,6 +160,36 @@ def test_what_was_renewed_everywhere_is_one_event_with_the_causes_of_every_type(
     )
     (event,) = changes_of(store).events
     assert {cause.what for cause in event.differs} == {"kernel of m5.xlarge", "kernel of c5.xlarge"}
+
+
+def test_two_changes_of_one_type_are_never_one_event() -> None:
+    def part(instance_type: str, earliest: int, latest: int, p: float) -> _Part:
+        a, b = Treatment("base", "openvino", "f32"), Treatment("base", "onnxruntime", "f32")
+        change = Change(earliest, earliest, latest, latest + 3, -0.1, -0.12, -0.08, p)
+        watched = Watched(instance_type, "latency", "resnet50", a, b)
+        return _Part(
+            "latency", _Subject("openvino"), [_Changed(watched, change, earliest, earliest, latest, latest)], ()
+        )
+
+    parts = [part("m7i.xlarge", 8, 14, 1e-12), part("m5.xlarge", 8, 9, 1e-10), part("m5.xlarge", 13, 14, 1e-9)]
+    types = [[one_type.surest.watched.instance_type for one_type in event] for event in _over_types(parts)]
+    assert types == [["m7i.xlarge", "m5.xlarge"], ["m5.xlarge"]]
+
+
+def test_who_was_told_of_one_type_is_not_told_again_when_others_join_it(build: Callable[..., Store]) -> None:
+    store = build(slower("openvino"), instance_types=TYPES[:2], changed_types=(), faster_on=TYPES[:2])
+    (merged,) = changes_of(store).events
+    (_, other) = merged.instance_types
+    later = (date.fromisoformat(merged.latest) + timedelta(days=3)).isoformat()  # as the other type's own nights may be
+    series = tuple(
+        part.model_copy(update={"instance_type": None}) for part in merged.series if part.instance_type == other
+    )
+    alone = merged.model_copy(
+        update={"instance_type": other, "series": series, "earliest": later, "latest": later, "told_at": NOW}
+    )
+    before = changes_of(store).model_copy(update={"events": (alone,)})
+    (now,) = known(changes_of(store), before).events
+    assert (now.told_at, now.stands) == (NOW, True)
 
 
 def test_what_has_another_cause_or_goes_the_other_way_on_another_type_is_another_event(

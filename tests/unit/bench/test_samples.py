@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from base64 import b64encode
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sparsebench.bench.inputs import feeds_of, inputs_of
-from sparsebench.bench.onnx_header import OnnxHeader, TensorInfo
+from sparsebench.bench.onnx_header import OnnxHeader, TensorInfo, _shapes
 from sparsebench.bench.samples import LARGEST, npz_file, read_samples, sizes_of
 from sparsebench.errors import BadInput
 
@@ -40,6 +42,33 @@ def test_what_was_saved_is_read() -> None:
     arrays = read_samples(npz(ids=ones(1, 4), mask=ones(1, 4)), "x")
     assert sorted(arrays) == ["ids", "mask"]
     assert sizes_of(arrays, TEXT, True, "x") == {"sequence": 4}
+
+
+@pytest.mark.parametrize("kind", [">f4", "<f4", ">i8"])
+def test_whatever_the_order_of_bytes_and_axes_it_is_read_as_engines_take_it(kind: str) -> None:
+    saved = np.asfortranarray(np.arange(6, dtype=kind).reshape(2, 3))
+    read = read_samples(npz(x=saved), "x")["x"]
+    assert read.dtype.isnative
+    assert read.flags.c_contiguous
+    assert read.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_an_archive_that_any_other_compression_damages_is_refused() -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_LZMA) as archive:
+        saved = io.BytesIO()
+        np.save(saved, ones(50, 50))
+        archive.writestr("x.npy", saved.getvalue())
+    whole = content.getvalue()
+    assert read_samples(whole, "x")["x"].shape == (50, 50)
+    for place in range(40, len(whole) - 120, 7):
+        damaged = whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        with contextlib.suppress(BadInput):
+            read_samples(damaged, "x")
+
+
+def test_a_scalar_stays_one() -> None:
+    assert read_samples(npz(rate=np.int64(16000)), "x")["rate"].shape == ()
 
 
 class Harmful:
@@ -73,10 +102,19 @@ def announced(shape: str) -> bytes:
         (zipped(notes=b"text"), "'notes' is no array; expected .npy files alone"),
         (zipped(a_npy=b"text"), "not an .npz file that can be read"),
         (npz(ids=np.zeros(LARGEST // 8 + 1)), f"its arrays have {LARGEST + 8:,} bytes; expected {LARGEST:,} at most"),
-        (announced("(10000000000,)"), "its arrays have 80,000,000,000 bytes; expected"),
+        (announced("(10000000000,)"), "'a' has shape [10000000000]; expected sizes from 0 to 16,777,216"),
+        (announced("(16777216, 16777216)"), "its arrays have 2,251,799,813,685,248 bytes; expected"),
         (announced("(__import__('os').abort(),)"), "not an .npz file that can be read"),
+        (announced("(-100000000,)"), "'a' has shape [-100000000]; expected sizes from 0"),
+        (announced("(0, 10000000000000000000000000)"), "'a' has shape [0, 10000000000000000000000000]; expected"),
+        (announced("(True, 2)"), "'a' has shape [True, 2]; expected"),
+        (announced("((" + "-" * 100), "not an .npz file that can be read"),
+        (zipped(a_npy=b"\x93NUMPY\x02\x00" + (2**29).to_bytes(4, "little") + b" " * 2**20), "not an .npz file"),
+        (npz(**{f"a{number}": ones(1) for number in range(257)}), "it has 257 arrays; expected 256 at most"),
+        (npz(sound=np.array([1.0, np.inf])), "'sound' has numbers that are not finite"),
+        (npz(sound=np.array([np.nan], np.float16)), "'sound' has numbers that are not finite"),
     ],
-    ids=str,
+    ids=range(18),
 )
 def test_what_is_no_file_of_arrays_is_refused(data: bytes, error: str) -> None:
     with pytest.raises(BadInput) as raised:
@@ -106,6 +144,7 @@ def test_what_is_no_file_of_arrays_is_refused(data: bytes, error: str) -> None:
             {"ids": ones(2, 4), "mask": ones(3, 4)},
             "its arrays have different numbers of samples: 'ids' 2, 'mask' 3",
         ),
+        (TEXT, {"ids": ones(1001, 1), "mask": ones(1001, 1)}, "it has 1,001 samples; expected 1,000 at most"),
         (
             PICTURE,
             {"images": np.ones((1, 3, 32, 32), np.float32)},
@@ -146,3 +185,18 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         npz_file(file, "x")
     with pytest.raises(BadInput, match=r"x: cannot read .*: No such file"):
         npz_file(tmp_path / "none.npz", "x")
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[1]", '{"x": 5}', '{"x": [-3, 4]}', '{"x": [2]}', '{"y": [2, 2]}'])
+def test_shapes_in_a_files_metadata_that_are_none_are_refused(text: str) -> None:
+    entry = SimpleNamespace(
+        name="x", type=SimpleNamespace(tensor_type=SimpleNamespace(shape=SimpleNamespace(dim=[1, 2])))
+    )
+
+    def model(value: str) -> Any:
+        props = [SimpleNamespace(key="sparsebench.shapes", value=value)]
+        return SimpleNamespace(metadata_props=props, graph=SimpleNamespace(input=[entry]))
+
+    assert _shapes(model('{"x": [2, 3]}'), "net.onnx") == {"x": [2, 3]}
+    with pytest.raises(BadInput, match=r"net\.onnx: its metadata 'sparsebench\.shapes' is "):
+        _shapes(model(text), "net.onnx")

@@ -196,6 +196,20 @@ def test_what_the_store_has_the_wheels_of_is_installed_without_a_registry(
     assert not list(instance.folder.glob("wheels*"))
 
 
+def test_what_is_no_file_in_an_archive_of_wheels_is_left_out(
+    instance: OnInstance, store: Store, wheels: Callable[[bytes], Job], tmp_path: Path
+) -> None:
+    job = wheels(wheel_of("said = 1"))
+    folder = tmp_path / "pipes"
+    folder.mkdir()
+    os.mkfifo(folder / f"{NOWHERE}-1.0-py3-none-any.whl")
+    wheelhouse.packed(folder, tmp_path / "pipes.tar")
+    store.write_file(wheelhouse.path_of(store, job.lock), tmp_path / "pipes.tar")
+    assert (
+        instance.run(script("prepare", job, store, after(hours=2), REGION))["Status"] == "Failed"
+    )  # and does not hang
+
+
 @pytest.mark.parametrize("content", [b"", wheel_of("said = 2")], ids=["no wheel", "another wheel"])
 def test_a_wheel_that_is_not_what_the_lock_says_is_not_installed(
     instance: OnInstance, store: Store, wheels: Callable[[bytes], Job], content: bytes

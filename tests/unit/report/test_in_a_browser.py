@@ -180,6 +180,17 @@ def test_a_link_holds_the_choice(opened: Callable[..., Page], browser: Browser) 
     assert sent.locator("[name=latency_ms]").input_value() == "30.0"
 
 
+def test_a_link_that_says_less_or_something_else_is_as_a_fresh_page_beside_it(opened: Callable[..., Page]) -> None:
+    page = opened()
+    fresh = page.locator("#chosen tbody").inner_text()
+    for fragment in ("latency_ms=5&production=1&percentile=50", "length=1&production=0&percentile=12&network=none&x="):
+        page.evaluate(f"location.hash = '#choice?{fragment}'")
+        page.wait_for_timeout(100)
+    assert page.locator("#chosen tbody").inner_text() == fresh
+    assert not page.locator("[name=production]").is_checked()
+    assert page.locator("[name=percentile]").input_value() == "95"
+
+
 def test_a_heading_sorts_its_table_by_numbers_and_what_is_not_known_is_last(opened: Callable[..., Page]) -> None:
     page = opened()
     page.locator("[name=target]").select_option("cost")
