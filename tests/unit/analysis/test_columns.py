@@ -147,6 +147,18 @@ def test_a_part_with_other_columns_is_left_out(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("limit", ["LARGEST", "MOST"])
+def test_a_part_that_is_larger_than_any_is_left_out(
+    store: Store, limit: str, monkeypatch: pytest.MonkeyPatch, read: list[str]
+) -> None:
+    columns.seal(store, NIGHT)
+    monkeypatch.setattr(columns, limit, 10)
+    assert columns.trials(store, NIGHT) == store.trials(NIGHT)
+    read.clear()
+    columns.trials(store, NIGHT)
+    assert one_by_one(read)
+
+
 def test_what_a_part_has_of_a_trial_counts_only_where_it_can_be_read(store: Store) -> None:
     trials = store.trials(NIGHT)
     buffer, path = io.BytesIO(), store.trial_path(trials[0])

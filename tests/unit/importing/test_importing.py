@@ -29,7 +29,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 folder = Path(sys.argv[1])
 
-def make(name, classes=1000, size=224, opset=13, ir=8, kind=TensorProto.FLOAT, pooled="conv", second=False):
+def make(name, classes=1000, size=224, opset=13, ir=8, kind=TensorProto.FLOAT, pooled="conv", second=False, metadata=()):
     draw = np.random.default_rng(0)
     kernel = draw.standard_normal((16, 3, 8, 8)).astype("f")
     kernel[:8] = 0
@@ -50,9 +50,12 @@ def make(name, classes=1000, size=224, opset=13, ir=8, kind=TensorProto.FLOAT, p
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir, producer_name="made", producer_version="7"
     )
+    helper.set_model_props(model, dict(metadata))
     save(model, folder / f"{name}.onnx")
 
 make("good")
+make("fed", metadata={"sparsebench.samples": "UEsFBg=="})
+make("shaped", metadata={"sparsebench.shapes": "[1]"})
 make("few-classes", classes=10)
 make("small", size=32)
 make("new-opset", opset=20)
@@ -186,6 +189,8 @@ def test_the_card_says_what_the_file_holds_and_where_it_is_from(
         ("new-ir.onnx", "opset 13, IR version 10; expected at most"),
         ("integers.onnx", "not valid ONNX"),
         ("loose.onnx", "not valid ONNX"),
+        ("fed.onnx", "it brings samples of its own; expected none, as base and pruned are fed the same"),
+        ("shaped.onnx", "its metadata 'sparsebench.shapes' is '[1]'; expected a shape for each input, as JSON"),
         ("two.onnx", "its outputs are ['logits', 'flat']; expected one"),
         ("half/good.onnx", "it did not come"),
         ("nowhere.onnx", "the server answered 404"),
