@@ -29,7 +29,9 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 folder = Path(sys.argv[1])
 
-def make(name, classes=1000, size=224, opset=13, ir=8, kind=TensorProto.FLOAT, pooled="conv", second=False, metadata=()):
+def make(
+    name, classes=1000, size=224, opset=13, ir=8, kind=TensorProto.FLOAT, pooled="conv", second=False, metadata=()
+):
     draw = np.random.default_rng(0)
     kernel = draw.standard_normal((16, 3, 8, 8)).astype("f")
     kernel[:8] = 0
