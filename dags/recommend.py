@@ -14,7 +14,7 @@ numbers; `sparsebench advise --night NIGHT --network NAME` answers for other bou
 4. **`ask` waits**: the run is expected to cost more than the threshold; answer under *Required Actions*.
 5. **A step of `measure` or `measure_again` failed**: as of `benchmark_sweep`.
 6. **`answer` failed**: no cell has a number, or one is without a number that should have one; the note says why, and
-   what can be said all the same.
+   what can be said all the same. (An engine whose outputs are others than ONNX Runtime's is named, and no failure.)
 7. **An instance is left over**: `reap_instances` ends it within the hour.
 """
 
@@ -242,8 +242,8 @@ def recommend() -> None:
         result = outcome(store, jobs, collection)
         print("\n".join([*sentences, result.summary]))
         notes.leave(context, "\n\n".join([*sentences, f"{result.summary} [Report]({report_href(result.night)})"]))
-        if result.problem:
-            raise AirflowFailException(f"{result.problem}; {result.summary}")
+        if result.problem_of_a_choice:
+            raise AirflowFailException(f"{result.problem_of_a_choice}; {result.summary}")
         return sentences
 
     # As a setup and its teardown, so that `answer` also runs, and fails, where a person marks the run failed.

@@ -219,7 +219,7 @@ def recommend(
     """Say which machine to take for a network of your own, measured on these instance types.
 
     It asks the Airflow of `sparsebench up`, by the DAG of the same name. Exits with 1 when that fails: nothing can be
-    said, or an engine has no number that should have one; what can be said all the same is shown.
+    said, or an instance or an engine failed; what can be said all the same is shown.
     """
     from rich.console import Console
 

@@ -41,7 +41,7 @@ def npz_file(file: Path, origin: str) -> bytes:
     """
     try:
         if (size := file.stat().st_size) > 2 * LARGEST:
-            raise BadInput(f"{origin}: it has {size:,} bytes; expected an .npz file of at most {LARGEST:,}")
+            raise BadInput(f"{origin}: it has {size:,} bytes; expected an .npz file of at most {2 * LARGEST:,}")
         return file.read_bytes()
     except OSError as error:
         raise BadInput(f"{origin}: cannot read {file}: {error.strerror}") from error

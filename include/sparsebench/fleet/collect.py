@@ -86,8 +86,10 @@ def _without_number(cell: Cell, last: Trial) -> MissingCell:
         detail = last.absence.detail
     elif last.error:
         detail = last.error.strip().rpartition("\n")[2]
+    elif last.parity is None or last.parity.relative is None:
+        detail = "its output is not finite"
     else:
-        detail = f"relative difference {last.parity and last.parity.relative} from ONNX Runtime's output"
+        detail = f"relative difference {last.parity.relative:.2g} from ONNX Runtime's output"
     return MissingCell(cell=cell, reason=last.status, detail=detail)  # type: ignore[arg-type]
 
 

@@ -34,9 +34,17 @@ class Outcome:
     @property
     def problem(self) -> str | None:
         """Why the run is no success; None where it is one."""
+        return self._problem(NO_FAULT)
+
+    @property
+    def problem_of_a_choice(self) -> str | None:
+        """The same of a run that says what to take: an engine whose outputs are others was tried, and is no choice."""
+        return self._problem((*NO_FAULT, "invalid"))
+
+    def _problem(self, no_fault: Sequence[str]) -> str | None:
         if not self.counts.with_number:
             return f"none of {labels.count(self.counts.planned, 'cell')} has a number"
-        faults = sum(number for reason, number in self.counts.without.items() if reason not in NO_FAULT)
+        faults = sum(number for reason, number in self.counts.without.items() if reason not in no_fault)
         if faults:
             return f"{faults} of {labels.count(self.counts.planned, 'cell')} should have a number and have none"
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparsebench import catalog
-from sparsebench.contracts import ArtifactRef, BenchRequest, Failure, Job, Launch, Trial
+from sparsebench.contracts import ArtifactRef, BenchRequest, Failure, Job, Launch, Parity, Trial
 from sparsebench.fleet.collect import collect
 from sparsebench.fleet.plan import repeated
 from sparsebench.store import Store
@@ -51,6 +51,16 @@ def test_what_is_missing_is_listed_with_its_reason(store: Store, job: Job, make_
         "deepsparse.benchmark": ("failed", "no memory"),
     }
     assert store.collections(NIGHT) == [collection]
+
+
+def test_an_output_that_is_not_finite_is_called_so(
+    store: Store, job: Job, make_trial: Callable[..., Trial], make_parity: Callable[..., Parity]
+) -> None:
+    store.put_trial(make_trial(engine="openvino", status="invalid", parity=make_parity(relative=None, same_top1=0)))
+    store.put_trial(make_trial(engine="deepsparse", status="invalid", parity=make_parity(relative=1 / 7, same_top1=0)))
+    details = {cell.cell.engine: cell.detail for cell in collect(store, [job], {}, NOW).missing}
+    assert details["openvino"] == "its output is not finite"
+    assert details["deepsparse"] == "relative difference 0.14 from ONNX Runtime's output"
 
 
 def test_a_cell_that_was_measured_once_is_there_though_another_trial_failed(

@@ -64,6 +64,22 @@ def test_a_run_says_how_many_cells_were_planned_have_a_number_and_why_others_hav
     assert result.problem is None  # one number, and nothing that a person could mend
 
 
+def test_an_engine_that_gives_other_outputs_is_a_fault_of_a_sweep_but_not_of_a_choice(
+    outcome_of: Callable[..., Outcome],
+) -> None:
+    result = outcome_of(onnxruntime="measured", openvino="invalid")
+    assert result.problem == "1 of 2 cells should have a number and have none"
+    assert result.problem_of_a_choice is None
+
+
+@pytest.mark.parametrize("status", ["failed", None])
+def test_an_engine_that_failed_is_a_fault_of_a_choice_too(
+    outcome_of: Callable[..., Outcome], status: str | None
+) -> None:
+    result = outcome_of(onnxruntime="measured", openvino=status)
+    assert result.problem_of_a_choice == "1 of 2 cells should have a number and have none"
+
+
 def test_a_run_without_one_number_is_no_success(outcome_of: Callable[..., Outcome]) -> None:
     assert outcome_of(onnxruntime="disturbed", openvino="disturbed").problem == "none of 2 cells has a number"
 
