@@ -125,7 +125,7 @@ def sparsify() -> None:
         uri = params.pop("dataset")
         jobs = plan_sparsify(
             Store(settings.store),
-            run=run_of(context, chosen([params["instance_type"]], "instance_type", gpu=True)),
+            run=run_of(context, chosen([params["instance_type"]], "instance_type", training=True)),
             dataset=DatasetRef.at(uri) if uri else None,
             **{name: value for name, value in params.items() if name != "budget_usd"},
         )

@@ -303,6 +303,7 @@ def _in_bench(module: str, *arguments: str) -> NoReturn:
 
 @app.command()
 def wheelhouse(
+    architecture: Annotated[str, typer.Option(help="Of the instances: x86_64 or arm64.")] = "x86_64",
     store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
 ) -> None:
     """Put what instances install into the store, so that they need no way to a registry, and are ready sooner."""
@@ -311,7 +312,7 @@ def wheelhouse(
     from sparsebench.store import Store
 
     opened = Store(store or Settings().store)
-    typer.echo(f"{opened.uri}/{wheels.gather(opened, lambda line: typer.echo(line, err=True))}")
+    typer.echo(f"{opened.uri}/{wheels.gather(opened, lambda line: typer.echo(line, err=True), architecture)}")
 
 
 @app.command()

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     image: str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     """An AMI id, or the SSM public parameter that holds one."""
 
+    arm_image: str = "/aws/service/canonical/ubuntu/server/22.04/stable/current/arm64/hvm/ebs-gp2/ami-id"
+    """The same, of instance types with Graviton: OpenVINO's wheel needs glibc 2.35 there, and Amazon Linux has 2.34."""
+
     gpu_image: str = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
     """The same, of instance types with a GPU: with NVIDIA's driver, and of Amazon Linux too."""
 

@@ -17,11 +17,11 @@ from sparsebench.fleet.plan import Run
 from sparsebench.settings import Settings
 from sparsebench.store import Store
 from sparsebench_airflow.aws import BRIEF, ec2_client
-from sparsebench_airflow.image import resolve_image
+from sparsebench_airflow.image import images
 from sparsebench_airflow.quota import max_live
 
 
-def chosen(wanted: Sequence[str], param: str = "instance_types", gpu: bool = False) -> Chosen:
+def chosen(wanted: Sequence[str], param: str = "instance_types", training: bool = False) -> Chosen:
     """The instance types that names and patterns mean in the region of the connection.
 
     Raises:
@@ -32,7 +32,7 @@ def chosen(wanted: Sequence[str], param: str = "instance_types", gpu: bool = Fal
         ec2=ec2_client,
         pricing=lambda: AwsBaseHook(client_type="pricing", region_name=PRICING_REGION, config=BRIEF).conn,
     )
-    return choose(Store(Settings().store), account, wanted, datetime.now(UTC), param, gpu)
+    return choose(Store(Settings().store), account, wanted, datetime.now(UTC), param, training)
 
 
 def run_of(context: Context, on: Chosen) -> Run:
@@ -43,10 +43,12 @@ def run_of(context: Context, on: Chosen) -> Run:
     run, market = context["dag_run"], Settings().market
     if market not in get_args(Market):
         raise BadInput(f"SPARSEBENCH_MARKET is {market!r}; known are {', '.join(get_args(Market))}")
+    x86, arm = images(on.types.values())
     return Run(
         run.dag_id,
         run.run_id,
-        resolve_image(gpu=any(facts.gpu for facts in on.types.values())),
+        x86,
+        arm,
         region=SsmHook().conn_region_name,
         market=market,
         budget_usd=context["params"]["budget_usd"],

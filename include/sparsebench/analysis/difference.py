@@ -86,6 +86,8 @@ def inputs(a: Night, b: Night) -> Iterator[Change]:
         if field != "description":
             yield from _change(f"protocol {field}", getattr(old.protocol, field), getattr(new.protocol, field))
     yield from _change("image", old.image, new.image)
+    if old.arm_image and new.arm_image:
+        yield from _change("image for arm64", old.arm_image, new.arm_image)
     yield from _change("code (payload)", old.payload[:12], new.payload[:12])
     yield from _change("packages (bench lock)", old.bench_lock[:12], new.bench_lock[:12])
     yield from _changes("version of", _versions(a), _versions(b))

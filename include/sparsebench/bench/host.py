@@ -18,6 +18,18 @@ from sparsebench.bench.cores import usable_cores
 from sparsebench.contracts import HostFacts
 from sparsebench.instance.imds import metadata
 
+ARM = "0x41"
+"""The implementer's number of Arm itself, whose cores Graviton's are."""
+
+ARM_CORES = {
+    "0xd08": "Arm Cortex-A72 (Graviton)",
+    "0xd0c": "Arm Neoverse-N1 (Graviton2)",
+    "0xd40": "Arm Neoverse-V1 (Graviton3)",
+    "0xd4f": "Arm Neoverse-V2 (Graviton4)",
+    "0xd84": "Arm Neoverse-V3 (Graviton5)",
+}
+"""By part number: cores of EC2's instances. Others have them too (Ampere's is a Neoverse-N1), but not there."""
+
 PACKAGES = ("deepsparse", "onnxruntime", "openvino", "onnx", "numpy")
 
 
@@ -80,8 +92,19 @@ def identity() -> Identity:
 def parse_cpuinfo(text: str) -> Cpu:
     """What /proc/cpuinfo says of its first processor."""
     first = dict(re.findall(r"^([^\t:]+?)\s*: ?(.*)$", text.split("\n\n")[0], re.MULTILINE))
+    model = first.get("model name", "").strip() or _arm_model(first)
     flags = first.get("flags") or first.get("Features") or ""  # x86, Arm
-    return Cpu(first.get("model name", "").strip(), tuple(sorted(flags.split())), first.get("microcode"))
+    return Cpu(model, tuple(sorted(flags.split())), first.get("microcode"))
+
+
+def _arm_model(processor: dict[str, str]) -> str:
+    """The name of an Arm core, which /proc/cpuinfo does not tell: it has the implementer's and the part's number, as
+    the register MIDR_EL1 has them. Empty: it is no Arm."""
+    implementer, part = processor.get("CPU implementer", ""), processor.get("CPU part", "")
+    if not part:
+        return ""
+    core = ARM_CORES.get(part) if implementer == ARM else None
+    return core or f"Arm, implementer {implementer}, part {part}"
 
 
 def caches(folder: Path) -> dict[str, int]:

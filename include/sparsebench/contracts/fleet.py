@@ -28,6 +28,7 @@ class Job(Contract):
     run_id: str = Field(max_length=256, description="of the run that launches it; a tag holds 256 characters")
     label: str = Field(description="what the UI shows for it")
     instance_type: Name
+    architecture: str = Field(default="x86_64", description="of the instance type, as EC2 names it")
     image: str = Field(description="AMI id: the night's, or for another pipeline the run's")
     module: Module
     lock: Sha256

@@ -25,6 +25,11 @@ class Manifest(Stored):
     protocol: Protocol
     models: tuple[ModelCard, ...]
     image: str = Field(description="AMI id of its instances: the public parameters that name one move")
+    arm_image: str = Field(
+        default="",
+        description="the same for instance types of the architecture arm64; empty: it was frozen without",
+        json_schema_extra=since(3),
+    )
     payload: Sha256 = Field(description="payloads/<sha256>.whl")
     bench_lock: Sha256 = Field(description="locks/<sha256>.txt")
     request_format: int = Field(
@@ -51,6 +56,10 @@ class Manifest(Stored):
         """A manifest of these fields, with its digest."""
         draft = cls(**fields, digest="0" * 64)
         return draft.model_copy(update={"digest": content_digest(draft.to_json())})
+
+    def image_for(self, architecture: str) -> str:
+        """The AMI id of the night's instances of an architecture; empty: it was frozen without one."""
+        return self.arm_image if architecture == "arm64" else self.image
 
     @property
     def frozen_late(self) -> bool:

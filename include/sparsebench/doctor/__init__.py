@@ -39,7 +39,7 @@ def _examined(settings: Settings, client: Client, region: str | None, now: datet
     yield from bucket.findings(patient)
     types, of_types = machines.types(patient)
     yield from of_types
-    yield from machines.findings(patient)
+    yield from machines.findings(patient, types)
     yield from network.findings(patient, list(types))
     yield from account.quotas(patient, list(types.values()))
     yield from account.permissions(patient)

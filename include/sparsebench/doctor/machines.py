@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -42,27 +43,44 @@ def _type(facts: InstanceFacts) -> Finding:
     return Finding("instance type", "right", told)
 
 
-def findings(patient: Patient) -> Found:
-    settings, image = patient.settings, ""
+def findings(patient: Patient, types: Mapping[str, InstanceFacts]) -> Found:
+    """What instances are launched with.
 
-    def image_is_there() -> Finding:
-        nonlocal image
-        image = settings.image
+    Args:
+        types: that are asked for every night, by name.
+    """
+    images: dict[str, str] = {}  # by architecture
+    for architecture in ["x86_64", *sorted({facts.architecture for facts in types.values()} - {"x86_64"})]:
+        yield _image(patient, architecture, images)
+    yield from _launched_with(patient)
+    name, facts = next(iter(types.items()), ("m5.large", None))
+    architecture = facts.architecture if facts else "x86_64"
+    if architecture in images:
+        yield _may_launch(patient, name, images[architecture])
+
+
+def _image(patient: Patient, architecture: str, images: dict[str, str]) -> Finding:
+    """Whether the image for an architecture is there; its id comes to ``images``."""
+    what, variable = ("image", "SPARSEBENCH_IMAGE")
+    configured = patient.settings.image
+    if architecture == "arm64":
+        what, variable, configured = "image for arm64", "SPARSEBENCH_ARM_IMAGE", patient.settings.arm_image
+
+    def is_there() -> Finding:
+        image = configured
         if not image.startswith("ami-"):
-            image = patient.client("ssm").get_parameter(Name=settings.image)["Parameter"]["Value"]
+            image = patient.client("ssm").get_parameter(Name=image)["Parameter"]["Value"]
+        images[architecture] = image
         described = patient.client("ec2").describe_images(ImageIds=[image])["Images"]
         if not described:
-            return Finding("image", "wrong", f"{image} is gone", "set SPARSEBENCH_IMAGE to one that is there")
+            return Finding(what, "wrong", f"{image} is gone", f"set {variable} to one that is there")
         (ami,) = described
-        if ami.get("State") != "available" or ami.get("Architecture") != "x86_64":
+        if ami.get("State") != "available" or ami.get("Architecture") != architecture:
             told = f"{image} is {ami.get('State')}, for {ami.get('Architecture')}"
-            return Finding("image", "wrong", told, "set SPARSEBENCH_IMAGE to one for x86_64")
-        return Finding("image", "right", f"{image} ({ami.get('Name', 'without a name')})")
+            return Finding(what, "wrong", told, f"set {variable} to one for {architecture}")
+        return Finding(what, "right", f"{image} ({ami.get('Name', 'without a name')})")
 
-    yield ask("image", image_is_there, "set SPARSEBENCH_IMAGE to an AMI of this region, or to a public parameter")
-    yield from _launched_with(patient)
-    if image:
-        yield _may_launch(patient, image)
+    return ask(what, is_there, f"set {variable} to an AMI of this region, or to a public parameter")
 
 
 def _launched_with(patient: Patient) -> Found:
@@ -101,11 +119,10 @@ def _launched_with(patient: Patient) -> Found:
         yield ask("security group", group, "set SPARSEBENCH_SECURITY_GROUP to what the stack puts out")
 
 
-def _may_launch(patient: Patient, image: str) -> Finding:
+def _may_launch(patient: Patient, name: str, image: str) -> Finding:
     """A dry run of the launch that a sweep makes, of the smallest job."""
     todo = "the message says what is refused; docs/aws.md has the statement that it takes"
     settings = patient.settings
-    name = next((word for word in settings.nightly_instance_types if "." in word and "*" not in word), "m5.large")
     job = Job(
         job="doctor",
         dag_id="doctor",

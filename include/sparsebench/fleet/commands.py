@@ -41,6 +41,18 @@ exec 9>lock
 flock 9 # a command that was sent twice waits for the first one, and then finds everything done
 """
 
+# Amazon Linux, or Ubuntu for Graviton. There cloud-init writes what apt reads, and what Ubuntu does by the clock would
+# take the processor from what is measured.
+_PYTHON = """if ! command -v python3.11 >/dev/null && command -v dnf >/dev/null; then
+  dnf install --assumeyes --quiet python3.11 python3.11-pip
+elif ! command -v python3.11 >/dev/null; then
+  cloud-init status --wait >/dev/null || true
+  systemctl stop apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service || true
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update --quiet=2 -o APT::Update::Error-Mode=any
+  apt-get install --quiet=2 --no-install-recommends -o DPkg::Lock::Timeout=300 python3.11 python3.11-venv
+fi"""
+
 
 def script(step: Step, job: Job, store: Store, until: datetime, region: str) -> str:
     """The script of one step of a job.
@@ -70,7 +82,7 @@ shutdown --no-wall -h "+$minutes"
 curl --fail --silent --show-error --retry 5 --output lock.txt {lock_url}
 curl --fail --silent --show-error --retry 5 --output payload.whl {payload_url}
 printf '%s  %s\\n' {job.lock} lock.txt {job.payload} payload.whl | sha256sum --check --quiet
-command -v python3.11 >/dev/null || dnf install --assumeyes --quiet python3.11 python3.11-pip
+{_PYTHON}
 {_wheels(job, store)}
 # Says whether it was from the wheels that the store has; where that fails, from the registry.
 install() {{
@@ -94,7 +106,7 @@ echo "prepared {job.environment}"
 
 def _wheels(job: Job, store: Store) -> str:
     """How the folder of the lock's wheels is had, where the store has them."""
-    path = wheelhouse.path_of(store, job.lock)
+    path = wheelhouse.path_of(store, job.lock, job.architecture)
     if not store.exists(path):
         return ""
     return f"""rm -rf wheels wheels.tar

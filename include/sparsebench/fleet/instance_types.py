@@ -34,6 +34,9 @@ MOST = 100
 PRICING_REGION = "us-east-1"
 """Where the Pricing API is, whatever region it is asked about."""
 
+ARCHITECTURES = ("x86_64", "arm64")
+"""Of instances that measure, as EC2 names them. What trains is for the first alone."""
+
 WORD = r"^[A-Za-z0-9*?][A-Za-z0-9.*?-]{0,63}$"
 """What a name or a pattern looks like."""
 
@@ -63,13 +66,13 @@ def choose(
     wanted: Sequence[str],
     now: datetime,
     param: str = "instance_types",
-    gpu: bool = False,
+    training: bool = False,
 ) -> Chosen:
     """
     Args:
         wanted: names, and patterns as EC2's filters have them: * and ?.
         param: that they were given in.
-        gpu: whether a type with a GPU will do.
+        training: whether it is to train, for which a type with a GPU will do, and not to measure.
 
     Raises:
         BadInput: EC2 does not have it, nothing can be done on it, or AWS cannot be asked and nobody else knows.
@@ -84,14 +87,14 @@ def choose(
     lines = []
     for word in wanted:
         if not _is_pattern(word):
-            if reason := unfit(known[word], gpu):
+            if reason := unfit(known[word], training):
                 raise BadInput(f"{param}: {word!r} {reason}")
             types[word] = known[word]
             continue
         of_ec2 = [name for name, facts in known.items() if facts.vcpus is not None]
         means = sorted(fnmatch.filter(of_ec2, word), key=_by_size)
-        fit = [name for name in means if not unfit(known[name], gpu)]
-        left_out = _left_out({name: unfit(known[name], gpu) for name in means if name not in fit})
+        fit = [name for name in means if not unfit(known[name], training)]
+        left_out = _left_out({name: unfit(known[name], training) for name in means if name not in fit})
         if not fit:
             why = "; ".join(left_out) or "EC2 offers none of such a name"
             raise BadInput(f"{param}: {word!r} means no type that can be used in {account.region}: {why}")
@@ -110,11 +113,13 @@ def _left_out(reasons: Mapping[str, str]) -> list[str]:
     ]
 
 
-def unfit(facts: InstanceFacts, gpu: bool = False) -> str:
-    """Why nothing can be done on a type; empty: it can."""
-    if facts.architecture != "x86_64":
-        return f"is of the architecture {facts.architecture}, and the images and engines are for x86_64"
-    if facts.gpu and not gpu:
+def unfit(facts: InstanceFacts, training: bool = False) -> str:
+    """Why a type cannot measure, or train; empty: it can."""
+    if training and facts.architecture != "x86_64":
+        return f"is of the architecture {facts.architecture}, and what trains is for x86_64"
+    if facts.architecture not in ARCHITECTURES:
+        return f"is of the architecture {facts.architecture}, and engines and images are for {', '.join(ARCHITECTURES)}"
+    if facts.gpu and not training:
         return "has a GPU: it is for training, with sparsify; no sweep measures on it"
     return ""
 
@@ -167,7 +172,8 @@ def in_words(facts: InstanceFacts) -> str:
     )
     spot = f", spot from {facts.spot_usd_per_hour:g}" if facts.spot_usd_per_hour is not None else ""
     source = ", by the catalog" if facts.source == "catalog" else ""
-    return f"{facts.vcpus} vCPUs{cores}{memory}; {cost}{surplus}{spot}{source}"
+    arm = ", arm64" if facts.architecture == "arm64" else ""
+    return f"{facts.vcpus} vCPUs{cores}{memory}{arm}; {cost}{surplus}{spot}{source}"
 
 
 def _by_size(name: str) -> tuple[str, int, str]:
@@ -249,7 +255,7 @@ def _facts(account: Account, info: Mapping[str, Any], spot: float | None, now: d
         gpu=any(gpu.get("Manufacturer") == "NVIDIA" for gpu in gpus),
         spot_usd_per_hour=spot,
     )
-    if unfit(facts, gpu=True):
+    if unfit(facts) and unfit(facts, training=True):
         return facts  # what it costs is of no interest
     try:
         price = {"usd_per_hour": on_demand_usd(account.pricing(), name, account.region), "usd_as_of": now.date()}

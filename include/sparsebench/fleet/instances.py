@@ -86,13 +86,22 @@ def _described(ec2: Any, filters: Any) -> list[Instance]:
 
 
 def launch_config(
-    job: Job, settings: Settings, market: Market, zone: str, subnet: str | None, token: str
+    job: Job,
+    settings: Settings,
+    market: Market,
+    zone: str,
+    subnet: str | None,
+    token: str,
+    root_device: str = "/dev/xvda",
 ) -> dict[str, Any]:
     """Parameters of RunInstances for a job in a zone, beside ImageId and the counts.
 
     The ClientToken is ours, since botocore would make a new one for each call. The same arguments give the same
     parameters at any time: EC2 refuses a token that comes with others. The instance ends itself, whatever
     becomes of Airflow: shutting down terminates it, and user data plans that before anything else runs.
+
+    Args:
+        root_device: of the image; another name would be a second volume. Amazon Linux's is the default.
     """
     named = [{"Key": key, "Value": value} for key, value in tags.for_job(job, settings.store).items()]
     config: dict[str, Any] = {
@@ -103,7 +112,7 @@ def launch_config(
         "UserData": f"#!/bin/bash\nshutdown -h +{min(ARMED_MINUTES, job.max_minutes)}\n",
         "BlockDeviceMappings": [
             {
-                "DeviceName": "/dev/xvda",
+                "DeviceName": root_device,
                 "Ebs": {
                     "VolumeSize": DISK_GIB[job.environment],
                     "VolumeType": "gp3",

@@ -127,10 +127,11 @@ def _launch(ec2: Any, launcher: Any, job: Job, settings: Settings, number: int) 
     number: of the job's instances before.
     """
     refused: dict[str, str] = {}
+    root_device = _root_device(ec2, job.image)
     for market in ("spot", "on_demand") if job.market == "spot" else ("on_demand",):
         try:
             for place in _places(ec2, job.instance_type, settings, first=number):
-                instance = _try(ec2, launcher, job, settings, market, place, number, refused)
+                instance = _try(ec2, launcher, job, settings, market, place, number, refused, root_device)
                 if instance:
                     return _record(job, instance)
         except QuotaReached:
@@ -140,6 +141,19 @@ def _launch(ec2: Any, launcher: Any, job: Job, settings: Settings, number: int) 
     if all(code in UNSUPPORTED for code in refused.values()):
         raise NotOffered(f"{job.instance_type} is not offered: {refusals}")
     raise NoCapacity(f"no zone has a {job.instance_type} now: {refusals}")
+
+
+def _root_device(ec2: Any, image: str) -> str:
+    """The name of an image's root device: Amazon Linux and Ubuntu call it differently."""
+    try:
+        described = ec2.describe_images(ImageIds=[image])["Images"]
+        return str(described[0]["RootDeviceName"])
+    except (
+        ClientError,
+        LookupError,
+    ) as error:  # an older stack does not allow it; of an image that is gone EC2 will say
+        log.warning("the root device of %s is not known, and taken for Amazon Linux's: %s", image, error)
+        return "/dev/xvda"
 
 
 def _places(ec2: Any, instance_type: str, settings: Settings, first: int) -> list[Place]:
@@ -166,10 +180,11 @@ def _try(
     place: Place,
     number: int,
     refused: dict[str, str],
+    root_device: str,
 ) -> instances.Instance | None:
     """The instance that was launched there; None, and an entry in ``refused``, when there can be none."""
     for token in _tokens(job, settings, number, market, place):
-        config = instances.launch_config(job, settings, market, place.zone, place.subnet, token)
+        config = instances.launch_config(job, settings, market, place.zone, place.subnet, token, root_device)
         try:
             answer = launcher.run_instances(ImageId=job.image, MinCount=1, MaxCount=1, **config)
         except ClientError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from sparsebench import catalog
 from sparsebench.contracts import (
@@ -22,6 +22,13 @@ from sparsebench.errors import BadInput
 from sparsebench.fleet import payload
 from sparsebench.statistics.pairs import BASE
 from sparsebench.store import Store
+
+
+class Images(NamedTuple):
+    """AMI ids of a night's instances, by architecture. arm: empty where there is none."""
+
+    x86: str
+    arm: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def manifest_for(
     store: Store,
     sweep: Sweep,
     key: str | None,
-    image: str,
+    images: Images,
     now: datetime,
     default_protocol: str,
     types: tuple[InstanceFacts, ...] = (),
@@ -106,7 +113,7 @@ def manifest_for(
     Nothing is written: see ``freeze``.
 
     Args:
-        image, types: that a night gets which is not frozen yet. A night that is keeps its own.
+        images, types: that a night gets which is not frozen yet. A night that is keeps its own.
 
     Raises:
         BadInput: the key is no night's name, or the night was frozen with another protocol, or without a model that is
@@ -121,19 +128,26 @@ def manifest_for(
             )
         if store.has_manifest(key):
             return fitting(store.manifest(key), sweep)
-        return _new(store, sweep, key, image, now, default_protocol, types)
+        return _new(store, sweep, key, images, now, default_protocol, types)
     today = now.date().isoformat()
     foreign = not _known().keys() >= {*sweep.networks}
     night, number = (f"{today}.2", 2) if foreign else (today, 1)
     while store.has_manifest(night):
         frozen = store.manifest(night)
-        if sweep.protocol in (None, frozen.protocol.name) and _measures_the_same(
-            sweep, frozen, _current(store, sweep, night, frozen.image, now, frozen.protocol)
+        has_images = all(frozen.image_for(facts.architecture) for facts in types)
+        if (
+            has_images
+            and sweep.protocol in (None, frozen.protocol.name)
+            and _measures_the_same(
+                sweep,
+                frozen,
+                _current(store, sweep, night, Images(frozen.image, frozen.arm_image), now, frozen.protocol),
+            )
         ):
             return frozen
         number += 1
         night = f"{today}.{number}"
-    return _new(store, sweep, night, image, now, default_protocol, types)
+    return _new(store, sweep, night, images, now, default_protocol, types)
 
 
 def fitting(manifest: Manifest, sweep: Sweep) -> Manifest:
@@ -169,7 +183,7 @@ def _current(
     store: Store,
     sweep: Sweep,
     night: str,
-    image: str,
+    images: Images,
     now: datetime,
     protocol: Protocol,
     types: tuple[InstanceFacts, ...] = (),
@@ -182,7 +196,8 @@ def _current(
         frozen_at=now,
         protocol=protocol,
         models=tuple(card for card in store.model_cards() if card.network in known),
-        image=image,
+        image=images.x86,
+        arm_image=images.arm,
         payload=sha256(payload.wheel()),
         bench_lock=sha256(payload.lock("bench")),
         request_format=newest_format(BenchRequest),
@@ -195,13 +210,13 @@ def _new(
     store: Store,
     sweep: Sweep,
     night: str,
-    image: str,
+    images: Images,
     now: datetime,
     default_protocol: str,
     types: tuple[InstanceFacts, ...],
 ) -> Manifest:
     protocol = catalog.protocols()[sweep.protocol or default_protocol]
-    return fitting(_current(store, sweep, night, image, now, protocol, types), sweep)
+    return fitting(_current(store, sweep, night, images, now, protocol, types), sweep)
 
 
 def _measures_the_same(sweep: Sweep, a: Manifest, b: Manifest) -> bool:

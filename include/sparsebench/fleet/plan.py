@@ -26,7 +26,7 @@ from sparsebench.contracts import (
 from sparsebench.download import check_keepable
 from sparsebench.errors import BadInput
 from sparsebench.fleet import instance_types, payload
-from sparsebench.fleet.nights import Sweep, fitting, freeze, manifest_for
+from sparsebench.fleet.nights import Images, Sweep, fitting, freeze, manifest_for
 from sparsebench.fleet.spending import Expected, check_payable, expected, within_budget
 from sparsebench.importing import check as importing
 from sparsebench.sparsify.check import check
@@ -40,13 +40,15 @@ IMPORT_MINUTES = 120
 class Run:
     """The Airflow run that jobs belong to, and what its instances are launched with.
 
-    image: AMI id. types: what AWS said of the instance types in the region; of others the catalog says it.
+    image, arm_image: AMI ids, by architecture; empty: none was found, and none is needed.
+    types: what AWS said of the instance types in the region; of others the catalog says it.
     budget_usd: of the whole run; None: without limit. max_live: the project's instances at a time.
     """
 
     dag_id: str
     run_id: str
     image: str
+    arm_image: str = ""
     region: str = "us-east-1"
     market: Market = "on_demand"
     budget_usd: float | None = None
@@ -61,13 +63,13 @@ class Run:
     def job_name(self, part: str) -> str:
         return job_name(self.dag_id, self.run_id, part)
 
-    def facts(self, name: str, field: str = "instance_type", gpu: bool = False) -> InstanceFacts:
+    def facts(self, name: str, field: str = "instance_type", training: bool = False) -> InstanceFacts:
         """
         Raises:
             BadInput: neither AWS nor the catalog was heard of the instance type, or nothing can be done on it.
         """
         facts = self.types.get(name) or instance_types.of_name(name, self.region, field)
-        if reason := instance_types.unfit(facts, gpu):
+        if reason := instance_types.unfit(facts, training):
             raise BadInput(f"{field}: {name!r} {reason}")
         return facts
 
@@ -76,12 +78,17 @@ class Run:
         facts = self.facts(name)
         return "" if facts.vcpus is None else instance_types.in_words(facts)
 
+    def image_for(self, facts: InstanceFacts) -> str:
+        """The AMI id for an instance type."""
+        return self.arm_image if facts.architecture == "arm64" else self.image
+
     def launch_fields(self, facts: InstanceFacts) -> dict[str, Any]:
         """What a job of the run says of its instance, beside what it does."""
         return {
             "dag_id": self.dag_id,
             "run_id": self.run_id,
             "instance_type": facts.name,
+            "architecture": facts.architecture,
             "market": self.market,
             "usd_per_hour": facts.at_most_usd_per_hour,
             "burstable": facts.burstable,
@@ -117,7 +124,7 @@ def plan_sweep(store: Store, sweep: Sweep, key: str | None, run: Run, now: datet
     types = [run.facts(name, "instance_types") for name in sweep.instance_types]
     store.check_writable()
     of_ec2 = tuple(facts for facts in types if facts.vcpus is not None)
-    manifest = manifest_for(store, sweep, key, run.image, now, default_protocol, of_ec2)
+    manifest = manifest_for(store, sweep, key, Images(run.image, run.arm_image), now, default_protocol, of_ec2)
     for card in sweep.models_of(manifest):
         for artifact in {card.artifact, *card.encodings.values(), *filter(None, [card.parent])}:
             store.fetch_artifact(artifact)
@@ -147,6 +154,7 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
     )
     requests, jobs = [], []
     for instance_type in sweep.instance_types:
+        facts = run.facts(instance_type, "instance_types")
         name = run.job_name(instance_type)
         request = BenchRequest(
             job=name,
@@ -164,13 +172,13 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
             Job(
                 job=name,
                 label=instance_type,
-                image=manifest.image,
+                image=_image(manifest, facts),
                 module="bench",
                 lock=manifest.bench_lock,
                 payload=manifest.payload,
                 request=store.bench_request_path(request),
                 max_minutes=max_minutes(request),
-                **run.launch_fields(run.facts(instance_type, "instance_types")),
+                **run.launch_fields(facts),
             )
         )
     expected_ = tuple(
@@ -178,6 +186,20 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
         for job, request in zip(jobs, requests, strict=True)
     )
     return Plan(tuple(jobs), tuple(requests), expected_)
+
+
+def _image(manifest: Manifest, facts: InstanceFacts) -> str:
+    """
+    Raises:
+        BadInput: the night has none for the instance type.
+    """
+    image = manifest.image_for(facts.architecture)
+    if not image:
+        raise BadInput(
+            f"instance_types: {facts.name!r} is of the architecture {facts.architecture}, for which the night "
+            f"{manifest.night} was frozen without an image; trigger without a partition key for a night of its own"
+        )
+    return image
 
 
 def _check_readable(request: BenchRequest, manifest: Manifest) -> None:
@@ -250,7 +272,7 @@ def plan_sparsify(
     if not networks or not variants:
         raise BadInput("networks, variants: choose at least one of each")
     catalog.check("networks", tuple(networks), catalog.networks())
-    facts = run.facts(instance_type, gpu=True)
+    facts = run.facts(instance_type, training=True)
     if how.get("recipe") and len(networks) > 1:
         raise BadInput(f"recipe: it names the layers of one network; expected one network, not {len(networks)}")
     requests = []
@@ -303,7 +325,7 @@ def plan_import(store: Store, run: Run, instance_type: str, part: str = "import"
         Job(
             job=wanted.job,
             label=f"{wanted.network} {wanted.variant}",
-            image=run.image,
+            image=run.image_for(facts),
             module="importing",
             lock=store.put_lock(payload.lock("bench")),
             payload=store.put_payload(payload.wheel()),

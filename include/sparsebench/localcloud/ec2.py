@@ -20,6 +20,7 @@ from werkzeug import Response
 from sparsebench.localcloud import prices
 from sparsebench.localcloud.cloud import Cloud
 from sparsebench.localcloud.faults import Market, Target
+from sparsebench.localcloud.images import offer_ubuntu
 from sparsebench.localcloud.launch_checks import THIS_MACHINE, refusal
 
 # An image that does not exist is the mistake that a launch on AWS would show.
@@ -68,6 +69,7 @@ class Ec2:
     def call(self, parameters: Parameters, region: str, forward: Forward) -> Response:
         action = parameters.get("Action", "")
         _give_way_out(region)
+        offer_ubuntu(region)
         if action == "RunInstances":
             return self._run_instances(parameters, region, forward)
         if action == "TerminateInstances" and (unknown := self._unseen(parameters, region, by_tag=False)):

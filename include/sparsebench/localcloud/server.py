@@ -30,6 +30,7 @@ from sparsebench.localcloud.credentials import KEY_HEADER, keys
 from sparsebench.localcloud.faults import FAULTS, Faults, Target, s3_error, s3_target
 from sparsebench.localcloud.iam.enforcement import refused, unsigned
 from sparsebench.localcloud.iam.simulation import simulate
+from sparsebench.localcloud.images import offer_ubuntu
 from sparsebench.localcloud.imds import Imds
 from sparsebench.localcloud.instance import Instance
 from sparsebench.localcloud.slots import Slots
@@ -132,6 +133,7 @@ class Application:
         def carry_out() -> Response:
             if action in self._ssm.actions:
                 return self._ssm.call(action, json.loads(body), region)
+            offer_ubuntu(region)
             return self._forward(request, body)
 
         target = Target(service="ssm", action=action)

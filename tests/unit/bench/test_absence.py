@@ -43,11 +43,22 @@ def test_a_cpu_without_avx2(engine: base.Engine) -> None:
     assert absence.reason == "cpu_feature"
 
 
-def test_an_arm_machine(monkeypatch: pytest.MonkeyPatch, engine: base.Engine) -> None:
+def test_graviton_which_knows_no_avx2_may_be_tried(monkeypatch: pytest.MonkeyPatch, engine: base.Engine) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    absence = engine.absence(frozenset({"asimd"}), header())
+    assert engine.absence(frozenset({"asimd"}), header()) is None
+    too_new = engine.absence(frozenset({"asimd"}), header(opset=99))
+    assert too_new is not None
+    assert too_new.reason == "unsupported_network"
+
+
+def test_another_machine(monkeypatch: pytest.MonkeyPatch, engine: base.Engine) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    absence = engine.absence(frozenset(), header())
     assert absence is not None
-    assert absence.reason == "not_installed"
+    assert (absence.reason, absence.detail) == (
+        "not_installed",
+        "it is built for x86-64 and aarch64; this is riscv64",
+    )
 
 
 @pytest.mark.usefixtures("x86")

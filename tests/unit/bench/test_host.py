@@ -25,13 +25,50 @@ vmx flags\t: vnmi
 processor\t: 1
 model name\t: another
 """
-ARM = "processor\t: 0\nBogoMIPS\t: 2100.00\nFeatures\t: fp asimd\n"
+ARM = """processor\t: 0
+BogoMIPS\t: {mips}
+Features\t: {features}
+CPU implementer\t: {implementer}
+CPU architecture: 8
+CPU variant\t: 0x1
+CPU part\t: {part}
+CPU revision\t: 1
+
+processor\t: 1
+CPU part\t: 0xd08
+"""
+N1 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs"
+V1 = (
+    "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 "
+    "sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs"
+)
+"""As machines of EC2 wrote it: t4g.small with Amazon Linux 2023 (amazonlinux/amazon-linux-2023#455), and c7g.2xlarge
+(archspec/archspec-json#51)."""
 
 
 def test_cpu_model_flags_and_microcode_are_the_first_processors() -> None:
     flags = ("amx_bf16", "avx512_vnni", "fpu")
     assert parse_cpuinfo(INTEL) == Cpu("Intel(R) Xeon(R) Platinum 8488C", flags, "0x2b000639")
-    assert parse_cpuinfo(ARM) == Cpu("", ("asimd", "fp"), None)
+
+
+@pytest.mark.parametrize(
+    ("mips", "features", "implementer", "part", "model"),
+    [
+        ("243.75", N1, "0x41", "0xd0c", "Arm Neoverse-N1 (Graviton2)"),
+        ("2100.00", V1, "0x41", "0xd40", "Arm Neoverse-V1 (Graviton3)"),
+        ("2000.00", V1, "0x41", "0xd4f", "Arm Neoverse-V2 (Graviton4)"),
+        ("2000.00", V1, "0x41", "0xfff", "Arm, implementer 0x41, part 0xfff"),
+        ("2000.00", V1, "0xc0", "0xd40", "Arm, implementer 0xc0, part 0xd40"),
+    ],
+)
+def test_an_arm_core_is_named_by_its_numbers(mips: str, features: str, implementer: str, part: str, model: str) -> None:
+    text = ARM.format(mips=mips, features=features, implementer=implementer, part=part)
+    assert parse_cpuinfo(text) == Cpu(model, tuple(sorted(features.split())), None)
+    assert "asimddp" in parse_cpuinfo(text).flags
+
+
+def test_what_names_neither_a_model_nor_a_part_has_none() -> None:
+    assert parse_cpuinfo("processor\t: 0\nhart\t: 1\n") == Cpu("", (), None)
 
 
 def test_two_threads_of_one_core_are_one_physical_core(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def wheels(store: Store, job: Job, tmp_path: Path) -> Callable[[bytes], Job]:
         folder.mkdir()
         (folder / f"{NOWHERE}-1.0-py3-none-any.whl").write_bytes(content)
         assert wheelhouse.packed(folder, tmp_path / "wheels.tar") == 1
-        store.write_file(wheelhouse.path_of(store, lock), tmp_path / "wheels.tar")
+        store.write_file(wheelhouse.path_of(store, lock, "x86_64"), tmp_path / "wheels.tar")
         return job.model_copy(update={"lock": lock})
 
     return put
@@ -204,7 +204,7 @@ def test_what_is_no_file_in_an_archive_of_wheels_is_left_out(
     folder.mkdir()
     os.mkfifo(folder / f"{NOWHERE}-1.0-py3-none-any.whl")
     wheelhouse.packed(folder, tmp_path / "pipes.tar")
-    store.write_file(wheelhouse.path_of(store, job.lock), tmp_path / "pipes.tar")
+    store.write_file(wheelhouse.path_of(store, job.lock, "x86_64"), tmp_path / "pipes.tar")
     assert (
         instance.run(script("prepare", job, store, after(hours=2), REGION))["Status"] == "Failed"
     )  # and does not hang
@@ -228,18 +228,58 @@ def test_wheels_that_the_store_has_of_another_lock_are_not_used(
     assert instance.run(script("prepare", job, store, after(hours=2), REGION))["Status"] == "Failed"
 
 
+@pytest.mark.parametrize(("manager", "names"), [("dnf", "python3.11-pip"), ("apt-get", "python3.11-venv")])
+def test_python_comes_by_the_systems_own_packages(
+    tmp_path: Path, job: Job, store: Store, manager: str, names: str
+) -> None:
+    """Of Amazon Linux, and of Ubuntu, where what it does by the clock is stopped first."""
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    calls = tmp_path / "calls"
+    for name in (manager, *(("cloud-init", "systemctl") if manager == "apt-get" else ())):
+        (bin_ / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\n')
+        (bin_ / name).chmod(0o755)
+    text = script("prepare", job, store, after(hours=2), REGION)
+    part = text[text.index("if ! command -v python3.11") :]
+    part = part[: part.index("\nfi") + 3]
+    subprocess.run(["/bin/sh", "-euc", part], env={"PATH": str(bin_)}, check=True)
+    called = calls.read_text().splitlines()
+    assert names in called[-1]
+    assert called[-1].startswith(f"{manager} install ")
+    if manager == "apt-get":
+        assert called[:2] == [
+            "cloud-init status --wait",
+            "systemctl stop apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service",
+        ]
+    calls.unlink()
+    (bin_ / "python3.11").symlink_to("/bin/true")
+    subprocess.run(["/bin/sh", "-euc", part], env={"PATH": str(bin_)}, check=True)
+    assert not calls.exists()
+
+
+@pytest.mark.slow
+def test_a_wheel_for_graviton_is_downloaded_by_the_same_lock(tmp_path: Path) -> None:
+    lock = payload.lock("bench").decode()
+    (entry,) = re.findall(r"^openvino==.*?(?=^[a-z])", lock, re.MULTILINE | re.DOTALL)
+    wheelhouse.download(entry.encode(), tmp_path, lambda line: None, "arm64")
+    (wheel,) = tmp_path.glob("openvino-*aarch64.whl")
+    assert f"--hash=sha256:{sha256(wheel.read_bytes())}" in entry
+    with pytest.raises(BadInput, match="architecture: 'riscv64' is not one of x86_64, arm64"):
+        wheelhouse.gather(Store(tmp_path.as_uri()), lambda line: None, "riscv64")
+
+
 @pytest.mark.slow
 def test_the_wheels_of_a_lock_are_downloaded_by_its_hashes(tmp_path: Path) -> None:
     lock = payload.lock("bench").decode()
     (entry,) = re.findall(r"^protobuf==.*?(?=^[a-z])", lock, re.MULTILINE | re.DOTALL)
     said: list[str] = []
-    wheelhouse.download(entry.encode(), tmp_path, said.append)
+    wheelhouse.download(entry.encode(), tmp_path, said.append, "x86_64")
     (wheel,) = tmp_path.glob("protobuf-*-abi3-manylinux*x86_64.whl")
     assert f"--hash=sha256:{sha256(wheel.read_bytes())}" in entry
     assert said
     wrong = re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", entry)
     with pytest.raises(BadInput, match=r"^pip download: ERROR: .*HASHES"):
-        wheelhouse.download(wrong.encode(), tmp_path / "none", said.append)
+        wheelhouse.download(wrong.encode(), tmp_path / "none", said.append, "x86_64")
     assert not list((tmp_path / "none").glob("*"))
 
 

@@ -87,7 +87,7 @@ def test_nothing_is_wrong_with_an_account_that_has_the_stack(examine: Examine) -
         ({"store": "file:///tmp/store"}, "store", r"an instance of EC2 does not reach it \| set SPARSEBENCH_STORE"),
         ({"store": "s3://nobodys/store"}, "store", r"\| set SPARSEBENCH_STORE|may look"),
         ({"nightly_instance_types": ("m7x.xlarge",)}, "instance type", r"not offered in us-east-1; near are .*m7"),
-        ({"nightly_instance_types": ("c8g.large",)}, "instance type", "arm64"),
+        ({"nightly_instance_types": ("mac2.metal",)}, "instance type", "arm64_mac"),
         ({"nightly_instance_types": ("m7i.48xlarge",)}, "quota", r"the largest type has 192 \| ask for more: console"),
         ({"image": "ami-00000000000000000"}, "image", r"InvalidAMIID\.NotFound.*\| set SPARSEBENCH_IMAGE"),
         ({"image": "/aws/service/none"}, "image", r"ParameterNotFound.*\| set SPARSEBENCH_IMAGE|may look"),
@@ -103,6 +103,17 @@ def test_what_is_broken_is_named_with_what_to_do(
     findings = wrong(examine(**changes))
     assert what in findings
     assert re.search(message, findings[what]), findings[what]
+
+
+def test_graviton_has_an_image_of_its_own(examine: Examine) -> None:
+    findings = {finding.what: finding.told for finding in examine(nightly_instance_types=("c8g.large", "m7i.large"))}
+    assert "ubuntu" in findings["image for arm64"]
+    assert "al2023" in findings["image"]
+    broken = wrong(examine(nightly_instance_types=("c8g.large",), arm_image="ami-00000000000000000"))
+    assert "set SPARSEBENCH_ARM_IMAGE to an AMI of this region" in broken["image for arm64"]
+    of_x86 = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    broken = wrong(examine(nightly_instance_types=("c8g.large",), arm_image=of_x86))
+    assert "set SPARSEBENCH_ARM_IMAGE to one for arm64" in broken["image for arm64"]
 
 
 def test_a_bucket_without_versions_or_that_takes_what_comes_in_the_clear_is_named(

@@ -80,11 +80,13 @@ def test_a_pattern_is_every_type_that_can_be_used_and_says_what_is_left_out(stor
     on = chosen(store, "localhost", "m7*.xlarge")
 
     assert next(iter(on.types)) == "localhost"
-    assert {"m7a.xlarge", "m7i.xlarge"} <= set(on.types)
-    assert not any("m7g" in name for name in on.types)
+    assert {"m7a.xlarge", "m7g.xlarge", "m7i.xlarge"} <= set(on.types)
     (line,) = on.lines
     assert line.startswith("m7*.xlarge is m7a.xlarge, ")
-    assert "; without m7g.xlarge, m7gd.xlarge (is of the architecture arm64" in line
+    facts = on.types["m7g.xlarge"]
+    assert (facts.architecture, facts.cores, facts.single_thread_cores) == ("arm64", 4, None)
+    assert facts.usd_per_hour
+    assert ", arm64; " in in_words(facts)
 
 
 @pytest.mark.usefixtures("localcloud")
@@ -94,11 +96,12 @@ def test_a_pattern_is_every_type_that_can_be_used_and_says_what_is_left_out(stor
         ("m7x.xlarge", r"instance_types: 'm7x\.xlarge' is not offered in us-east-1; near are .*m7\w+\.xlarge"),
         ("M7i.xlarge", r"'M7i\.xlarge' is not offered in us-east-1; near are m7i\.xlarge"),
         ("z9*.huge", r"'z9\*\.huge' means no type that can be used in us-east-1: EC2 offers none"),
-        ("c8g.xlarge", r"'c8g\.xlarge' is of the architecture arm64"),
+        ("mac2.metal", r"'mac2\.metal' is of the architecture arm64_mac"),
         (
-            "c8g.*",
-            r"'c8g\.\*' means no type that can be used in us-east-1: c8g\.large, .* \(is of the architecture arm64",
+            "mac*",
+            r"'mac\*' means no type that can be used in us-east-1: .* \(is of the architecture x86_64_mac",
         ),
+        ("g5g.xlarge", r"'g5g\.xlarge' has a GPU"),
         ("g4dn.xlarge", r"'g4dn\.xlarge' has a GPU"),
         ("m7i xlarge", r"'m7i xlarge' is no instance type"),
         ("*", r"\* is \d+ types; ask for 100 at most"),
@@ -108,6 +111,13 @@ def test_what_cannot_be_measured_on_is_refused_in_a_line(store: Store, word: str
     with pytest.raises(BadInput, match=message) as caught:
         chosen(store, word)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("localcloud")
+@pytest.mark.parametrize("name", ["c8g.xlarge", "g5g.xlarge"])
+def test_what_trains_is_refused_on_graviton(store: Store, name: str) -> None:
+    with pytest.raises(BadInput, match="is of the architecture arm64, and what trains is for x86_64"):
+        choose(store, account(), [name], NOW, "instance_type", training=True)
 
 
 def test_this_machine_asks_nobody(store: Store) -> None:

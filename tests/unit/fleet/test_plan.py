@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from sparsebench.contracts import DIGITS, BenchRequest, Collection, Job, ModelCard, Took, Variant
+from sparsebench.contracts import DIGITS, BenchRequest, Collection, InstanceFacts, Job, ModelCard, Took, Variant
 from sparsebench.errors import BadInput, IntegrityError, StoreError
 from sparsebench.fleet.foreign import engines_to_choose_from, plan_examination
 from sparsebench.fleet.instance_types import of_name
-from sparsebench.fleet.nights import Sweep, freeze, manifest_for
+from sparsebench.fleet.nights import Images, Sweep, freeze, manifest_for
 from sparsebench.fleet.plan import Run, max_minutes, plan_import, plan_sparsify, plan_sweep, repeated
 from sparsebench.fleet.spending import Expected, table, total_usd
 from sparsebench.store import Store
@@ -138,6 +138,50 @@ def test_a_later_run_of_a_night_measures_that_nights_models(store: Store, regist
     second = plan(store, run="r2", instance_types=("m5.xlarge",))
     assert first.models == second.models
     assert first.job != second.job
+
+
+GRAVITON = InstanceFacts(
+    name="c8g.xlarge",
+    region="us-east-1",
+    source="aws",
+    as_of=NOW.date(),
+    vcpus=4,
+    cores=4,
+    architecture="arm64",
+    usd_per_hour=0.1595,
+)
+
+
+def plan_arm(store: Store, key: str | None, run: str, *names: str) -> list[Job]:
+    on = Run("benchmark_sweep", run, "ami-1", "ami-2", types={GRAVITON.name: GRAVITON})
+    return list(plan_sweep(store, Sweep(instance_types=names), key, on, NOW, "quick").jobs)
+
+
+def test_each_architecture_has_an_image_of_its_own_in_a_night(store: Store) -> None:
+    x86, arm = plan_arm(store, "2026-05-04", "r1", "m5.xlarge", "c8g.xlarge")
+    assert [(job.architecture, job.image) for job in (x86, arm)] == [("x86_64", "ami-1"), ("arm64", "ami-2")]
+    assert (x86.lock, x86.payload) == (arm.lock, arm.payload)
+    (backfilled,) = plan_arm(store, "2026-05-04", "r2", "c8g.xlarge")
+    assert backfilled.image == "ami-2"
+
+
+def test_a_night_that_has_no_image_for_graviton_refuses_it_before_anything_is_launched(store: Store) -> None:
+    plan(store)
+    before = content(store)
+    with pytest.raises(BadInput, match=r"'c8g\.xlarge' is of the architecture arm64, for which the night"):
+        plan_arm(store, "2026-05-04", "r2", "c8g.xlarge")
+    assert content(store) == before
+    (job,) = plan_arm(store, None, "r3", "c8g.xlarge")
+    assert store.bench_request(job.request).night == "2026-05-04.2"
+
+
+def test_what_trains_is_not_for_graviton(store: Store) -> None:
+    on = Run("sparsify", "r", "ami-1", "ami-2", types={GRAVITON.name: GRAVITON})
+    with pytest.raises(BadInput, match="what trains is for x86_64"):
+        plan_sparsify(store, ["vgg19"], ["base"], "c8g.xlarge", on)
+    wanted = {"network": "vgg19", "variant": "pruned", "source": "https://example.org/vgg19.onnx"}
+    (job,) = plan_import(store, on, "c8g.xlarge", **wanted)
+    assert (job.image, job.architecture) == ("ami-2", "arm64")
 
 
 def test_a_retry_has_the_same_job_so_that_it_finds_its_trials(store: Store) -> None:
@@ -294,7 +338,7 @@ def test_a_network_is_not_asked_for_a_variant_that_it_does_not_have(store: Store
 def test_a_network_of_digits_is_swept_only_by_its_name(store: Store, make_card: Callable[..., ModelCard]) -> None:
     card = make_card(network="vgg19-digits", variant="base")
     store.put_model_card(card.model_copy(update={"artifact": store.put_artifact(b"digits")}))
-    manifest = manifest_for(store, Sweep(instance_types=("localhost",)), None, "ami-1", NOW, "quick")
+    manifest = manifest_for(store, Sweep(instance_types=("localhost",)), None, Images("ami-1"), NOW, "quick")
     assert "vgg19-digits" in {model.network for model in manifest.models}
     assert "vgg19-digits" not in {model.network for model in Sweep(instance_types=("localhost",)).models_of(manifest)}
     (named,) = Sweep(instance_types=("localhost",), networks=("vgg19-digits",)).models_of(manifest)
@@ -305,9 +349,9 @@ def test_of_two_runs_that_freeze_a_night_at_once_both_measure_the_firsts_inputs(
     store: Store, register: Register
 ) -> None:
     sweep = Sweep(instance_types=("localhost",))
-    first = manifest_for(store, sweep, "2026-05-04", "ami-1", NOW, "quick")
+    first = manifest_for(store, sweep, "2026-05-04", Images("ami-1"), NOW, "quick")
     register(store, "vgg19", b"retrained")
-    second = manifest_for(store, sweep, "2026-05-04", "ami-1", NOW, "quick")
+    second = manifest_for(store, sweep, "2026-05-04", Images("ami-1"), NOW, "quick")
     assert second != first
     assert freeze(store, first) == first
     assert freeze(store, second) == first

@@ -647,7 +647,7 @@ def test_a_sweep_gets_through(
     job = make_job(
         job=f"t3.xlarge-{uuid4().hex[:10]}",
         instance_type="t3.xlarge",
-        image=resolve_image(),
+        image=resolve_image("image"),
         max_live=max_live([of_name("t3.xlarge", REGION, "instance_types")]),
     ).model_dump(mode="json")
     instance_id = carried_out(InstanceStepOperator(task_id="work", job=job, step="work"))

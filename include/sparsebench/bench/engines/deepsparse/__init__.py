@@ -26,9 +26,10 @@ class DeepSparseLibrary(Engine):
 
     def absence(self, cpu_flags: frozenset[str], header: OnnxHeader) -> Absence | None:
         """Also what is known to stop DeepSparse 1.8 before it is tried."""
-        if platform.machine() != "x86_64":
-            return Absence(reason="not_installed", detail=f"it is built for x86-64; this is {platform.machine()}")
-        if "avx2" not in cpu_flags:
+        if platform.machine() not in ("x86_64", "aarch64"):
+            detail = f"it is built for x86-64 and aarch64; this is {platform.machine()}"
+            return Absence(reason="not_installed", detail=detail)
+        if platform.machine() == "x86_64" and "avx2" not in cpu_flags:
             return Absence(reason="cpu_feature", detail="it needs AVX2, which this CPU lacks")
         versions = (("opset", header.opset, MAX_OPSET), ("IR version", header.ir_version, MAX_IR_VERSION))
         if too_new := [f"{what} {has} (it loads {most} at most)" for what, has, most in versions if has > most]:
