@@ -84,8 +84,8 @@ class Account:
     def _create(self) -> dict[str, str]:
         """The stack's outputs, by environment variable."""
         formation = self.client("cloudformation", self.admin)
-        types = TEMPLATE["Parameters"]["InstanceTypes"]["Default"]  # moto splits only what it is given
-        given = {"VpcId": self.vpc, "InstanceTypes": types}
+        lists = ("InstanceTypes", "ImageOwner")  # moto splits only what it is given
+        given = {"VpcId": self.vpc} | {name: TEMPLATE["Parameters"][name]["Default"] for name in lists}
         parameters: Any = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
         formation.create_stack(StackName="sparsebench", TemplateBody=STACK.read_text(), Parameters=parameters)
         (stack,) = formation.describe_stacks(StackName="sparsebench")["Stacks"]
