@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 UV := .tools/bin/uv
 LOCKS := include/sparsebench/locks
 SETUP := .venv/.ready .envs/bench/.ready .envs/sparsify/.ready
+BUILD ?= build
 SYSTEM := chromium redis-server postgresql
 
 # The environments are this checkout's own. Without bytecode every process compiles what it imports: torch's is 9 s
@@ -11,7 +12,7 @@ SYSTEM := chromium redis-server postgresql
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-fast needs system lint lock
+.PHONY: help setup demo up down test test-fast needs system lint mwaa astro lock
 
 help: ## What there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -69,6 +70,22 @@ lint: .venv/.ready ## Lint and types
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/mypy
+
+mwaa: .venv/.ready ## build/mwaa: what an environment of MWAA is given (docs/deploying.md)
+	rm -rf $(BUILD)/mwaa $(BUILD)/plugins
+	mkdir -p $(BUILD)/mwaa
+	.venv/bin/python -m hatchling build -t wheel -d $(BUILD)/plugins
+	cp -R dags $(BUILD)/mwaa/dags
+	cd $(BUILD)/plugins && $(CURDIR)/.venv/bin/python -m zipfile -c ../mwaa/plugins.zip *.whl
+	cd $(BUILD)/plugins && printf '/usr/local/airflow/plugins/%s\n' *.whl > ../mwaa/requirements.txt
+
+astro: .venv/.ready ## build/astro: an Astro project (docs/deploying.md)
+	rm -rf $(BUILD)/astro
+	mkdir -p $(BUILD)/astro/plugins $(BUILD)/astro/include
+	.venv/bin/python -m hatchling build -t wheel -d $(BUILD)/astro/wheels
+	cp -R dags $(BUILD)/astro/dags
+	cp deploy/astro/Dockerfile $(BUILD)/astro/Dockerfile
+	touch $(BUILD)/astro/requirements.txt $(BUILD)/astro/packages.txt
 
 lock: LOCK = $(UV) pip compile --quiet $(LOCK_OPTIONS) --python-version 3.11 --generate-hashes --no-header
 lock: LOCK_OPTIONS = --upgrade

@@ -14,6 +14,10 @@ from sparsebench.errors import BadInput
 
 PREFIX = "SPARSEBENCH_"
 
+AMAZON_LINUX = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+AMAZON_LINUX_GPU = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
+UBUNTU_ARM = "/aws/service/canonical/ubuntu/server/22.04/stable/current/arm64/hvm/ebs-gp2/ami-id"
+
 T = TypeVar("T")
 
 
@@ -69,13 +73,13 @@ class Settings(BaseSettings):
 
     nightly_protocol: str = "quick"
 
-    image: str = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    image: Annotated[str, _empty_is(AMAZON_LINUX)] = AMAZON_LINUX
     """An AMI id, or the SSM public parameter that holds one."""
 
-    arm_image: str = "/aws/service/canonical/ubuntu/server/22.04/stable/current/arm64/hvm/ebs-gp2/ami-id"
+    arm_image: Annotated[str, _empty_is(UBUNTU_ARM)] = UBUNTU_ARM
     """The same, of instance types with Graviton: OpenVINO's wheel needs glibc 2.35 there, and Amazon Linux has 2.34."""
 
-    gpu_image: str = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
+    gpu_image: Annotated[str, _empty_is(AMAZON_LINUX_GPU)] = AMAZON_LINUX_GPU
     """The same, of instance types with a GPU: with NVIDIA's driver, and of Amazon Linux too."""
 
     instance_profile: str = ""

@@ -13,15 +13,54 @@ import psutil
 import pytest
 import yaml
 
+from sparsebench.settings import PREFIX, Settings
+from sparsebench.webfile import Limits
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+WITH_LOCALCLOUD = yaml.safe_load((ROOT / "docker-compose.localcloud.yaml").read_text())
 
 
 @pytest.mark.slow
-def test_it_fits_the_specification() -> None:
+@pytest.mark.parametrize("name", ["docker-compose.yaml", "docker-compose.localcloud.yaml"])
+def test_it_fits_the_specification(name: str) -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run([*check, ROOT / "docker-compose.yaml"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*check, ROOT / name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_every_setting_is_passed_on() -> None:
+    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | Limits().variables().keys()
+    environment = COMPOSE["x-airflow"]["environment"]
+    assert settings <= environment.keys()
+    assert {"AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= environment.keys()
+
+
+def test_a_setting_that_is_left_empty_is_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = COMPOSE["x-airflow"]["environment"]
+    monkeypatch.setenv(f"{PREFIX}STORE", "file:///store")
+    for name, value in environment.items():
+        if name.startswith(PREFIX) and ":?" not in value:
+            monkeypatch.setenv(name, re.sub(r"^\$\{\w+:?-?(.*)\}$", r"\1", value))
+    assert Settings() == Settings(store="file:///store")
+    assert Limits.configured() == Limits()
+
+
+def test_a_service_shares_the_network_of_another_only_beside_localcloud() -> None:
+    """Whoever shares it loses it for good when the other one is started again."""
+    assert not [name for name, service in COMPOSE["services"].items() if "network_mode" in service]
+    shared = {name: service["network_mode"] for name, service in WITH_LOCALCLOUD["services"].items()}
+    assert shared == {"triggerer": "service:worker", "localcloud": "service:worker"}
+
+
+def test_only_what_makes_the_first_admin_knows_the_password() -> None:
+    knows = [name for name, service in COMPOSE["services"].items() if "AIRFLOW_ADMIN_PASSWORD" in str(service)]
+    assert knows == ["migrate"]
+
+
+def test_no_log_grows_without_end() -> None:
+    for service in COMPOSE["services"].values():
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
 @pytest.mark.parametrize("service", sorted(set(COMPOSE["services"]) - {"migrate"}))
