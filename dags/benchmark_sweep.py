@@ -35,7 +35,6 @@ from sparsebench import catalog
 from sparsebench.contracts import Collection, Job
 from sparsebench.fleet import spending
 from sparsebench.fleet.collect import collect as collect_results
-from sparsebench.fleet.instance_types import WORD
 from sparsebench.fleet.nights import Sweep
 from sparsebench.fleet.plan import plan_sweep
 from sparsebench.settings import Settings
@@ -46,7 +45,16 @@ from sparsebench_airflow.assets import MODELS, RESULTS
 from sparsebench_airflow.links import report_href
 from sparsebench_airflow.on_instance import RETRIED, on_instance
 from sparsebench_airflow.outcome import fail_unless_all_succeeded, failed_steps
-from sparsebench_airflow.params import VARIANTS, budget, choice, given, known_instance_types, networks, protocols
+from sparsebench_airflow.params import (
+    VARIANTS,
+    budget,
+    choice,
+    given,
+    known_instance_types,
+    networks_with_a_model,
+    other_instance_types,
+    protocols,
+)
 from sparsebench_airflow.run import chosen, run_of
 from sparsebench_airflow.timetable import NightlyTimetable
 
@@ -63,22 +71,11 @@ settings = Settings()
     default_args={"owner": "sparsebench"},
     params={
         "instance_types": known_instance_types(settings.nightly_instance_types),
-        "other_instance_types": Param(
-            None,
-            type=["null", "array"],
-            items={"type": "string", "pattern": WORD},
-            title="Other instance types",
-            description="One a line: any that EC2 offers in the region, or a pattern such as m7*.xlarge. What it means "
-            "and costs is said before anything is launched.",
+        "other_instance_types": other_instance_types(
+            "One a line: any that EC2 offers in the region, or a pattern such as m7*.xlarge. What it means and costs "
+            "is said before anything is launched."
         ),
-        "networks": choice(
-            None,
-            (*catalog.networks(), *catalog.digits_networks()),
-            "Networks",
-            "Empty: all that have a model, except those of digits. One that has none yet is refused, and is to be "
-            "made by sparsify or import_model first.",
-            networks(),
-        ),
+        "networks": networks_with_a_model(),
         "variants": choice(
             None,
             sorted({v for network in catalog.networks().values() for v in network.variants}),

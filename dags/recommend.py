@@ -34,7 +34,7 @@ from sparsebench.contracts import Collection, ImportRequest, Job, Market
 from sparsebench.fleet import spending
 from sparsebench.fleet.collect import collect as collect_results
 from sparsebench.fleet.foreign import engines_to_choose_from, plan_examination
-from sparsebench.fleet.instance_types import WORD, Chosen
+from sparsebench.fleet.instance_types import Chosen
 from sparsebench.fleet.nights import Sweep
 from sparsebench.fleet.plan import plan_sweep
 from sparsebench.settings import Settings
@@ -46,7 +46,15 @@ from sparsebench_airflow.assets import MODELS, RESULTS
 from sparsebench_airflow.links import report_href
 from sparsebench_airflow.on_instance import RETRIED, on_instance
 from sparsebench_airflow.outcome import fail_unless_all_succeeded, failed_steps
-from sparsebench_airflow.params import budget, given, known_instance_types, of_contract, protocols
+from sparsebench_airflow.params import (
+    budget,
+    given,
+    known_instance_types,
+    lines,
+    of_contract,
+    other_instance_types,
+    protocols,
+)
 from sparsebench_airflow.run import chosen, run_of
 
 settings = Settings()
@@ -104,12 +112,10 @@ def jobs_of(context: Context, task_id: str) -> list[Job]:
             title="Its pruned sibling",
             description="The ONNX file of the same network, pruned. Empty: there is none.",
         ),
-        "axes": Param(
-            None,
-            type=["null", "array"],
-            items={"type": "string"},
-            title="Sizes of free axes",
-            description="One a line, NAME=SIZE, as after `sparsebench bench --axis`. A free batch needs none: it is 1.",
+        "axes": lines(
+            "Sizes of free axes",
+            "One a line, NAME=SIZE, as after `sparsebench bench --axis`. A free batch needs none: it is 1.",
+            "",
         ),
         "samples": of_contract(
             ImportRequest,
@@ -118,12 +124,8 @@ def jobs_of(context: Context, task_id: str) -> list[Job]:
             "An .npz file with an array for each input, by its name, from where an ONNX file can be. Empty: noise.",
         ),
         "instance_types": known_instance_types(settings.nightly_instance_types),
-        "other_instance_types": Param(
-            None,
-            type=["null", "array"],
-            items={"type": "string", "pattern": WORD},
-            title="Other instance types",
-            description="One a line: any that EC2 offers in the region, or a pattern such as m7*.xlarge.",
+        "other_instance_types": other_instance_types(
+            "One a line: any that EC2 offers in the region, or a pattern such as m7*.xlarge."
         ),
         "target": Param(
             "cost",

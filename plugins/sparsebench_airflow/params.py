@@ -108,6 +108,42 @@ def known_instance_types(default: Iterable[str]) -> Any:
     )
 
 
+def lines(title: str, description: str, pattern: str) -> Any:
+    """A field with a value a line, or none. What the form sends of a blank line, such as one at the end, is an empty
+    value: ``given`` leaves it out.
+
+    pattern: of a value.
+    """
+    return Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "pattern": rf"^\s*$|{pattern}"},
+        title=title,
+        description=description,
+    )
+
+
+def other_instance_types(description: str) -> Any:
+    """Any that EC2 offers, beside those that ``known_instance_types`` does."""
+    return lines("Other instance types", description, WORD)
+
+
+def networks_with_a_model() -> Any:
+    """A multi-select over the catalog's. The API and a backfill may give any other that has a model: ``plan`` knows."""
+    known = networks()
+    return Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+        examples=list(known),
+        values_display=known,
+        uniqueItems=True,
+        title="Networks",
+        description="Empty: all of the catalog that have a model, except those of digits. One that has none yet is "
+        "refused, and is to be made by sparsify or import_model first. By the API, networks of your own can be named too.",
+    )
+
+
 def instance_type(default: str, known: Iterable[str]) -> Any:
     known = list(known)
     return Param(
@@ -133,7 +169,7 @@ def budget(settings: Settings) -> Any:
 
 
 def given(context: Context) -> dict[str, Any]:
-    """The run's parameters, defaults among them.
+    """The run's parameters, defaults among them; blank values of a list are left out.
 
     Airflow's API and a backfill's conf take any key, and one that no parameter has would silently leave the parameter
     that was meant at its default: everything.
@@ -147,4 +183,10 @@ def given(context: Context) -> dict[str, Any]:
             near = get_close_matches(name, known, n=1)
             meant = f"did you mean {near[0]!r}? " if near else ""
             raise BadInput(f"{name}: no such parameter; {meant}{context['dag'].dag_id} has {', '.join(known)}")
-    return dict(context["params"])
+    return {name: _without_blanks(value) for name, value in dict(context["params"]).items()}
+
+
+def _without_blanks(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [item for item in value if not isinstance(item, str) or item.strip()]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import httpx
@@ -22,6 +22,8 @@ from tests.support.tiny import register, tiny_network
 
 ROOT = Path(__file__).parents[2]
 STORE = "s3://sparsebench-tests/store"
+REGION: Literal["eu-central-1"] = "eu-central-1"
+"""Not the one that the catalog has prices of."""
 
 
 @dataclass
@@ -94,6 +96,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, network: bytes) -> Iterator
     night = (datetime.now(UTC) + timedelta(minutes=8)).replace(second=0, microsecond=0)
     environment = {
         "SPARSEBENCH_STORE": STORE,
+        "AWS_DEFAULT_REGION": REGION,
         "SPARSEBENCH_ASK_ABOVE_USD": "0.3",
         "SPARSEBENCH_NIGHTLY_SCHEDULE": f"{night.minute} {night.hour} * * *",
         "PYTHONPATH": str(ROOT / "tests/support/brief"),
@@ -101,7 +104,9 @@ def system(tmp_path_factory: pytest.TempPathFactory, network: bytes) -> Iterator
     with pytest.MonkeyPatch.context() as patch, Stack(home=home, environment=environment) as stack:
         for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
             patch.setenv(name, stack.env[name])
-        boto3.client("s3").create_bucket(Bucket="sparsebench-tests")
+        boto3.client("s3").create_bucket(
+            Bucket="sparsebench-tests", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
         store = Store(STORE)
         register(store, network, "base", "pruned")
         api = AirflowApi(stack.url, USER, stack.password)

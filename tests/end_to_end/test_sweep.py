@@ -37,6 +37,16 @@ def live_instances(run_id: str) -> list[str]:
     return [instance["InstanceId"] for group in reservations["Reservations"] for instance in group["Instances"]]
 
 
+def launched_from(types: list[str]) -> dict[str, set[str]]:
+    """The images of all instances of these types."""
+    images: dict[str, set[str]] = {name: set() for name in types}
+    filters: Any = [{"Name": "instance-type", "Values": types}]
+    for group in boto3.client("ec2").describe_instances(Filters=filters)["Reservations"]:
+        for instance in group["Instances"]:
+            images[instance["InstanceType"]].add(instance["ImageId"])
+    return images
+
+
 @pytest.fixture(scope="module")
 def swept(system: System) -> System:
     """The sweep's first scheduled run has ended; its time comes within five minutes of the start."""
@@ -100,7 +110,7 @@ def test_a_bucket_and_a_folder_give_the_same_report_byte_for_byte(swept: System,
     ("field", "value"),
     [
         ("instance_types", ["m7i xlarge"]),
-        ("networks", ["alexnet"]),
+        ("networks", ["alex net"]),
         ("engines", ["tensorrt"]),
         ("variants", ["half"]),
         ("protocol", "hasty"),
@@ -111,7 +121,7 @@ def test_a_wrong_value_is_refused_before_anything_runs(system: System, field: st
         system.api.trigger("benchmark_sweep", {field: value})
 
 
-def test_a_backfill_adds_a_new_instance_type_to_past_nights(swept: System) -> None:
+def test_a_backfill_adds_instance_types_to_past_nights_that_no_catalog_has_graviton_among_them(swept: System) -> None:
     last = date.fromisoformat(scheduled_run(swept)["partition_key"])
     nights = [(last - timedelta(days=days)).isoformat() for days in (1, 0)]
     kept = {path: swept.store.read(path) for path in swept.store.paths(f"nights/{last}/trials")}
@@ -120,13 +130,14 @@ def test_a_backfill_adds_a_new_instance_type_to_past_nights(swept: System) -> No
     swept.airflow(
         *("backfill", "create", "--dag-id", "benchmark_sweep", "--from-date", nights[0], "--to-date", f"{last}T23:00"),
         *("--reprocess-behavior", "completed", "--dag-run-conf"),
-        json.dumps({"instance_types": ["m5.xlarge"], "variants": ["base"], "engines": ["onnxruntime"]}),
+        json.dumps({"instance_types": ["m8i.large", "c8g.xlarge"], "variants": ["base"], "engines": ["onnxruntime"]}),
     )
     runs = swept.finished_runs("benchmark_sweep", lambda runs: len(runs) >= known + 2)
     backfilled = {run["partition_key"]: run["state"] for run in runs if run["run_type"] == "backfill"}
     assert backfilled == dict.fromkeys(nights, "success")
     for night in nights:
-        assert cells_by_instance_type(swept.store, night)["m5.xlarge"] == 1
+        counts = cells_by_instance_type(swept.store, night)
+        assert (counts["m8i.large"], counts["c8g.xlarge"]) == (1, 1)
     # the night that had results keeps them and its manifest; the other is frozen late, and says so
     assert {path: swept.store.read(path) for path in kept} == kept
     assert swept.store.manifest(str(last)) == manifest
@@ -134,8 +145,9 @@ def test_a_backfill_adds_a_new_instance_type_to_past_nights(swept: System) -> No
     drawn = swept.finished_runs("report", lambda runs: {run["partition_key"] for run in runs} >= set(nights))
     assert {run["state"] for run in drawn} == {"success"}
     page = swept.store.read(swept.store.report_path(str(last))).decode()
-    assert "m5.xlarge" in page
-    assert "localhost" in page
+    assert all(name in page for name in ("localhost", "m8i.large", "c8g.xlarge"))
+    images = launched_from(["m8i.large", "c8g.xlarge"])
+    assert images == {"m8i.large": {manifest.image}, "c8g.xlarge": {manifest.arm_image}}
     assert [live_instances(run["dag_run_id"]) for run in runs] == [[]] * len(runs)
 
 

@@ -47,6 +47,7 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     instance_types = dialog.locator("#element_instance_types")
     instance_types.locator("input").first.fill("m7i")
     page.get_by_text(re.compile(r"^m7i\.xlarge: 4 vCPUs")).click()
+    dialog.locator("#element_other_instance_types").fill("c8g.xlarge\n")  # as who presses Enter
     # a selection that was made and taken back means all, as one that was never made
     dialog.locator("#element_networks").locator("input").first.fill("vgg19")
     page.get_by_text("vgg19: VGG-19", exact=True).click()
@@ -62,12 +63,13 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     (run,) = [run for run in runs if run["run_type"] == "manual" and run["dag_run_id"] not in known]
     assert run["state"] == "success"
     assert "m7i.xlarge" in run["conf"]["instance_types"]
+    assert run["conf"]["other_instance_types"] == ["c8g.xlarge"]
     assert not run["conf"]["networks"]
     assert (run["conf"]["engines"], run["conf"]["variants"]) == (["onnxruntime"], ["base"])
     page.goto(f"{system.stack.url}/dags/benchmark_sweep/runs/{run['dag_run_id']}")
     expect(page.get_by_text("Success").first).to_be_visible()
     collected = collection(system, run["dag_run_id"])
-    planned = len(run["conf"]["instance_types"])  # with those that the form begins with
+    planned = len(run["conf"]["instance_types"]) + 1  # with those that the form begins with
     assert (collected.planned, collected.measured, collected.missing) == (planned, planned, ())
     night = collected.night
     assert night[:10] == datetime.now(UTC).date().isoformat()
@@ -76,4 +78,5 @@ def test_a_sweep_is_triggered_from_the_ui_and_its_report_is_read_there(system: S
     report = page.frame_locator("iframe")
     report.get_by_role("link", name=night, exact=True).click()
     expect(report.get_by_role("heading", level=1)).to_contain_text(night)
-    expect(report.get_by_text("m7i.xlarge").first).to_be_visible()
+    for name in ("m7i.xlarge", "c8g.xlarge"):
+        expect(report.get_by_text(name).first).to_be_visible()

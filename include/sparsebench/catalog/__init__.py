@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, TypeVar
@@ -188,9 +189,11 @@ def check(field: str, values: list[str] | tuple[str, ...], known: Any) -> tuple[
     """The values, when the catalog has them all.
 
     Raises:
-        BadInput: names the field, the value, and what there is.
+        BadInput: names the field, the value, what there is, and what is near.
     """
     for value in values:
         if value not in known:
-            raise BadInput(f"{field}: {value!r} is not one of {', '.join(sorted(known))}")
+            near = get_close_matches(value, list(known), n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise BadInput(f"{field}: {value!r} is not one of {', '.join(sorted(known))}{meant}")
     return tuple(dict.fromkeys(values))

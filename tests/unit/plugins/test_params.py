@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from sparsebench.contracts import ImportRequest, SparsifyRequest
 from sparsebench.errors import BadInput
-from sparsebench_airflow.params import given, of_contract
+from sparsebench.fleet.instance_types import WORD
+from sparsebench_airflow.params import given, lines, networks_with_a_model, of_contract
 
 PARAMS = {"instance_types": ["localhost"], "networks": None}
 
@@ -28,6 +29,22 @@ def context(conf: dict[str, Any] | None) -> Any:
 @pytest.mark.parametrize("conf", [None, {}, {"networks": ["vgg19"]}])
 def test_parameters_of_the_dag_are_taken(conf: dict[str, Any] | None) -> None:
     assert given(context(conf)) == {**PARAMS, **(conf or {})}
+
+
+def test_a_blank_line_of_a_field_is_no_value() -> None:
+    field = lines("Other instance types", "One a line", WORD)
+    assert field.resolve(["c8g.xlarge", ""]) == ["c8g.xlarge", ""]
+    with pytest.raises(ParamValidationError):
+        field.resolve(["c8g xlarge"])
+    assert given(context({"networks": ["vgg19", "", " "]}))["networks"] == ["vgg19"]
+
+
+def test_networks_that_the_catalog_does_not_have_can_be_named() -> None:
+    field = networks_with_a_model()
+    assert field.resolve(["my-network"]) == ["my-network"]
+    assert {"vgg19", "vgg19-digits"} <= set(field.schema["examples"])
+    with pytest.raises(ParamValidationError):
+        field.resolve(["../vgg19"])
 
 
 def test_a_parameter_that_does_not_exist_is_refused_and_the_near_one_is_named() -> None:
