@@ -140,7 +140,7 @@ def networks_with_a_model() -> Any:
         uniqueItems=True,
         title="Networks",
         description="Empty: all of the catalog that have a model, except those of digits. One that has none yet is "
-        "refused, and is to be made by sparsify or import_model first. By the API, networks of your own can be named too.",
+        "refused, and is to be made by sparsify or import_model first. By the API, your own can be named too.",
     )
 
 
