@@ -16,7 +16,7 @@ from sparsebench.analysis.difference import inputs
 from sparsebench.analysis.history import History, Watched
 from sparsebench.analysis.pooling import Night
 from sparsebench.bench.engines import ENGINES
-from sparsebench.contracts import ChangedInput, ChangedSeries, Changes, Event
+from sparsebench.contracts import ChangedInput, ChangedSeries, Changes, Event, in_order
 from sparsebench.errors import StoreError
 from sparsebench.store import Store
 
@@ -288,6 +288,15 @@ def all_told(changes: Changes, at: datetime) -> Changes:
     return changes.model_copy(update={"events": events})
 
 
+def _holds(event: Event, night: str) -> bool:
+    """Whether a night is among those that the event may be of."""
+    return in_order(event.earliest) <= in_order(night) <= in_order(event.latest)
+
+
+def _overlap(event: Event, other: Event) -> bool:
+    return _holds(event, other.earliest) or _holds(other, event.earliest)
+
+
 def _is_same(event: Event, other: Event) -> bool:
     """Whether a series of both changed at about the same time."""
     if event.scenario != other.scenario:
@@ -295,12 +304,10 @@ def _is_same(event: Event, other: Event) -> bool:
     firsts, others = _firsts(event), _firsts(other)
     shared = firsts.keys() & others.keys()
     if event.instance_type == other.instance_type:
-        return bool(shared) and event.earliest <= other.latest and other.earliest <= event.latest
+        return bool(shared) and _overlap(event, other)
     # The nights around an event are those of its surest series: of another instance type they can be others.
     return any(
-        firsts[ratio] == others[ratio]
-        or other.earliest <= firsts[ratio] <= other.latest
-        or event.earliest <= others[ratio] <= event.latest
+        firsts[ratio] == others[ratio] or _holds(other, firsts[ratio]) or _holds(event, others[ratio])
         for ratio in shared
     )
 

@@ -17,6 +17,7 @@ from sparsebench.contracts.base import (
     Stored,
     Variant,
     explained,
+    in_order,
     is_night,
     sha256,
 )
@@ -165,6 +166,7 @@ __all__ = [
     "Weights",
     "content_digest",
     "explained",
+    "in_order",
     "is_night",
     "newest_format",
     "run_key",

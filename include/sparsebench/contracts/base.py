@@ -33,6 +33,11 @@ def is_night(name: str) -> bool:
     return True
 
 
+def in_order(night: str) -> tuple[str, int]:
+    """What nights are ordered by: as text, 2026-11-24.10 stood before 2026-11-24.2."""
+    return night[:10], int(night[11:] or 0)
+
+
 def _night(name: str) -> str:
     if not is_night(name):
         raise ValueError("expected a day of the calendar, or a day and a number: 2026-11-24 or 2026-11-24.2")

@@ -57,6 +57,7 @@ from sparsebench.contracts import (
     TrainingRecord,
     Trial,
     content_digest,
+    in_order,
     is_night,
 )
 from sparsebench.errors import IntegrityError
@@ -161,7 +162,7 @@ class Store(Blobs):
 
     def nights(self) -> list[str]:
         """Nights that were opened, oldest first. It is one listing, however much the nights hold."""
-        return sorted(filter(is_night, self.folders("nights")), key=lambda night: (night[:10], int(night[11:] or 0)))
+        return sorted(filter(is_night, self.folders("nights")), key=in_order)
 
     def has_manifest(self, night: str) -> bool:
         return self.exists(f"nights/{night}/manifest.json")

@@ -307,3 +307,14 @@ def test_another_change_of_the_same_series_is_told(build: Callable[..., Store]) 
     nights = {"first": name(1), "earliest": name(1), "latest": name(2), "told": name(5)}
     earlier = changes.model_copy(update={"events": (event.model_copy(update=nights),)})
     assert [event.first for event in untold(known(changes, all_told(earlier, NOW)))] == [FIRST]
+
+
+def test_nights_of_a_day_are_in_the_order_of_their_numbers(build: Callable[..., Store]) -> None:
+    """As text, 2026-11-24.10 stands before 2026-11-24.2, and the event would be told again."""
+    changes = changes_of(build(slower("openvino")))
+    (event,) = changes.events
+    nights = {"earliest": "2026-11-24.2", "latest": "2026-11-24.10"}
+    before = changes.model_copy(update={"events": (event.model_copy(update={**nights, "first": "2026-11-24.3"}),)})
+    later = {"first": "2026-11-24.9", "earliest": "2026-11-24.9", "latest": "2026-11-24.11"}
+    now = changes.model_copy(update={"events": (event.model_copy(update=later),)})
+    assert untold(known(now, all_told(before, NOW))) == []
