@@ -316,6 +316,18 @@ def wheelhouse(
 
 
 @app.command()
+def packer(
+    folder: Annotated[Path, typer.Argument(help="A new one, for Packer's files.")],
+    architecture: Annotated[str, typer.Option(help="Of the image: x86_64 or arm64.")] = "x86_64",
+) -> None:
+    """Write what Packer bakes an image from, with the environment in it that instances install."""
+    from sparsebench.fleet import baking
+
+    baking.write(folder, architecture)
+    typer.echo(f"{folder}: `packer init . && packer build -var instance_profile=NAME .`, then set SPARSEBENCH_IMAGE")
+
+
+@app.command()
 def doctor() -> None:
     """Say what is right and what is wrong with the AWS account and the configuration; it reads only."""
     import boto3

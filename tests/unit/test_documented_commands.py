@@ -21,8 +21,8 @@ from sparsebench.localcloud.__main__ import localcloud
 
 COMMANDS = commands()
 OTHERS = {
-    "cut", "date", "docker", "echo", "export", "for", "git", "helm", "install", "kubectl", "openssl", "pre-commit",
-    "printf", "sed", "sha256sum", "tr",
+    "cd", "cut", "date", "docker", "echo", "export", "for", "git", "helm", "install", "kubectl", "openssl", "packer",
+    "pre-commit", "printf", "sed", "sha256sum", "tr",
 }  # fmt: skip
 """Programs that are not ours, and whose arguments nobody has to look after."""
 

@@ -82,26 +82,32 @@ shutdown --no-wall -h "+$minutes"
 curl --fail --silent --show-error --retry 5 --output lock.txt {lock_url}
 curl --fail --silent --show-error --retry 5 --output payload.whl {payload_url}
 printf '%s  %s\\n' {job.lock} lock.txt {job.payload} payload.whl | sha256sum --check --quiet
-{_PYTHON}
 {_wheels(job, store)}
+{environment()}
+rm -rf app wheels wheels.tar
+env/bin/python -m zipfile --extract payload.whl app
+echo "prepared {job.environment}"
+"""
+
+
+def environment() -> str:
+    """The part of ``prepare`` that makes ``env`` of ``lock.txt``, both in the working folder, and of ``wheels`` where
+    that is there. An image is baked with it, too: of what is there already, nothing is done again."""
+    return f"""{_PYTHON}
 # Says whether it was from the wheels that the store has; where that fails, from the registry.
 install() {{
   if [ -d wheels ] && "$@" --no-index --find-links wheels; then echo 'from the wheelhouse'; else "$@"; fi
 }}
+export PATH="$PWD/tools/bin:$PATH"
 if ! command -v uv >/dev/null; then
 cat > uv.txt <<'LOCK'
 {payload.lock("uv").decode().strip()}
 LOCK
 python3.11 -m venv tools
 install tools/bin/pip install --quiet --require-hashes --requirement uv.txt
-export PATH="$PWD/tools/bin:$PATH"
 fi
 test -x env/bin/python || uv venv --quiet --python python3.11 env
-install uv pip sync --quiet --python env --require-hashes lock.txt
-rm -rf app wheels wheels.tar
-env/bin/python -m zipfile --extract payload.whl app
-echo "prepared {job.environment}"
-"""
+install uv pip sync --quiet --python env --require-hashes lock.txt"""
 
 
 def _wheels(job: Job, store: Store) -> str:

@@ -22,8 +22,8 @@ import pytest
 from sparsebench.catalog import protocols
 from sparsebench.contracts import ArtifactRef, BenchRequest, Job, sha256
 from sparsebench.errors import BadInput
-from sparsebench.fleet import payload, wheelhouse
-from sparsebench.fleet.commands import script
+from sparsebench.fleet import baking, payload, wheelhouse
+from sparsebench.fleet.commands import environment, script
 from sparsebench.instance.exits import KILLED
 from sparsebench.localcloud import LocalCloud
 from sparsebench.store import Store
@@ -226,6 +226,30 @@ def test_wheels_that_the_store_has_of_another_lock_are_not_used(
     other = store.put_lock(f"{NOWHERE}==1.0 --hash=sha256:{sha256(wheel_of('said = 2'))}\n".encode())
     job = wheels(wheel_of("said = 1")).model_copy(update={"lock": other})
     assert instance.run(script("prepare", job, store, after(hours=2), REGION))["Status"] == "Failed"
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
+def test_what_is_baked_into_an_image_is_what_prepare_looks_for(
+    instance: OnInstance, store: Store, job: Job, uv: Path, tmp_path: Path, architecture: str
+) -> None:
+    folder = tmp_path / "packer"
+    baking.write(folder, architecture)
+    text = (folder / "environment.sh").read_text()
+    assert environment() in text
+    assert environment() in script("prepare", job, store, after(hours=2), REGION)
+    template = (folder / "bench.pkr.hcl").read_text()
+    assert f'architecture        = "{architecture}"' in template
+    assert {path.name for path in folder.iterdir()} == {"bench.pkr.hcl", "environment.sh", "lock.txt"}
+    assert (folder / "lock.txt").read_bytes() == payload.lock("bench")
+
+    baked = instance.run(f"cd {folder}\nsh environment.sh")
+    assert baked["Status"] == "Success", baked["StandardErrorContent"]
+    assert uv.read_text().split() == ["venv", "pip"]
+    done = instance.run(script("prepare", job, store, after(hours=2), REGION))
+    assert done["Status"] == "Success", done["StandardErrorContent"]
+    assert uv.read_text().split() == ["venv", "pip", "pip"]  # what is there is looked at, and not made again
+    with pytest.raises(BadInput, match="give a folder that is new, or empty"):
+        baking.write(folder, architecture)
 
 
 @pytest.mark.parametrize(("manager", "names"), [("dnf", "python3.11-pip"), ("apt-get", "python3.11-venv")])
