@@ -1,4 +1,4 @@
-// What the page can do beside being read: choose within bounds, sort and search its tables. Without scripts nothing of
+// What the page can do beside being read: say the numbers of points, choose within bounds, sort and search its tables. Without scripts nothing of
 // its content is missing. Texts are set as text, never as markup.
 "use strict";
 (() => {
@@ -9,6 +9,40 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
+
+  // Figures: a point says its number to who points at it, taps on it, or comes to it by the arrow keys.
+  for (const figure of document.querySelectorAll(".figure")) {
+    const points = [...figure.querySelectorAll("svg g > title")].map((title) => title.parentNode);
+    if (!points.length) continue;
+    const says = make("output", "", { class: "says", hidden: "" });
+    figure.after(says);
+    let at = -1;
+    const show = (place) => {
+      points[at]?.classList.remove("pointed");
+      at = place;
+      points[at].classList.add("pointed");
+      says.textContent = points[at].querySelector("title").textContent;
+      says.hidden = false;
+    };
+    const pointAt = (event) => {
+      const place = points.findIndex((point) => point.contains(event.target));
+      if (place >= 0) show(place);
+    };
+    figure.addEventListener("pointerover", pointAt);
+    figure.addEventListener("pointerdown", pointAt);
+    figure.addEventListener("focus", () => {
+      if (at >= 0) return;
+      says.textContent = `${points.length} points: the arrow keys go from one to the next.`;
+      says.hidden = false;
+    });
+    figure.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      show(at < 0 ? (step > 0 ? 0 : points.length - 1) : (at + step + points.length) % points.length);
+      points[at].scrollIntoView({ block: "nearest", inline: "nearest" });
+    });
+  }
 
   // Tables: a heading sorts, numbers by what they begin with.
   const number = (text) => {

@@ -80,6 +80,23 @@ def test_the_keyboard_reaches_every_table_and_figure_that_scrolls(opened: Callab
     assert page.evaluate("document.activeElement.textContent") == "To the content"
 
 
+def test_the_points_of_a_figure_say_their_numbers_to_the_keyboard_and_to_who_taps(opened: Callable[..., Page]) -> None:
+    page = opened(390, has_touch=True)
+    figure = page.locator(".figure:has(svg g > title)").first
+    texts = figure.locator("svg g > title").evaluate_all("titles => titles.map(title => title.textContent)")
+    says = figure.locator("xpath=following-sibling::output")
+    assert len(set(texts)) > 3
+    assert says.is_hidden()
+    figure.focus()
+    assert says.inner_text() == f"{len(texts)} points: the arrow keys go from one to the next."
+    for key, place in (("ArrowRight", 0), ("ArrowDown", 1), ("ArrowLeft", 0), ("ArrowUp", -1)):
+        page.keyboard.press(key)
+        assert says.inner_text() == texts[place]
+    tapped = opened(390, has_touch=True).locator(".figure:has(svg g > title)").first
+    tapped.locator("svg g:has(> title) use").first.tap(force=True)  # which another point may lie over
+    assert tapped.locator("xpath=following-sibling::output").inner_text() in texts
+
+
 def test_a_screen_reader_has_a_name_for_every_table_and_column(opened: Callable[..., Page]) -> None:
     page = opened(java_script_enabled=True)
     assert page.locator("table").count() == page.locator("table > caption").count() > 0
@@ -245,7 +262,8 @@ def test_what_is_searched_for_is_unfolded_and_folded_again(opened: Callable[...,
     assert folded.first.get_attribute("open") is None
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(width: int, scheme: str, opened: Callable[..., Page]) -> None:
     page = opened(width, color_scheme=scheme)
     page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
