@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sparsebench.contracts import run_key
 from sparsebench.local.api import AirflowApi
 from sparsebench.local.stack import COMPONENTS, USER, Stack
 from sparsebench.store import Store
@@ -16,6 +17,11 @@ from tests.support.services import free_port, services
 from tests.support.tiny import register
 
 pytestmark = pytest.mark.timeout(900)
+
+TYPES = ["t3.xlarge", "c8g.xlarge"]
+"""One that is charged for credits beside its price, and one of another architecture, which no catalog has."""
+
+REGION = "AWS_DEFAULT_REGION"
 
 
 def test_a_sweep_runs_on_celery_workers_where_the_wheel_is_installed(
@@ -43,12 +49,17 @@ def test_a_sweep_runs_on_celery_workers_where_the_wheel_is_installed(
         for dag_id in ("benchmark_sweep", "report"):
             api.unpause(dag_id)
         system = System(stack, api, store)
-        conf = {"instance_types": ["m7i.xlarge"], "variants": ["base"], "engines": ["onnxruntime"]}
-        assert system.finished("benchmark_sweep", api.trigger("benchmark_sweep", conf)) == "success"
+        conf = {"instance_types": TYPES, "variants": ["base"], "engines": ["onnxruntime"]}
+        run = api.trigger("benchmark_sweep", conf)
+        assert system.finished("benchmark_sweep", run) == "success"
         (report,) = system.finished_runs("report", lambda runs: len(runs) == 1)
         assert report["state"] == "success"
         trials = store.trials(report["partition_key"])
-        assert {(trial.cell.instance_type, trial.status) for trial in trials} == {("m7i.xlarge", "measured")}
+        assert {(trial.cell.instance_type, trial.status) for trial in trials} == {(name, "measured") for name in TYPES}
+        launches, facts = store.launches(run_key("benchmark_sweep", run)), store.instance_facts(stack.env[REGION])
+        assert {launch.instance_type: launch.usd_per_hour for launch in launches} == {
+            name: facts[name].at_most_usd_per_hour for name in TYPES
+        }
         worker = (home / "logs" / "celery-worker.log").read_text()
         assert "execute_workload" in worker
 
