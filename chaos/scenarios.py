@@ -127,6 +127,10 @@ def _unsupported(random: Random, place: Place) -> Recipe:
     return Recipe(_launches(place, "Unsupported", None).acts, "unsupported")
 
 
+def _image_gone(random: Random, place: Place) -> Recipe:
+    return Recipe(_launches(place, "InvalidAMIID.NotFound", None).acts, "unsupported")
+
+
 def _lost_answer(random: Random, place: Place) -> Recipe:
     fault = {
         "kind": "lost_answer",
@@ -152,6 +156,11 @@ def _over_budget(random: Random, place: Place) -> Recipe:
 
 def _instance(place: Place, **fault: Any) -> Act:
     return Act("start", faults=({**fault, "instance_type": place.instance_type, "times": 1},))
+
+
+def _unseen(random: Random, place: Place) -> Recipe:
+    """EC2 shows it later than the steps after the launch ask for it."""
+    return Recipe((_instance(place, kind="unseen", seconds=random.uniform(20, 150)),))
 
 
 def _agent_never(random: Random, place: Place) -> Recipe:
@@ -253,8 +262,10 @@ KINDS = (
     Kind("capacity in all zones", "launch", _capacity_all),
     Kind("quota", "launch", _quota),
     Kind("unsupported type", "launch", _unsupported, alone=True),
+    Kind("image gone", "launch", _image_gone, alone=True),
     Kind("over budget", "launch", _over_budget, alone=True),
     Kind("lost answer to RunInstances", "launch", _lost_answer),
+    Kind("instance not shown yet", "agent", _unseen),
     Kind("agent never online", "agent", _agent_never),
     Kind("agent late", "agent", _agent_late),
     Kind("command lost", "command", _command_lost),
