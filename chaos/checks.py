@@ -60,7 +60,7 @@ def judge(sweep: Sweep, state: str, outcome: Outcome) -> None:
 def _collection(sweep: Sweep) -> Collection | None:
     path = f"nights/{sweep.night}/collections/{sweep.job}.json"
     store = sweep.lab.store
-    return Collection.model_validate_json(store.read(path)) if sweep.night and store.exists(path) else None
+    return Collection.from_json(store.read(path)) if sweep.night and store.exists(path) else None
 
 
 def _ending(sweep: Sweep, state: str, collection: Collection | None, launches: list[Launch]) -> str:
