@@ -64,7 +64,7 @@ def history(nights: Iterable[NightRatios]) -> History:
 
 
 def read(store: Store, unreadable: list[Unreadable], keep: bool = False) -> Iterator[NightRatios]:
-    """Every night of a store. Where its ratios are not there, or damaged, they are computed from its trials.
+    """Every night of a store that has a ratio. Where these are not there, or damaged, they are computed from trials.
 
     Args:
         unreadable: to which nights, and ratios, are added that cannot be read, with the reason; they are left out.
@@ -81,7 +81,8 @@ def read(store: Store, unreadable: list[Unreadable], keep: bool = False) -> Iter
         except StoreError as error:
             unreadable.append(Unreadable(f"nights/{name}", str(error)))
         else:
-            yield ratios
+            if ratios.ratios:
+                yield ratios
 
 
 def _kept(store: Store, night: str, unreadable: list[Unreadable]) -> NightRatios | None:
@@ -94,7 +95,14 @@ def _kept(store: Store, night: str, unreadable: list[Unreadable]) -> NightRatios
 
 def night_ratios(manifest: Manifest, measured: Mapping[Pair, Ratio]) -> NightRatios:
     """Those that are watched: of two engines on a file, and of a file and its base in an engine, in one lane, timed in
-    the same rounds, with an interval. An instance type that had several CPUs has their mean."""
+    the same rounds, with an interval. An instance type that had several CPUs has their mean. A night that repeats
+    another's inputs has none: it is no part of the history."""
+    ratios = () if manifest.repeats else watched(measured)
+    return NightRatios(night=manifest.night, scenario=manifest.protocol.scenario, ratios=ratios)
+
+
+def watched(measured: Mapping[Pair, Ratio]) -> tuple[NightRatio, ...]:
+    """The ratios that are watched, of all that were measured."""
     parts: dict[tuple[str, str, Treatment, Treatment], list[Estimate]] = {}
     for pair, ratio in measured.items():
         if pair.a.precision != pair.b.precision or not ratio.paired or not isfinite(ratio.log.error):
@@ -102,7 +110,7 @@ def night_ratios(manifest: Manifest, measured: Mapping[Pair, Ratio]) -> NightRat
         if pair.same_file and pair.a > pair.b:  # by name: the catalog's order may be another one next year
             pair, ratio = pair._replace(a=pair.b, b=pair.a), ratio.inverse
         parts.setdefault((pair.machine.instance_type, pair.network, pair.a, pair.b), []).append(ratio.log)
-    ratios = [
+    return tuple(
         NightRatio(
             instance_type=instance_type,
             network=network,
@@ -115,5 +123,4 @@ def night_ratios(manifest: Manifest, measured: Mapping[Pair, Ratio]) -> NightRat
             error=log.error,
         )
         for (instance_type, network, a, b), estimates in sorted(parts.items())
-    ]
-    return NightRatios(night=manifest.night, scenario=manifest.protocol.scenario, ratios=tuple(ratios))
+    )

@@ -41,6 +41,7 @@ from sparsebench.contracts.history import (
     Event,
     NightRatio,
     NightRatios,
+    WatchedRatio,
 )
 from sparsebench.contracts.instance_types import SURPLUS_USD, InstanceFacts
 from sparsebench.contracts.models import (
@@ -163,6 +164,7 @@ __all__ = [
     "TrainingRecord",
     "Trial",
     "Variant",
+    "WatchedRatio",
     "Weights",
     "content_digest",
     "explained",

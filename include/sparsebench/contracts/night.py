@@ -49,6 +49,11 @@ class Manifest(Stored):
         description="of its first run, as AWS said then what they have and cost",
         json_schema_extra=since(2),
     )
+    repeats: Night | None = Field(
+        default=None,
+        description="the night whose inputs these are, in a comparison of two nights: it is no part of the history",
+        json_schema_extra=since(3),
+    )
     digest: Sha256
 
     @classmethod

@@ -134,9 +134,9 @@ def manifest_for(
     night, number = (f"{today}.2", 2) if foreign else (today, 1)
     while store.has_manifest(night):
         frozen = store.manifest(night)
-        has_images = all(frozen.image_for(facts.architecture) for facts in types)
+        is_open = not frozen.repeats and all(frozen.image_for(facts.architecture) for facts in types)
         if (
-            has_images
+            is_open
             and sweep.protocol in (None, frozen.protocol.name)
             and _measures_the_same(
                 sweep,

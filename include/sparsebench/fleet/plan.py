@@ -141,6 +141,18 @@ def plan_sweep(store: Store, sweep: Sweep, key: str | None, run: Run, now: datet
 
 
 def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
+    return planned_on(store, sweep, manifest, run, {name: name for name in sweep.instance_types})
+
+
+def planned_on(store: Store, sweep: Sweep, manifest: Manifest, run: Run, parts: Mapping[str, str]) -> Plan:
+    """A job of a night for each part of a run. Nothing is written.
+
+    Args:
+        parts: their instance types, by name.
+
+    Raises:
+        BadInput: the night cannot be measured on a type, or its code cannot do what is asked.
+    """
     models = tuple(
         ArtifactRef(
             network=card.network,
@@ -153,9 +165,9 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
         for card in sweep.models_of(manifest)
     )
     requests, jobs = [], []
-    for instance_type in sweep.instance_types:
+    for part, instance_type in parts.items():
         facts = run.facts(instance_type, "instance_types")
-        name = run.job_name(instance_type)
+        name = run.job_name(part)
         request = BenchRequest(
             job=name,
             night=manifest.night,
@@ -171,7 +183,7 @@ def _planned(store: Store, sweep: Sweep, manifest: Manifest, run: Run) -> Plan:
         jobs.append(
             Job(
                 job=name,
-                label=instance_type,
+                label=part,
                 image=_image(manifest, facts),
                 module="bench",
                 lock=manifest.bench_lock,

@@ -263,7 +263,12 @@ class Report:
     def add_night(self, night: Night) -> None:
         """The networks, the runs, the hosts and the night's frozen inputs."""
         manifest, hosts, runs = night.manifest, night.hosts, night.collections
-        if manifest.frozen_late:
+        if manifest.repeats:
+            self.page.warnings.append(
+                f"This night has the inputs of {manifest.repeats}, to see which side a change is on; it is no part of "
+                "the history."
+            )
+        elif manifest.frozen_late:
             self.page.warnings.append(f"The inputs of this night were frozen late: {inputs.frozen_late(manifest)}.")
         study = study_models()
         sizes, sparsities = models.sizes(manifest.models), models.sparsities(manifest.models)
