@@ -103,8 +103,9 @@ def history() -> Response:
     from sparsebench.report import changes as over_nights  # it imports what draws reports, which the others do without
 
     title = "What changed over the nights"
+    store = Store(Settings().store)
     try:
-        changes = Store(Settings().store).changes()
+        changes = store.changes()
     except StoreError as error:
         return _page(title, f"<p>What is kept of it cannot be read: {html.escape(str(error))}</p>")
     if changes is None:
@@ -112,11 +113,32 @@ def history() -> Response:
     items = "".join(
         f"<li><p>{html.escape(over_nights.sentence(event))}</p>"
         f'<p><small><a href="nights/{html.escape(event.first)}/index.html">Report of {html.escape(event.first)}</a>, '
-        f"{_told(event)}</small></p></li>"
+        f"{_told(event)}{_bisected(event, store)}</small></p></li>"
         for event in reversed(changes.events)
     )
     looked = f"<p>{html.escape(over_nights.summary(changes))}</p>"
     return _page(title, looked + (f"<ul>{items}</ul>" if items else ""))
+
+
+def _bisected(event: Event, store: Store) -> str:
+    """How it is found out on which side it is; empty where the night before it, or its last, is there no more."""
+    nights = store.nights()
+    earlier = nights[: nights.index(event.earliest)] if event.earliest in nights else []
+    before = next((night for night in reversed(earlier) if _can_be_repeated(store, night)), None)
+    if before is None or event.latest not in nights:
+        return ""
+    conf = {"before": before, "after": event.latest, "instance_type": event.instance_type}
+    return (
+        '. Whose it is, the inputs\' or the hosts\', says <a href="/dags/bisect" target="_top">bisect</a> with '
+        f"<code>{html.escape(json.dumps(conf))}</code>"
+    )
+
+
+def _can_be_repeated(store: Store, night: str) -> bool:
+    try:
+        return not store.manifest(night).repeats
+    except StoreError:
+        return False
 
 
 def _told(event: Event) -> str:

@@ -12,6 +12,7 @@ import boto3
 import httpx
 import pytest
 
+from sparsebench.analysis.history import read
 from sparsebench.fleet.plan import job_name
 from sparsebench.report import build
 from sparsebench.store import Store
@@ -45,6 +46,11 @@ def launched_from(types: list[str]) -> dict[str, set[str]]:
         for instance in group["Instances"]:
             images[instance["InstanceType"]].add(instance["ImageId"])
     return images
+
+
+def json_of(content: Any) -> Any:
+    """An XCom, as the API gives it."""
+    return json.loads(content) if isinstance(content, str) else content
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +155,28 @@ def test_a_backfill_adds_instance_types_to_past_nights_that_no_catalog_has_gravi
     images = launched_from(["m8i.large", "c8g.xlarge"])
     assert images == {"m8i.large": {manifest.image}, "c8g.xlarge": {manifest.arm_image}}
     assert [live_instances(run["dag_run_id"]) for run in runs] == [[]] * len(runs)
+
+
+def test_two_nights_are_bisected_and_the_note_says_what_the_inputs_do(swept: System) -> None:
+    """Of two nights with the same inputs they do nothing; neither side is part of the history, or is joined."""
+    after = date.fromisoformat(scheduled_run(swept)["partition_key"])
+    before = after - timedelta(days=1)
+    swept.api.unpause("bisect")
+    asked = {"before": str(before), "after": str(after), "instance_type": "localhost", "each": 2}
+    run = swept.api.trigger("bisect", asked)
+    assert swept.finished("bisect", run) == "success"
+    (sentence,) = json_of(swept.api.xcom("bisect", run, "answer"))
+    assert sentence.startswith(f"{before} and {after} on localhost, 2 and 2 instances: with the inputs alone none of ")
+    sides = [night for night in swept.store.nights() if swept.store.manifest(night).repeats]
+    assert [swept.store.manifest(night).repeats for night in sides] == [str(before), str(after)]
+    for night in sides:
+        assert len({trial.instance_id for trial in swept.store.trials(night)}) == 2
+        swept.finished_runs("report", lambda runs, night=night: any(r["partition_key"] == night for r in runs))
+        assert "no part of the history" in swept.store.read(swept.store.report_path(night)).decode()
+    history = [ratios.night for ratios in read(swept.store, [])]
+    assert str(after) in history
+    assert not set(sides) & set(history)
+    assert live_instances(run) == []
 
 
 def test_the_report_page_is_behind_the_login(swept: System) -> None:

@@ -60,7 +60,7 @@ def test_every_dag_says_what_it_does_and_then_what_to_do_when_it_fails_and_whose
     read = json.loads(last_line(READ, tmp_path))
     assert read["errors"] == {}
     names = {"sparsify", "import_model", "benchmark_sweep", "recommend", "report", "history"}
-    names |= {"reap_instances", "nothing_left_over", "doctor"}
+    names |= {"bisect", "reap_instances", "nothing_left_over", "doctor"}
     assert set(read["dags"]) == names
     for described in read["dags"].values():
         doc = described["doc"].strip()
@@ -72,7 +72,7 @@ def test_every_dag_says_what_it_does_and_then_what_to_do_when_it_fails_and_whose
     assert [read["dags"][name]["tags"] for name in sorted(names, key=lambda name: read["dags"][name]["tags"])] == [
         *([["1 prepare", "sparsebench"]] * 2),
         *([["2 measure", "sparsebench"]] * 2),
-        *([["3 report", "sparsebench"]] * 2),
+        *([["3 report", "sparsebench"]] * 3),
         *([["4 keep clean", "sparsebench"]] * 3),
     ]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
@@ -19,7 +20,7 @@ from playwright.sync_api import Route, sync_playwright
 from tests.golden import FOLDER
 from tests.unit.report.test_changes import event
 
-from sparsebench.contracts import ChangedInput, Changes, Collection
+from sparsebench.contracts import ChangedInput, Changes, Collection, Manifest
 from sparsebench.store import Store
 from sparsebench_airflow import report_page
 
@@ -198,6 +199,24 @@ def test_the_history_says_what_changed_since_when_and_what_differs(
     assert "1 change in 45 ratios over 30 nights." in answer.text
     assert text in answer.text
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_the_history_says_how_it_is_found_out_on_which_side_a_change_is(
+    store: Store, client: TestClient, make_manifest: Callable[..., Manifest]
+) -> None:
+    store.put_changes(changes(told=True))
+    assert "bisect" not in client.get("/history").text, "there is no night before it"
+    for night, repeats in (
+        ("2026-11-08", None),
+        ("2026-11-09", None),
+        ("2026-11-10", "2026-11-01"),
+        ("2026-11-11", None),
+    ):
+        store.freeze(make_manifest(night=night, repeats=repeats))
+    store.write("nights/2026-11-09/manifest.json", b"{")
+    text = html.unescape(client.get("/history").text)
+    conf = '{"before": "2026-11-08", "after": "2026-11-11", "instance_type": "m5.xlarge"}'
+    assert f'<a href="/dags/bisect" target="_top">bisect</a> with <code>{conf}</code>' in text
 
 
 def test_a_history_without_a_change_says_in_how_much(store: Store, client: TestClient) -> None:
