@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,11 @@ ROOT = Path(__file__).parents[2]
 STORE = "s3://sparsebench-tests/store"
 REGION: Literal["eu-central-1"] = "eu-central-1"
 """Not the one that the catalog has prices of."""
+
+
+def as_json(content: Any) -> Any:
+    """An XCom, as the API gives it: some as text, some as what the text says."""
+    return json.loads(content) if isinstance(content, str) else content
 
 
 @dataclass

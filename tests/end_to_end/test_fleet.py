@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from sparsebench.errors import SparsebenchError
 from sparsebench.fleet import tags
 from sparsebench.local.api import FINISHED
 
-from .conftest import System
+from .conftest import System, as_json
 from .test_sweep import live_instances
 
 if TYPE_CHECKING:
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)
 
 SWEEP = "benchmark_sweep"
-
-
-def as_json(content: Any) -> Any:
-    return json.loads(content) if isinstance(content, str) else content
 
 
 def collection(system: System, run: str) -> Collection:

@@ -20,8 +20,7 @@ from sparsebench.local.checkout import ROOT
 from sparsebench.local.recommend import Question, ask
 from sparsebench.local.stack import USER
 
-from .conftest import System
-from .test_fleet import as_json
+from .conftest import System, as_json
 from .test_sweep import live_instances
 
 pytestmark = pytest.mark.timeout(900)
