@@ -1,0 +1,188 @@
+"""What a large night costs to report: time, memory at its peak, requests, and the size of its page.
+
+    .venv/bin/python -m benchmarks.large_nights --types 6
+    .venv/bin/python -m benchmarks.large_nights --types 6 --s3 --delay-ms 20
+    .venv/bin/python -m benchmarks.large_nights --types 1000 --networks 1 --processes 2
+
+A made-up night of so many instance types, files and processes, sealed as a report leaves it. Each step is a process of
+its own, whose CPU seconds and memory are its own; with --s3 the store is a bucket of the emulated cloud, on which each
+request takes so much longer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import httpx
+import numpy as np
+import typer
+from tests.golden import FOLDER
+
+from benchmarks.a_year import host
+from sparsebench import catalog
+from sparsebench.analysis import columns
+from sparsebench.contracts import LayerSparsity, Manifest, ModelCard, Trial, Variant, Weights, sha256
+from sparsebench.localcloud import running
+from sparsebench.store import Store
+
+NIGHT = "2026-11-24"
+ENGINES = ("deepsparse", "deepsparse.benchmark", "onnxruntime", "openvino")
+VARIANTS: tuple[Variant, ...] = ("base", "pruned", "fake85", "fake99")
+SPREAD = 0.02
+"""Of a process's log throughput."""
+
+STEP = """
+import json, resource, sys, time
+from sparsebench.report import build
+from sparsebench.store import Store
+requests = 0
+if sys.argv[2].startswith("s3:"):
+    from aiobotocore.client import AioBaseClient
+    call = AioBaseClient._make_api_call
+    def counted(self, *args, **kwargs):
+        global requests
+        requests += 1
+        return call(self, *args, **kwargs)
+    AioBaseClient._make_api_call = counted
+store = Store(sys.argv[2])
+import sparsebench.report.assembly
+wall, cpu = time.perf_counter(), time.process_time()
+files = build(store, sys.argv[3])
+told = {
+    "wall_s": round(time.perf_counter() - wall, 1),
+    "cpu_s": round(time.process_time() - cpu, 1),
+    "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    "page_mb": round(len(files["index.html"]) / 1e6, 2),
+    "requests": requests,
+}
+print(json.dumps(told))
+"""
+
+
+def main(
+    types: Annotated[int, typer.Option(min=1)] = 6,
+    networks: Annotated[int, typer.Option(min=1, help="of the catalog; 0 files more for one that is not there")] = 7,
+    processes: Annotated[int, typer.Option(min=2)] = 6,
+    s3: Annotated[bool, typer.Option(help="the store is a bucket of the emulated cloud")] = False,
+    delay_ms: Annotated[float, typer.Option(help="that each request to it takes longer")] = 20,
+) -> None:
+    """Make the night, and report it twice: from single objects, and sealed."""
+    with ExitStack() as stack:
+        uri, variables = stack.enter_context(_bucket(delay_ms) if s3 else _folder())
+        with _environment(variables):
+            store = Store(uri)
+            count = _fill(store, types, networks, processes)
+            print(f"{types} types, {count} trials, {'S3' if s3 else 'folder'}", flush=True)
+            print("objects", _step(uri, variables), flush=True)
+            columns.seal(store, NIGHT)
+            print("sealed ", _step(uri, variables), flush=True)
+
+
+def _step(uri: str, variables: dict[str, str]) -> Any:
+    command = [sys.executable, "-c", STEP, "build", uri, NIGHT]
+    return json.loads(subprocess.check_output(command, env=os.environ | variables, text=True).splitlines()[-1])
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _folder() -> Iterator[tuple[str, dict[str, str]]]:
+    with TemporaryDirectory() as folder:
+        yield f"file://{folder}/store", {}
+
+
+@contextmanager
+def _bucket(delay_ms: float) -> Iterator[tuple[str, dict[str, str]]]:
+    import boto3
+
+    with TemporaryDirectory() as folder, running(Path(folder)) as cloud:
+        variables = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": "us-east-1", **cloud.keys.environment}
+        with _environment(variables):
+            boto3.client("s3").create_bucket(Bucket="large-nights")
+        fault = {"kind": "delay", "service": "s3", "action": "*", "seconds": delay_ms / 1000}
+        httpx.post(f"{cloud.url}/localcloud/faults", json=[fault], headers=cloud.keys.headers).raise_for_status()
+        yield "s3://large-nights/store", variables
+
+
+def _fill(store: Store, types: int, networks: int, processes: int) -> int:
+    """Put the night into a store; how many trials it has. The files are 33 of seven networks, as many for fewer."""
+    names = list(catalog.networks())[:networks]
+    files = [(network, variant) for network in names for variant in VARIANTS]
+    files = (files + [(f"own-{number}", "base") for number in range(5)] if networks == 7 else files)[:33]
+    cards = [_card(network, variant) for network, variant in files]
+    store.freeze(
+        Manifest.freeze(
+            night=NIGHT,
+            frozen_at=datetime(2026, 11, 24, tzinfo=UTC),
+            protocol=catalog.protocols()["quick"],
+            models=tuple(cards),
+            image="ami",
+            payload=sha256(b""),
+            bench_lock=sha256(b""),
+        )
+    )
+    rng, count = np.random.default_rng(1), 0
+    of_file = Trial.from_json((FOLDER / "Trial" / "1.json").read_bytes())
+    for number in range(types):
+        instance_type = f"x{number}.xlarge"
+        store.put_host(NIGHT, host(instance_type))
+        for card in cards:
+            for engine in ENGINES:
+                for generation in range(processes):
+                    times = float(np.exp(rng.normal(0, SPREAD)))
+                    cell = of_file.cell.model_copy(
+                        update={
+                            "instance_type": instance_type,
+                            "network": card.network,
+                            "variant": card.variant,
+                            "engine": engine,
+                        }
+                    )
+                    blocks = tuple(
+                        block.model_copy(update={"seconds": block.seconds * times}) for block in of_file.blocks
+                    )
+                    changes = {"cell": cell, "night": NIGHT, "generation": generation, "artifact": card.artifact}
+                    changes |= {"blocks": blocks, "job": f"job-{number}", "instance_id": "i-1"}
+                    store.put_trial(of_file.model_copy(update=changes))
+                    count += 1
+    return count
+
+
+def _card(network: str, variant: str) -> ModelCard:
+    return ModelCard(
+        network=network,
+        variant=variant,  # type: ignore[arg-type]
+        artifact=sha256(f"{network} {variant}".encode()),
+        artifact_bytes=20_000_000,
+        gzip_bytes=10_000_000,
+        input_shape=(3, 224, 224),
+        parameters=5_000_000,
+        sparsity=0.0 if variant == "base" else 0.85,
+        layers=(LayerSparsity(name="conv", parameters=5_000_000, sparsity=0.0 if variant == "base" else 0.85),),
+        recipe="",
+        weights=Weights(kind="pretrained", origin="made up"),
+        accuracy=None,
+        versions={},
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
