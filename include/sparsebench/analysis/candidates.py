@@ -16,9 +16,16 @@ from sparsebench.analysis.worth import FAKES, interval
 from sparsebench.contracts import Accuracy, ModelCard, Trial
 from sparsebench.statistics.hosts import OverHosts, over_units
 from sparsebench.statistics.intervals import Estimate, combined
-from sparsebench.statistics.pairs import Blocks, Treatment, by_treatment, log_ratios, logs
+from sparsebench.statistics.pairs import Blocks, Treatment, Unit, by_treatment, log_ratios, logs
 from sparsebench.statistics.pairs import treatment as treatment_of
-from sparsebench.statistics.percentiles import Percentile, latencies, paired, percentiles, process_percentiles
+from sparsebench.statistics.percentiles import (
+    PERCENTILES,
+    Percentile,
+    latencies,
+    paired,
+    percentiles,
+    process_percentiles,
+)
 from sparsebench.statistics.verdicts import MIN_PROCESSES
 
 Target = Literal["cost", "latency", "throughput"]
@@ -49,6 +56,21 @@ class Candidate:
     def latencies(self) -> Mapping[int, Percentile]:
         """ms, by percentile."""
         return {estimate.percentile: estimate for estimate in percentiles(latencies(self.blocks))}
+
+    @cached_property
+    def of_processes(self) -> Mapping[int, tuple[Mapping[Unit, float], str]]:
+        """By percentile: the log of each process's latency, and why they cannot be held against another candidate's."""
+        own = latencies(self.blocks)
+        return {percentile: process_percentiles(own, percentile) for percentile in PERCENTILES}
+
+    @cached_property
+    def soonness(self) -> Mapping[int, OverHosts]:
+        """By percentile: the log of one over the latency, over all hosts."""
+        return {
+            percentile: over_units({unit: [-of_process] for unit, of_process in by_unit.items()})
+            for percentile, (by_unit, _) in self.of_processes.items()
+            if by_unit
+        }
 
     @cached_property
     def accuracy_interval(self) -> tuple[float, float]:
@@ -144,17 +166,25 @@ def difference(a: Candidate, b: Candidate, target: Target, percentile: int) -> D
 
 
 def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
+    (logs_a, few_a), (logs_b, few_b) = a.of_processes[percentile], b.of_processes[percentile]
     together = a.machine == b.machine
-    of_a, of_b = paired(a.blocks, b.blocks) if together else (latencies(a.blocks), latencies(b.blocks))
-    if not of_a or not of_b:
+    if together and not _same_rounds(a.blocks, b.blocks):
+        (logs_a, few_a), (logs_b, few_b) = (
+            process_percentiles(cell, percentile) for cell in paired(a.blocks, b.blocks)
+        )
+    if not logs_a or not logs_b:
         return Difference(Estimate(nan, inf, 0), "unpaired")
-    (logs_a, few_a), (logs_b, few_b) = (process_percentiles(cell, percentile) for cell in (of_a, of_b))
     because = "too_few" if few_a or few_b else ""
     if together:
         ratio = over_units({unit: [logs_b[unit] - logs_a[unit]] for unit in logs_a})
         return _difference(ratio.mean, ratio.processes, because)
-    pooled_a, pooled_b = (over_units({unit: [-log] for unit, log in by_unit.items()}) for by_unit in (logs_a, logs_b))
-    return _difference(_independent(pooled_a, pooled_b), min(pooled_a.processes, pooled_b.processes), because)
+    of_a, of_b = a.soonness[percentile], b.soonness[percentile]
+    return _difference(_independent(of_a, of_b), min(of_a.processes, of_b.processes), because)
+
+
+def _same_rounds(a: Blocks, b: Blocks) -> bool:
+    """Whether both were timed in the very same rounds, so that of each all latencies are paired."""
+    return a.keys() == b.keys() and all(a[unit].keys() == b[unit].keys() for unit in a)
 
 
 def _independent(a: OverHosts, b: OverHosts) -> Estimate:
