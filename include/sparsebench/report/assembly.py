@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 import pandas as pd
@@ -50,6 +51,9 @@ from sparsebench.report.tables.throughput import repeats_csv, throughput
 from sparsebench.report.tables.worth import CSV as WORTH
 from sparsebench.report.tables.worth import worth
 from sparsebench.report.takes import takes
+
+MOST_CELLS = 1200
+"""Of the machines that have tables of their own on a page, which takes about 4 kB for each."""
 
 
 def study_models() -> pd.DataFrame:
@@ -123,7 +127,7 @@ class Report:
                 usd=speedup_tables.usd(machine),
                 worth=worth(machine) if len(machine.worth) else None,
             )
-            for machine in main.machines
+            for machine in self._shown(main)
             if len(machine.speedups) or len(machine.costs.dropna(subset=["usd_per_million"]))
         ]
         self.page.headlines = [
@@ -136,9 +140,11 @@ class Report:
         self._add_main(main)
         for lane in others:
             self._add_lane(lane)
+        shown = {machine.machine for machine in self._shown(main)}
         self.page.native = [
             ratio_tables.native(choices, findings.executions, findings.output_errors, findings.target)
-            for _, choices in grouped(findings.choices, MACHINE)
+            for machine, choices in grouped(findings.choices, MACHINE)
+            if machine in shown
         ]
 
     def _add_choices(self) -> None:
@@ -194,13 +200,23 @@ class Report:
                 points,
                 lambda: figures.line_graph(points),
             )
-        for number, machine in enumerate(lane.machines):
+        shown = self._shown(lane)
+        for number, machine in enumerate(shown):
             self._add_machine(machine, lane.precision, drawn=number < figures.MOST_DRAWN)
         if len(lane.machines) > figures.MOST_DRAWN:
+            tables = "all have their tables"
+            if len(shown) < len(lane.machines):
+                tables = f"the first {len(shown)} have tables; of all, the CSV files have every number"
             self.page.warnings.append(
-                f"Of {len(lane.machines)} machines the first {figures.MOST_DRAWN} have figures of their own here; all "
-                "have their tables."
+                f"Of {len(lane.machines)} machines the first {figures.MOST_DRAWN} have figures of their own here; "
+                f"{tables}."
             )
+
+    @staticmethod
+    def _shown(lane: Lane) -> Sequence[MachineFindings]:
+        """The machines that have tables of their own on the page: all, or as many as have MOST_CELLS together."""
+        cells = list(accumulate(len(machine.cells) for machine in lane.machines))
+        return lane.machines[: max(figures.MOST_DRAWN, bisect(cells, MOST_CELLS))]
 
     def _add_machine(self, machine: MachineFindings, precision: str, drawn: bool) -> None:
         name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{machine.machine.instance_type}_{machine.machine.cpu_model}")[:80]
@@ -239,7 +255,7 @@ class Report:
     def _add_lane(self, lane: Lane) -> None:
         csv_name = f"throughput_{lane.precision}.csv"
         self.files[csv_name] = csv(lane.cells)
-        parts = [self._numbers(machine, csv_name) for machine in lane.machines]
+        parts = [self._numbers(machine, csv_name) for machine in self._shown(lane)]
         self.page.other_lanes.append(LanePart(lane.precision, labels.LANES[lane.precision], parts))
 
     def add_evidence(self) -> None:
@@ -248,7 +264,8 @@ class Report:
         if findings.blocks.empty:
             return
         by_machine = groupby(findings.executions.items(), key=lambda item: item[0][: len(MACHINE)])
-        self.page.executions = [execution.execution(dict(items)) for _, items in by_machine]
+        shown = {machine.machine for machine in self._shown(findings.lanes[0])} if findings.lanes else set()
+        self.page.executions = [execution.execution(dict(items)) for machine, items in by_machine if machine in shown]
         self.page.disturbance = disturbance(findings.disturbances)
         if len(findings.takes):
             self.page.costs = execution.costs(findings.takes)

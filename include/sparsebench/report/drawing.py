@@ -141,6 +141,7 @@ def render(draw: Callable[[], Figure], title: str, source: str) -> tuple[bytes, 
         stamp(figure, title, source)
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.set_layout_engine("none")  # it is laid out
         figure.savefig(png, format="png", metadata={"Software": None})
     return _with_texts(svg.getvalue().decode()).encode(), png.getvalue()
 

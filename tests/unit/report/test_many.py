@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparsebench.report import from_csv
+from sparsebench.report.assembly import MOST_CELLS
 from sparsebench.report.figures import MOST_DRAWN, MOST_MACHINES, MOST_NETWORKS
 from sparsebench.report.labels import MOST_NAMED
 from sparsebench.report.page import Page
@@ -57,6 +58,24 @@ def test_of_many_machines_each_has_a_row_and_the_first_have_figures_of_their_own
         f"Of {machines} machines the first {MOST_DRAWN} have figures of their own here; all have their tables." in text
     )
     assert f"x{machines - 1:03}.xlarge" in text
+
+
+def test_of_very_many_machines_the_first_have_tables_and_files_have_every_number(tmp_path: Path) -> None:
+    machines = MOST_CELLS // 2 + 10  # of two cells each
+    page = drawn(tmp_path, networks=1, machines=machines)
+
+    text = page.read_text("utf-8")
+    said = f"Of {machines} machines the first {MOST_DRAWN} have figures of their own here; the first {MOST_CELLS // 2}"
+    assert f"{said} have tables; of all, the CSV files have every number." in text
+    of_machines = re.findall(r"<summary>The numbers of [^<]*x(\d+)\.xlarge", text)
+    assert len(set(of_machines)) == MOST_CELLS // 2
+    assert (page.parent / "throughput.csv").read_text().count("\n") == 2 * machines + 1
+
+
+def test_a_table_of_very_many_rows_shows_the_first_and_says_where_the_others_are(tmp_path: Path) -> None:
+    text = drawn(tmp_path, networks=Page.MOST_OF_A_TABLE + 7, machines=1).read_text("utf-8")
+    first, every = Page.MOST_OF_A_TABLE, Page.MOST_OF_A_TABLE + 7
+    assert f'The first {first} of {every} rows; <a href="throughput.csv">throughput.csv</a> has all.' in text
 
 
 def test_a_sentence_names_the_first_of_many_networks_and_says_where_the_others_are(tmp_path: Path) -> None:
