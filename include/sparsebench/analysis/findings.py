@@ -15,12 +15,13 @@ from sparsebench.analysis.chooser import Choosable, choosable
 from sparsebench.analysis.compare import COMPARED_VARIANTS, Comparison, headlines, line_points
 from sparsebench.analysis.counts import Counts, counts, of_frames
 from sparsebench.analysis.csvfile import read_csv
+from sparsebench.analysis.order import VARIANTS
 from sparsebench.analysis.pareto import pareto
 from sparsebench.analysis.pooling import Night, pooled
 from sparsebench.analysis.prices import Types
 from sparsebench.analysis.ratios import Pair, Ratio, measure, ratios
-from sparsebench.analysis.results import Machine, Results, on_machine
-from sparsebench.analysis.sample import Sample, sample_of
+from sparsebench.analysis.results import Machine, Results, by_machine
+from sparsebench.analysis.sample import Frames, Sample, sample_of
 from sparsebench.contracts import Execution, ModelCard, Protocol
 from sparsebench.errors import BadInput
 
@@ -236,31 +237,36 @@ class _Whole:
     def lane(self, results: Results) -> Lane:
         precision = results.precision
         inside = self.ratios[(self.ratios["precision_a"] == precision) & (self.ratios["precision_b"] == precision)]
+        frames = Frames.of_lane(results, inside)
+        of_types = frames.by_type()
+        speedups, means, costs, latencies, worth = (
+            by_machine(frame[frame["precision"] == precision])
+            for frame in (self.speedups, self.means, self.costs, self.latencies, self.worth)
+        )
+        ratios = by_machine(inside)
         machines = tuple(
-            self._machine(results, inside, machine, cells, missing) for machine, cells, missing in results.by_machine()
+            MachineFindings(
+                machine=machine,
+                counts=of_frames(cells, missing),
+                cells=cells,
+                missing=missing,
+                ratios=ratios(machine),
+                speedups=speedups(machine),
+                means=means(machine),
+                costs=costs(machine),
+                latencies=latencies(machine),
+                worth=worth(machine),
+                sample=self._sample(of_types, precision, machine, VARIANTS),
+                bars_sample=self._sample(of_types, precision, machine, BAR_VARIANTS),
+                fakes_sample=self._sample(of_types, precision, machine, FAKE_VARIANTS),
+            )
+            for machine, cells, missing in results.by_machine()
         )
         points = line_points(results)
-        points_sample = sample_of(results, inside, self.protocol, variants=COMPARED_VARIANTS)
+        points_sample = sample_of(frames, precision, self.protocol, variants=COMPARED_VARIANTS)
         return Lane(precision, results.cells, machines, points, points_sample)
 
-    def _machine(
-        self, lane: Results, ratios: pd.DataFrame, machine: Machine, cells: pd.DataFrame, missing: pd.DataFrame
-    ) -> MachineFindings:
-        def here(frame: pd.DataFrame) -> pd.DataFrame:
-            return on_machine(frame[frame["precision"] == lane.precision], machine)
-
-        return MachineFindings(
-            machine=machine,
-            counts=of_frames(cells, missing),
-            cells=cells,
-            missing=missing,
-            ratios=on_machine(ratios, machine),
-            speedups=here(self.speedups),
-            means=here(self.means),
-            costs=here(self.costs),
-            latencies=here(self.latencies),
-            worth=here(self.worth),
-            sample=sample_of(lane, ratios, self.protocol, machine),
-            bars_sample=sample_of(lane, ratios, self.protocol, machine, BAR_VARIANTS),
-            fakes_sample=sample_of(lane, ratios, self.protocol, machine, FAKE_VARIANTS),
-        )
+    def _sample(
+        self, of_types: Mapping[str, Frames], precision: str, machine: Machine, variants: Sequence[str]
+    ) -> Sample:
+        return sample_of(of_types[machine.instance_type], precision, self.protocol, machine, variants)

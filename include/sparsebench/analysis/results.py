@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp
@@ -248,10 +248,10 @@ def grouped(frame: pd.DataFrame, columns: list[str]) -> list[tuple[tuple[Any, ..
     return list(frame.groupby(columns, sort=False, dropna=False))
 
 
-def on_machine(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:
-    """The rows of one machine."""
-    here = frame["instance_type"] == machine.instance_type
-    return frame[here & (frame["cpu_model"] == machine.cpu_model) & (frame["emulated"] == machine.emulated)]
+def by_machine(frame: pd.DataFrame) -> Callable[[Machine], pd.DataFrame]:
+    """The rows of each machine; of one that has none, no rows."""
+    groups = {Machine(*key): rows for key, rows in grouped(frame, MACHINE)}
+    return lambda machine: groups.get(machine, frame.iloc[:0])
 
 
 def table(rows: Sequence[Row], columns: dict[str, str]) -> pd.DataFrame:

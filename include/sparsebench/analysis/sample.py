@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple, Self
 
 import pandas as pd
 
@@ -51,20 +52,42 @@ class Sample:
     unconverged: tuple[Unconverged, ...]
 
 
+class Frames(NamedTuple):
+    """What a sample is counted in: of a lane, or of some of its machines. ratios: as of ratios.every."""
+
+    repeats: pd.DataFrame
+    cells: pd.DataFrame
+    missing: pd.DataFrame
+    ratios: pd.DataFrame
+
+    @classmethod
+    def of_lane(cls, lane: Results, ratios: pd.DataFrame) -> Self:
+        return cls(lane.repeats, lane.cells, lane.missing, ratios)
+
+    def by_type(self) -> Mapping[str, Frames]:
+        """Those of each instance type: of a thousand of them, each machine would look at the rows of all."""
+        groups = [dict(list(frame.groupby("instance_type", sort=False))) for frame in self]
+        names = dict.fromkeys(name for of_frame in groups for name in of_frame)
+        return {
+            str(name): Frames(
+                *(of_frame.get(name, frame.iloc[:0]) for of_frame, frame in zip(groups, self, strict=True))
+            )
+            for name in names
+        }
+
+
 def sample_of(
-    lane: Results,
-    ratios: pd.DataFrame,
+    frames: Frames,
+    precision: str,
     protocol: Protocol | None,
     machine: Machine | None = None,
     variants: Sequence[str] = VARIANTS,
 ) -> Sample:
-    """The sample that the numbers of these variants stand on. ratios: of the lane. machine: None for all."""
-    repeats, cells, missing, compared = (
-        _only(frame, machine, variants) for frame in (lane.repeats, lane.cells, lane.missing, ratios)
-    )
+    """The sample that the numbers of these variants stand on. machine: None for all."""
+    repeats, cells, missing, compared = (_only(frame, machine, variants) for frame in frames)
     from_csv = repeats["blocks"].isna().all()
     return Sample(
-        precision=lane.precision,
+        precision=precision,
         protocol=protocol,
         ways=tuple(
             Way(str(engine), _distinct(of_engine["batch"]), _distinct(of_engine["streams"]))

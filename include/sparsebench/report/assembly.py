@@ -183,9 +183,9 @@ class Report:
             "usd_per_million",
             Head(f"USD per million inferences on each machine.{_emulated(rows)}", lane.precision),
             f"USD per million inferences, on demand in {first['region']} ({first['as_of']}), with the 95 % interval of "
-            f"the throughput. Further left is cheaper.{_emulated(rows)}",
+            f"the throughput. Further left is cheaper.{_emulated(rows)}{figures.left_out_of(rows)}",
             rows,
-            lambda: cost_graph(rows),
+            lambda: cost_graph(figures.first_machines(rows).reset_index(drop=True)),
         )
 
     def _add_main(self, lane: Lane) -> None:
@@ -196,9 +196,9 @@ class Report:
                 "overview_line_graph",
                 Head("Mean throughput of each engine on each machine", lane.precision),
                 "Mean throughput over the base and pruned files that all engines have. "
-                f"{sentences.sample_note(lane.points_sample)}{_emulated(points)}",
+                f"{sentences.sample_note(lane.points_sample)}{_emulated(points)}{figures.left_out_of(points)}",
                 points,
-                lambda: figures.line_graph(points),
+                lambda: figures.line_graph(figures.first_machines(points)),
             )
         shown = self._shown(lane)
         for number, machine in enumerate(shown):

@@ -28,6 +28,9 @@ MOST_NETWORKS = 24
 MOST_DRAWN = 12
 """Machines that have figures of their own."""
 
+MOST_ROWS = 200
+"""Machines in one figure: with more, their names cannot be read, and the page is megabytes longer."""
+
 MOST_MACHINES = 16
 """Side by side in the line graph; with more each has a row."""
 
@@ -45,6 +48,18 @@ def _interval(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def _engines(frame: pd.DataFrame) -> list[str]:
     """The engines in the order in which they are shown, whichever of them has the first row."""
     return list(ordered(frame[["engine"]].drop_duplicates())["engine"])
+
+
+def first_machines(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the machines that one figure shows."""
+    places = frame.groupby(MACHINE, sort=False).ngroup()
+    return frame[places < MOST_ROWS]
+
+
+def left_out_of(frame: pd.DataFrame) -> str:
+    """What a caption says where a figure does not show all machines; its CSV has them."""
+    count = len(frame[MACHINE].drop_duplicates())
+    return f" The first {MOST_ROWS} of {count} machines." if count > MOST_ROWS else ""
 
 
 def cut(frame: pd.DataFrame) -> int:
