@@ -120,24 +120,26 @@ def _judge_report(store: Store, night: str, instance_type: str) -> tuple[int, in
         How many cells are wrong, how many throughputs too many there are, and both in words.
     """
     known = {host.instance_id for host in store.hosts(night)}
-    expected: dict[CellKey, list[float]] = defaultdict(list)
+    expected: dict[CellKey, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))  # by cell and host
     for trial in store.trials(night, instance_type):
         blocks = [block for block in trial.blocks if not block.disturbed]
         if trial.status == "measured" and blocks and trial.instance_id in known:
             cell = trial.cell
             throughput = sum(block.images for block in blocks) / sum(block.seconds for block in blocks)
-            expected[cell.network, cell.variant, cell.engine, cell.precision].append(throughput)
+            expected[cell.network, cell.variant, cell.engine, cell.precision][trial.instance_id].append(throughput)
     files = build(store, night)
     published = _column(files, "repeats.csv", instance_type, "throughput_img_s")
     means = _column(files, "throughput.csv", instance_type, "mean_img_s")
     without = _column(files, "missing.csv", instance_type, "valid_trials")
     wrong, duplicates, problems = 0, 0, []
     for key in expected.keys() | published.keys():
-        shown, right = published.get(key, []), expected.get(key, [])
+        hosts = list(expected.get(key, {}).values())
+        shown, right = published.get(key, []), [throughput for of_host in hosts for throughput in of_host]
         if not shown and without.get(key) == [0]:
             continue  # disturbed as a whole, and said to be
         duplicates += max(0, len(shown) - len(right))
-        mean = [exp(fmean(map(log, right)))] if right else []
+        # Each host weighs the same, however many processes it had before it broke.
+        mean = [exp(fmean(fmean(map(log, of_host)) for of_host in hosts))] if hosts else []
         if not _same(shown, right) or not _same(means.get(key, []), mean):
             wrong += 1
             problems.append(f"the report has of {key} {shown}, mean {means.get(key)}; its trials {right}")

@@ -129,7 +129,7 @@ def test_a_backfill_adds_instance_types_to_past_nights_that_no_catalog_has_gravi
     manifest = swept.store.manifest(str(last))
     known = len(swept.api.runs("benchmark_sweep"))
     swept.airflow(
-        *("backfill", "create", "--dag-id", "benchmark_sweep", "--from-date", nights[0], "--to-date", f"{last}T23:00"),
+        *("backfill", "create", "--dag-id", "benchmark_sweep", "--from-date", nights[0], "--to-date", f"{last}T23:59"),
         *("--reprocess-behavior", "completed", "--dag-run-conf"),
         json.dumps({"instance_types": ["m8i.large", "c8g.xlarge"], "variants": ["base"], "engines": ["onnxruntime"]}),
     )
