@@ -15,12 +15,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import httpx
 import numpy as np
@@ -70,26 +70,33 @@ print(json.dumps(told))
 
 def main(
     types: Annotated[int, typer.Option(min=1)] = 6,
-    networks: Annotated[int, typer.Option(min=1, help="of the catalog; 0 files more for one that is not there")] = 7,
+    networks: Annotated[int, typer.Option(min=1, max=7, help="four files each; of seven, five more")] = 7,
     processes: Annotated[int, typer.Option(min=2)] = 6,
     s3: Annotated[bool, typer.Option(help="the store is a bucket of the emulated cloud")] = False,
     delay_ms: Annotated[float, typer.Option(help="that each request to it takes longer")] = 20,
 ) -> None:
     """Make the night, and report it twice: from single objects, and sealed."""
-    with ExitStack() as stack:
-        uri, variables = stack.enter_context(_bucket(delay_ms) if s3 else _folder())
-        with _environment(variables):
-            store = Store(uri)
-            count = _fill(store, types, networks, processes)
-            print(f"{types} types, {count} trials, {'S3' if s3 else 'folder'}", flush=True)
-            print("objects", _step(uri, variables), flush=True)
-            columns.seal(store, NIGHT)
-            print("sealed ", _step(uri, variables), flush=True)
+    with _bucket(delay_ms) if s3 else _folder() as place, _environment(place.variables):
+        store = Store(place.uri)
+        count = _fill(store, types, networks, processes)
+        place.slow_down()
+        print(f"{types} types, {count} trials, {'S3' if s3 else 'folder'}", flush=True)
+        print("objects", _step(place), flush=True)
+        columns.seal(store, NIGHT)
+        print("sealed ", _step(place), flush=True)
 
 
-def _step(uri: str, variables: dict[str, str]) -> Any:
-    command = [sys.executable, "-c", STEP, "build", uri, NIGHT]
-    return json.loads(subprocess.check_output(command, env=os.environ | variables, text=True).splitlines()[-1])
+class Place(NamedTuple):
+    """Where the store is. slow_down: from then on its requests take longer."""
+
+    uri: str
+    variables: dict[str, str]
+    slow_down: Callable[[], object]
+
+
+def _step(place: Place) -> Any:
+    command = [sys.executable, "-c", STEP, "build", place.uri, NIGHT]
+    return json.loads(subprocess.check_output(command, env=os.environ | place.variables, text=True).splitlines()[-1])
 
 
 @contextmanager
@@ -104,13 +111,13 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _folder() -> Iterator[tuple[str, dict[str, str]]]:
+def _folder() -> Iterator[Place]:
     with TemporaryDirectory() as folder:
-        yield f"file://{folder}/store", {}
+        yield Place(f"file://{folder}/store", {}, lambda: None)
 
 
 @contextmanager
-def _bucket(delay_ms: float) -> Iterator[tuple[str, dict[str, str]]]:
+def _bucket(delay_ms: float) -> Iterator[Place]:
     import boto3
 
     with TemporaryDirectory() as folder, running(Path(folder)) as cloud:
@@ -118,15 +125,18 @@ def _bucket(delay_ms: float) -> Iterator[tuple[str, dict[str, str]]]:
         with _environment(variables):
             boto3.client("s3").create_bucket(Bucket="large-nights")
         fault = {"kind": "delay", "service": "s3", "action": "*", "seconds": delay_ms / 1000}
-        httpx.post(f"{cloud.url}/localcloud/faults", json=[fault], headers=cloud.keys.headers).raise_for_status()
-        yield "s3://large-nights/store", variables
+        yield Place(
+            "s3://large-nights/store",
+            variables,
+            lambda: httpx.post(f"{cloud.url}/localcloud/faults", json=[fault], headers=cloud.keys.headers),
+        )
 
 
 def _fill(store: Store, types: int, networks: int, processes: int) -> int:
-    """Put the night into a store; how many trials it has. The files are 33 of seven networks, as many for fewer."""
+    """Put the night into a store; how many trials it has."""
     names = list(catalog.networks())[:networks]
     files = [(network, variant) for network in names for variant in VARIANTS]
-    files = (files + [(f"own-{number}", "base") for number in range(5)] if networks == 7 else files)[:33]
+    files += [(f"own-{number}", "base") for number in range(5)] if networks == 7 else []
     cards = [_card(network, variant) for network, variant in files]
     store.freeze(
         Manifest.freeze(

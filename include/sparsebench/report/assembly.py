@@ -52,7 +52,7 @@ from sparsebench.report.tables.worth import CSV as WORTH
 from sparsebench.report.tables.worth import worth
 from sparsebench.report.takes import takes
 
-MOST_CELLS = 1200
+MOST_CELLS = 800
 """Of the machines that have tables of their own on a page, which takes about 4 kB for each."""
 
 
