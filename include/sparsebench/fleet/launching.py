@@ -26,6 +26,9 @@ QUOTA = ("VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExce
 UNSUPPORTED = ("Unsupported", "UnsupportedOperation")
 """EC2's error codes, by what helps: another zone, waiting, or to leave the zone out."""
 
+ROOT_DEVICES = {"x86_64": "/dev/xvda", "arm64": "/dev/sda1"}
+"""Of Amazon Linux, and of Ubuntu."""
+
 UNSEEN = timedelta(minutes=5)
 """For how long after its launch EC2 may not show an instance: it is eventually consistent."""
 
@@ -127,7 +130,7 @@ def _launch(ec2: Any, launcher: Any, job: Job, settings: Settings, number: int) 
     number: of the job's instances before.
     """
     refused: dict[str, str] = {}
-    root_device = _root_device(ec2, job.image)
+    root_device = _root_device(ec2, job)
     for market in ("spot", "on_demand") if job.market == "spot" else ("on_demand",):
         try:
             for place in _places(ec2, job.instance_type, settings, first=number):
@@ -143,17 +146,21 @@ def _launch(ec2: Any, launcher: Any, job: Job, settings: Settings, number: int) 
     raise NoCapacity(f"no zone has a {job.instance_type} now: {refusals}")
 
 
-def _root_device(ec2: Any, image: str) -> str:
-    """The name of an image's root device: Amazon Linux and Ubuntu call it differently."""
+def _root_device(ec2: Any, job: Job) -> str:
+    """The name of the root device of a job's image: Amazon Linux and Ubuntu call it differently, and under another name
+    the disk would be a second one. Where EC2 may not be asked (an older stack), or the image is gone (which the launch
+    will say), that of the architecture's own image."""
     try:
-        described = ec2.describe_images(ImageIds=[image])["Images"]
-        return str(described[0]["RootDeviceName"])
-    except (
-        ClientError,
-        LookupError,
-    ) as error:  # an older stack does not allow it; of an image that is gone EC2 will say
-        log.warning("the root device of %s is not known, and taken for Amazon Linux's: %s", image, error)
-        return "/dev/xvda"
+        described = ec2.describe_images(ImageIds=[job.image])["Images"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "UnauthorizedOperation" and not _is_gone(error):
+            raise
+        described = []
+    return str(described[0]["RootDeviceName"]) if described else ROOT_DEVICES[job.architecture]
+
+
+def _is_gone(error: ClientError) -> bool:
+    return str(error.response["Error"]["Code"]).startswith("InvalidAMIID")
 
 
 def _places(ec2: Any, instance_type: str, settings: Settings, first: int) -> list[Place]:

@@ -37,6 +37,7 @@ from sparsebench.fleet.failures import (
 from sparsebench.instance.exits import INTERRUPTED, REFUSED
 from sparsebench.localcloud import LocalCloud
 from sparsebench.localcloud.credentials import KEY_HEADER
+from sparsebench.settings import Settings
 from sparsebench.store import Store
 from sparsebench_airflow import triggers
 from sparsebench_airflow.on_instance import RETRY_POLICY
@@ -327,6 +328,35 @@ def test_what_no_retry_mends_says_at_once_what_to_change(
     assert noted
     assert advice in noted.detail
     assert RETRY_POLICY.evaluate(refused.value, 1, 5).action is RetryAction.FAIL
+
+
+def arm_job(job: dict[str, Any]) -> dict[str, Any]:
+    image = boto3.client("ssm").get_parameter(Name=Settings().arm_image)["Parameter"]["Value"]
+    return {**job, "instance_type": "c8g.xlarge", "architecture": "arm64", "image": image}
+
+
+def disk_of(instance_id: str) -> str:
+    """The name under which the disk was launched."""
+    (described,) = boto3.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"]
+    (mapping,) = described["Instances"][0]["BlockDeviceMappings"]
+    return str(mapping["DeviceName"])
+
+
+def test_a_disk_is_launched_under_the_name_of_its_images_root_device(job: dict[str, Any]) -> None:
+    assert disk_of(launch(job)) == "/dev/xvda"
+    assert disk_of(launch({**arm_job(job), "job": "arm"})) == "/dev/sda1"
+
+
+def test_who_may_not_look_at_images_launches_the_architectures_own(job: dict[str, Any]) -> None:
+    faults({"service": "ec2", "action": "DescribeImages", "code": "UnauthorizedOperation"})
+    assert disk_of(launch({**arm_job(job), "job": "arm"})) == "/dev/sda1"
+
+
+def test_a_disk_of_which_the_name_is_not_known_yet_is_not_launched(job: dict[str, Any]) -> None:
+    """As a second disk it would leave the first too small."""
+    faults({"service": "ec2", "action": "DescribeImages", "code": "RequestLimitExceeded"})
+    with pytest.raises(ClientError, match="RequestLimitExceeded"):
+        launch(arm_job(job))
 
 
 def test_spot_is_bought_where_it_is_wanted_and_on_demand_where_there_is_none(job: dict[str, Any], store: Store) -> None:
