@@ -74,7 +74,7 @@ class Refused(FleetError):
 
 _MISSING = re.compile(r"not authorized to perform: (?P<action>\S+)(?: on resource: (?P<resource>\S+))?")
 _ADVICE = {
-    "InvalidAMIID": "the image is gone, or of another region: set SPARSEBENCH_IMAGE, of Graviton SPARSEBENCH_ARM_IMAGE, "
+    "InvalidAMIID": "the image is gone, or of another region: set SPARSEBENCH_IMAGE (or SPARSEBENCH_ARM_IMAGE) "
     "for new nights; a night keeps the image that it was frozen with, and one whose image was deregistered can be "
     "launched no more",
     "InvalidSubnet": "set SPARSEBENCH_SUBNETS to subnets of this region",
