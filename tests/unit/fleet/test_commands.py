@@ -252,6 +252,7 @@ def test_what_is_baked_into_an_image_is_what_prepare_looks_for(
         baking.write(folder, architecture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("manager", "names"), [("dnf", "python3.11-pip"), ("apt-get", "python3.11-venv")])
 def test_python_comes_by_the_systems_own_packages(
     tmp_path: Path, job: Job, store: Store, manager: str, names: str
