@@ -167,6 +167,8 @@ def airflow_steps(account: Account, keys: Keys, instance_id: str, victim: str, l
     metric = {"Namespace": "AWS/EC2", "MetricName": "CPUCreditBalance", "Period": 300, "Statistics": ["Minimum"]}
     return {
         "image": lambda: ssm.get_parameter(Name=Settings().image),
+        "arm image": lambda: ssm.get_parameter(Name=Settings().arm_image),
+        "root device": lambda: ec2.describe_images(ImageIds=[account.image]),
         "quota": lambda: account.client("service-quotas", keys).get_service_quota(**quota),
         "zones": lambda: ec2.describe_instance_type_offerings(LocationType="availability-zone"),
         "subnets": ec2.describe_subnets,
@@ -193,7 +195,6 @@ def airflow_steps(account: Account, keys: Keys, instance_id: str, victim: str, l
 
 def looked_around(ec2: Any, account: Account) -> None:
     """As the doctor does."""
-    ec2.describe_images(ImageIds=[account.image])
     ec2.describe_launch_templates()
     ec2.describe_route_tables()
     ec2.describe_security_groups()
@@ -238,6 +239,7 @@ WITHOUT: dict[str, dict[str, str]] = {
         "subnets": "ec2:DescribeSubnets",
         "types": "ec2:DescribeInstanceTypes",
         "spot": "ec2:DescribeSpotPriceHistory",
+        "root device": "ec2:DescribeImages",
         "find": "ec2:DescribeInstances",
         "volumes": "ec2:DescribeVolumes",
     },
@@ -249,9 +251,12 @@ WITHOUT: dict[str, dict[str, str]] = {
         "follow": "ssm:GetCommandInvocation",
         "cancel": "ssm:CancelCommand",
     },
-    "ReadImageParameters": {"image": f"ssm:GetParameter on resource: arn:aws:ssm:{REGION}::parameter/aws/service/ami-"},
+    "ReadImageParameters": {
+        "image": f"ssm:GetParameter on resource: arn:aws:ssm:{REGION}::parameter/aws/service/ami-",
+        "arm image": f"ssm:GetParameter on resource: arn:aws:ssm:{REGION}::parameter/aws/service/canonical/",
+    },
     "ReadQuotas": {"quota": "servicequotas:GetServiceQuota"},
-    "Diagnose": {"look around": "ec2:DescribeImages"},
+    "Diagnose": {"look around": "ec2:DescribeLaunchTemplates"},
     "DiagnoseBucket": {"bucket": "s3:GetBucketVersioning"},
     "ReadPrices": {"price": "pricing:GetProducts"},
     "ReadMetrics": {"credits": "cloudwatch:GetMetricStatistics"},
