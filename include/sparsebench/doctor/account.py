@@ -96,7 +96,7 @@ def needed(patient: Patient) -> Iterator[tuple[str, list[str], list[str], dict[s
     yield "SendToTagged", ["ssm:SendCommand"], [f"arn:aws:ec2:{here}:instance/i-0"], TAGGED
     document = f"arn:aws:ssm:{patient.region}::document/AWS-RunShellScript"
     yield "SendShellScript", ["ssm:SendCommand"], [document], {}
-    look = ["Instances", "InstanceTypeOfferings", "InstanceTypes", "SpotPriceHistory", "Subnets", "Volumes"]
+    look = ["Images", "Instances", "InstanceTypeOfferings", "InstanceTypes", "SpotPriceHistory", "Subnets", "Volumes"]
     yield "Look", [f"ec2:Describe{name}" for name in look], ["*"], {}
     follow = ["CancelCommand", "DescribeInstanceInformation", "GetCommandInvocation", "ListCommands"]
     yield "FollowCommands", [f"ssm:{name}" for name in follow], ["*"], {}
