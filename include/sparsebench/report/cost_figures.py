@@ -69,8 +69,7 @@ def cost_graph(rows: pd.DataFrame) -> Figure:
         panel.set_xlabel("USD per million inferences", fontsize=8)
     for unused in panels.flat[len(networks) :]:
         unused.set_visible(False)
-    legend = figure.legend(
+    figure.legend(
         handles=engines_and_variants(colour, marker), loc="outside upper left", ncols=6, handlelength=1, fontsize=8
     )
-    legend.set_alignment("left")
     return figure

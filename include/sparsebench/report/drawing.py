@@ -125,6 +125,7 @@ def stamp(figure: Figure, title: str, source: str) -> None:
     head = textwrap.wrap(title, int(11 * width))
     if figure.legends:
         legend = figure.legends[0]
+        legend.set_alignment("left")
         legend.set_title("\n".join([*head, *filter(None, [legend.get_title().get_text()])]), HEAD)
     else:
         above = figure.get_suptitle()

@@ -310,7 +310,7 @@ def fake_prune_graph(rows: pd.DataFrame) -> Figure:
 
 def _legend(figure: Figure, handles: dict[str, Any], title: str) -> None:
     """Names and colours above everything that is drawn, under the title."""
-    legend = figure.legend(
+    figure.legend(
         list(handles.values()),
         list(handles),
         loc="outside upper left",
@@ -320,7 +320,6 @@ def _legend(figure: Figure, handles: dict[str, Any], title: str) -> None:
         title=title,
         title_fontproperties={"size": 9.5, "weight": "bold"},
     )
-    legend.set_alignment("left")
 
 
 def _title(rows: pd.DataFrame) -> str:

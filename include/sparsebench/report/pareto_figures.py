@@ -60,14 +60,13 @@ def pareto_graph(rows: pd.DataFrame) -> Figure:
         panel.set_ylabel(LABELS[y], fontsize=8)
     for unused in panels.flat[len(networks) :]:
         unused.set_visible(False)
-    legend = figure.legend(
+    figure.legend(
         handles=engines_and_variants(colour, marker),
         loc="outside upper left",
         ncols=6 if columns > 1 else 3,
         handlelength=1,
         fontsize=8,
     )
-    legend.set_alignment("left")
     return figure
 
 

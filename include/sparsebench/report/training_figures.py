@@ -152,7 +152,7 @@ def sensitivity(analysis: Sensitivity) -> Figure:
         color=MUTED,
     )
     handles = dict(zip(*panels[0].get_legend_handles_labels()[::-1], strict=True))
-    legend = figure.legend(
+    figure.legend(
         [handles[layer] for layer in named],
         named,
         loc="outside upper left",
@@ -162,7 +162,6 @@ def sensitivity(analysis: Sensitivity) -> Figure:
         title=f"{labels.network(analysis.network)}: layers, the most sensitive first",
         title_fontproperties={"size": 9.5, "weight": "bold"},
     )
-    legend.set_alignment("left")
     return figure
 
 
