@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -183,7 +184,8 @@ class Sweep:
         running = [process for runners in self._runners().values() for process in runners]
         for process in running:
             with suppress(psutil.Error):
-                process.kill()
+                # It crashes. SIGKILL is what the kernel does for want of memory, which no retry mends.
+                process.send_signal(signal.SIGABRT)
         return bool(running)
 
     def _kill_task(self, process: Process, act: Act, task: dict[str, Any]) -> bool:
