@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Literal
 
 from sparsebench import catalog
+from sparsebench.fleet.instance_types import of_catalog
 
 Phase = Literal["bucket", "folder"]
 """bucket: the store is one in the emulator's S3, and instances are spot. folder: the store is a folder, so that the
@@ -61,10 +62,13 @@ class Place:
 
     @property
     def most_usd(self) -> float:
-        """What one instance of a sweep over one network may cost: fleet.plan.max_minutes at the catalog's price."""
-        (price,) = catalog.instance_types()[self.instance_type].prices
+        """What one instance of a sweep over one network may cost: fleet.plan.max_minutes at the catalog's price, and
+        what a burstable type is charged beside it."""
+        facts = of_catalog(self.instance_type, "us-east-1")
+        assert facts
+        assert facts.at_most_usd_per_hour
         minutes = 30 + ceil((catalog.protocols()[PROTOCOL].budget_s + 300) / 60)
-        return price.usd_per_hour * minutes / 60
+        return facts.at_most_usd_per_hour * minutes / 60
 
 
 @dataclass(frozen=True)

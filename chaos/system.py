@@ -216,7 +216,9 @@ class Faults:
         with self._lock:
             httpx.post(self._url, headers=self._headers, json=list(faults), timeout=PATIENCE_S).raise_for_status()
             self._owners += [(number, kind)] * len(faults)
-            late = [fault for fault in faults if fault.get("seconds", 0) > SDK_S and fault["action"] == "SendCommand"]
+            late = [
+                fault for fault in faults if fault.get("seconds", 0) > SDK_S and fault.get("action") == "SendCommand"
+            ]
             self.repeats_sends |= bool(late)
             ends = [fault["for_s"] for fault in faults if fault.get("service") == "s3"]
             self._s3_until = max([self._s3_until, *(time.monotonic() + seconds for seconds in ends)])

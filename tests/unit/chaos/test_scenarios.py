@@ -48,3 +48,9 @@ def test_localcloud_understands_the_faults(kind: Kind, phase: Phase) -> None:
 def test_quick_has_five_kinds() -> None:
     assert [scenario.kinds for scenario in quick(1)] == [(name,) for name in QUICK]
     assert len(set(QUICK)) == 5
+
+
+def test_what_an_instance_may_cost_has_the_credits_of_a_burstable_type() -> None:
+    steady, burstable = (Place(name, ("us-east-1a",), "folder", 40, 20).most_usd for name in ("m5.xlarge", "t3.xlarge"))
+    assert steady == pytest.approx(0.192 * 0.6)
+    assert burstable == pytest.approx((0.1664 + 4 * 0.05) * 0.6)
