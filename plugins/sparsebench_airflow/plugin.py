@@ -13,6 +13,7 @@ from sparsebench_airflow.links import PREFIX
 from sparsebench_airflow.timetable import NightlyTimetable
 
 TASKS = (
+    "sparsebench.fleet.bisection",
     "sparsebench.fleet.foreign",
     "sparsebench_airflow.on_instance",
     "sparsebench.report",
