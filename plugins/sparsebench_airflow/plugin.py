@@ -17,6 +17,7 @@ TASKS = (
     "sparsebench.fleet.foreign",
     "sparsebench_airflow.on_instance",
     "sparsebench.report",
+    "sparsebench.report.bisection",
     "sparsebench.report.changes",
     "sparsebench.report.outcome",
     "sparsebench.report.recommendation",
