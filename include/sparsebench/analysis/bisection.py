@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, hypot
+from math import exp
 from typing import NamedTuple
-
-import numpy as np
 
 from sparsebench.analysis.history import watched
 from sparsebench.analysis.pooling import Night, pooled
 from sparsebench.analysis.ratios import measure
 from sparsebench.contracts import ChangedSeries, Changes, NightRatio, WatchedRatio
-from sparsebench.statistics.intervals import LEVEL, Estimate
-
-FEWEST = 2
-"""Hosts of either side that a ratio needs."""
+from sparsebench.fleet.bisection import FEWEST
+from sparsebench.statistics.intervals import LEVEL, Estimate, difference, estimate
 
 
 class Shift(NamedTuple):
     """What the inputs alone do to a ratio: after over before, each the mean of its side's hosts.
 
-    log: Welch's estimate, with a sample a host; hosts differ, so processes of one host would claim too much.
+    log: with a sample a host; hosts differ, so processes of one host would claim too much.
     """
 
     ratio: WatchedRatio
@@ -43,7 +39,9 @@ def shifts(before: Night, after: Night, instance_type: str) -> list[Shift]:
     """Every ratio that at least FEWEST hosts of either side have."""
     logs = [_by_host(night, instance_type) for night in (before, after)]
     return [
-        Shift(ratio, _difference(logs[0][ratio], logs[1][ratio]), (len(logs[0][ratio]), len(logs[1][ratio])))
+        Shift(
+            ratio, difference(_over(logs[1][ratio]), _over(logs[0][ratio])), (len(logs[0][ratio]), len(logs[1][ratio]))
+        )
         for ratio in logs[0]
         if ratio in logs[1] and min(len(side[ratio]) for side in logs) >= FEWEST
     ]
@@ -53,8 +51,11 @@ def expected_of(changes: Changes | None, ratio: WatchedRatio, instance_type: str
     """What the history says of a ratio's change by a night; None: it says nothing of it."""
     for event in changes.events if changes else ():
         for series in event.series:
-            is_it = WatchedRatio(**{name: getattr(series, name) for name in WatchedRatio.model_fields}) == ratio
-            if is_it and (series.instance_type or event.instance_type) == instance_type and series.first <= after:
+            if (
+                _ratio(series) == ratio
+                and (series.instance_type or event.instance_type) == instance_type
+                and series.first <= after
+            ):
                 return series
     return None
 
@@ -66,17 +67,15 @@ def _by_host(night: Night, instance_type: str) -> dict[WatchedRatio, list[float]
         trials = [trial for trial in night.trials if trial.instance_id == host]
         of_host = Night(night.manifest, trials, [facts for facts in night.hosts if facts.instance_id == host])
         for ratio in watched(measure(pooled([of_host]))):
-            logs.setdefault(_of(ratio), []).append(ratio.log_ratio)
+            logs.setdefault(_ratio(ratio), []).append(ratio.log_ratio)
     return logs
 
 
-def _of(ratio: NightRatio) -> WatchedRatio:
-    return WatchedRatio(**{name: getattr(ratio, name) for name in WatchedRatio.model_fields})
+def _ratio(series: NightRatio | ChangedSeries) -> WatchedRatio:
+    """Which ratio it is, without what a night or the history says of it."""
+    return WatchedRatio(**{name: getattr(series, name) for name in WatchedRatio.model_fields})
 
 
-def _difference(before: Sequence[float], after: Sequence[float]) -> Estimate:
-    """Of the means, with Welch and Satterthwaite's degrees of freedom."""
-    errors = [float(np.std(side, ddof=1)) / len(side) ** 0.5 for side in (before, after)]
-    error = hypot(*errors)
-    parts = sum(e**4 / (len(side) - 1) for e, side in zip(errors, (before, after), strict=True))
-    return Estimate(float(np.mean(after) - np.mean(before)), error, error**4 / parts if parts else 1.0)
+def _over(logs: Sequence[float]) -> Estimate:
+    """The mean over hosts."""
+    return estimate([[log] for log in logs])

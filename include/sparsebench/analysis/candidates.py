@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import exp, hypot, inf, isfinite, log, nan
+from math import exp, inf, isfinite, log, nan
 from typing import Literal, NamedTuple, get_args
 
 from sparsebench.analysis import order
@@ -15,7 +15,8 @@ from sparsebench.analysis.results import CELL, Machine, Results, is_tool
 from sparsebench.analysis.worth import FAKES, interval
 from sparsebench.contracts import Accuracy, ModelCard, Trial
 from sparsebench.statistics.hosts import OverHosts, over_units
-from sparsebench.statistics.intervals import Estimate, combined
+from sparsebench.statistics.intervals import Estimate
+from sparsebench.statistics.intervals import difference as independent
 from sparsebench.statistics.pairs import Blocks, Treatment, Unit, by_treatment, log_ratios, logs
 from sparsebench.statistics.pairs import treatment as treatment_of
 from sparsebench.statistics.percentiles import (
@@ -162,7 +163,7 @@ def difference(a: Candidate, b: Candidate, target: Target, percentile: int) -> D
         shared = log_ratios(a.blocks, b.blocks)
         ratio = over_units(shared)
         return _difference(ratio.mean, ratio.processes, "" if shared else "unpaired", price)
-    return _difference(_independent(a.speed, b.speed), min(a.speed.processes, b.speed.processes), "", price)
+    return _difference(independent(a.speed.mean, b.speed.mean), min(a.speed.processes, b.speed.processes), "", price)
 
 
 def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
@@ -179,17 +180,12 @@ def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
         ratio = over_units({unit: [logs_b[unit] - logs_a[unit]] for unit in logs_a})
         return _difference(ratio.mean, ratio.processes, because)
     of_a, of_b = a.soonness[percentile], b.soonness[percentile]
-    return _difference(_independent(of_a, of_b), min(of_a.processes, of_b.processes), because)
+    return _difference(independent(of_a.mean, of_b.mean), min(of_a.processes, of_b.processes), because)
 
 
 def _same_rounds(a: Blocks, b: Blocks) -> bool:
     """Whether both were timed in the very same rounds, so that of each all latencies are paired."""
     return a.keys() == b.keys() and all(a[unit].keys() == b[unit].keys() for unit in a)
-
-
-def _independent(a: OverHosts, b: OverHosts) -> Estimate:
-    """The estimate of the difference of two means; degrees of freedom: Welch and Satterthwaite's."""
-    return Estimate(a.mean.mean - b.mean.mean, hypot(a.mean.error, b.mean.error), combined([a.mean, b.mean]).freedom)
 
 
 def _difference(log: Estimate, processes: int, because: str, price: float = 0.0) -> Difference:

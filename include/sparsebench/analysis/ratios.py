@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import hypot, inf, isfinite, log, nan
+from math import inf, isfinite, log, nan
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -15,7 +15,7 @@ from sparsebench.analysis import order
 from sparsebench.analysis.results import CELL, FILE, MACHINE, Machine, Results, Row, grouped, table
 from sparsebench.contracts import Trial
 from sparsebench.statistics.hosts import over_units
-from sparsebench.statistics.intervals import Estimate, combined, estimate
+from sparsebench.statistics.intervals import Estimate, difference, estimate
 from sparsebench.statistics.pairs import (
     Blocks,
     Logs,
@@ -240,7 +240,7 @@ def _unpaired(a: Blocks, b: Blocks) -> Ratio:
     over: Over = of_a.over if of_a.over == of_b.over else "processes"
     rounds = min(sum(map(len, a.values())), sum(map(len, b.values())))
     hosts, processes = min(of_a.hosts, of_b.hosts), min(of_a.processes, of_b.processes)
-    return Ratio(_difference(of_a.mean, of_b.mean), over, hosts, processes, rounds, None, paired=False)
+    return Ratio(difference(of_a.mean, of_b.mean), over, hosts, processes, rounds, None, paired=False)
 
 
 def _of_repeats(results: Results) -> Iterator[tuple[Pair, Ratio]]:
@@ -261,13 +261,7 @@ def _repeats(a: dict[int, float], b: dict[int, float], paired: bool) -> Ratio:
         return Ratio(_estimate(units), "repeats", None, len(units), len(units), None)
     of_a, of_b = ([[log(speed)] for _, speed in sorted(speeds.items())] for speeds in (a, b))
     count = min(len(of_a), len(of_b))
-    return Ratio(_difference(_estimate(of_a), _estimate(of_b)), "repeats", None, count, count, None, paired=False)
-
-
-def _difference(a: Estimate, b: Estimate) -> Estimate:
-    """The difference of independent means. Degrees of freedom: Welch and Satterthwaite's."""
-    mean = combined([a, replace(b, mean=-b.mean)])
-    return Estimate(a.mean - b.mean, hypot(a.error, b.error), mean.freedom)
+    return Ratio(difference(_estimate(of_a), _estimate(of_b)), "repeats", None, count, count, None, paired=False)
 
 
 def _estimate(units: list[list[float]]) -> Estimate:

@@ -74,6 +74,11 @@ def combined(estimates: Sequence[Estimate]) -> Estimate:
     return Estimate(mean, float(np.sqrt(total)), freedom)
 
 
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """The estimate of a - b, of independent means; degrees of freedom as of ``combined``."""
+    return Estimate(a.mean - b.mean, float(np.hypot(a.error, b.error)), combined([a, b]).freedom)
+
+
 def half_width(ratio: Estimate) -> float:
     """The half width of a ratio's interval, from the estimate of its log: 0.05 is ± 5 %; the larger side. Infinite
     where unknown."""
