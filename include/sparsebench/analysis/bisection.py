@@ -37,13 +37,11 @@ class Shift(NamedTuple):
 
 def shifts(before: Night, after: Night, instance_type: str) -> list[Shift]:
     """Every ratio that at least FEWEST hosts of either side have."""
-    logs = [_by_host(night, instance_type) for night in (before, after)]
+    old, new = (_by_host(night, instance_type) for night in (before, after))
     return [
-        Shift(
-            ratio, difference(_over(logs[1][ratio]), _over(logs[0][ratio])), (len(logs[0][ratio]), len(logs[1][ratio]))
-        )
-        for ratio in logs[0]
-        if ratio in logs[1] and min(len(side[ratio]) for side in logs) >= FEWEST
+        Shift(ratio, difference(_over(new[ratio]), _over(old[ratio])), (len(old[ratio]), len(new[ratio])))
+        for ratio in old
+        if ratio in new and min(len(old[ratio]), len(new[ratio])) >= FEWEST
     ]
 
 
