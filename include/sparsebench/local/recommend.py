@@ -16,6 +16,8 @@ from rich.console import Console
 
 from sparsebench.analysis.choice import Bounds
 from sparsebench.bench.filetype import other_kind, read_model
+from sparsebench.bench.inputs import AXIS_OPTION
+from sparsebench.bench.network_file import axis_sizes
 from sparsebench.bench.samples import read_samples
 from sparsebench.contracts import ImportRequest, Job, Variant
 from sparsebench.errors import BadInput, SparsebenchError
@@ -56,6 +58,7 @@ class Question:
             raise BadInput("--instance-types: none was chosen; expected names such as m5.xlarge,m7i.xlarge")
         if self.budget_usd is not None and not 0 <= self.budget_usd < inf:
             raise BadInput(f"--budget-usd is {self.budget_usd:g}; expected USD, 0 or more")
+        axis_sizes(self.axes, AXIS_OPTION)
         if self.samples is not None:
             read_samples(self.samples, "--inputs")
         for variant in self.files:
