@@ -22,6 +22,7 @@ from sparsebench.analysis.prices import Types
 from sparsebench.analysis.ratios import Pair, Ratio, measure, ratios
 from sparsebench.analysis.results import Machine, Results, by_machine
 from sparsebench.analysis.sample import Frames, Sample, sample_of
+from sparsebench.analysis.steadiness import Steadiness, steadiness
 from sparsebench.contracts import Execution, ModelCard, Protocol
 from sparsebench.errors import BadInput
 
@@ -36,8 +37,8 @@ class MachineFindings:
     """What is found on one machine in one lane.
 
     cells, missing: as of Results. ratios: of two engines. speedups: as of speedups.every; means: of speedups.means.
-    costs: as of cost.per_million. latencies: as of latency.of_cells. worth: as of worth.worth. sample: of all its
-    numbers, and of each figure's.
+    costs: as of cost.per_million. latencies: as of latency.of_cells. worth: as of worth.worth. hosts, steady:
+    as of steadiness.Steadiness. sample: of all its numbers, and of each figure's.
     """
 
     machine: Machine
@@ -50,6 +51,8 @@ class MachineFindings:
     costs: pd.DataFrame
     latencies: pd.DataFrame
     worth: pd.DataFrame
+    hosts: pd.DataFrame
+    steady: pd.DataFrame
     sample: Sample
     bars_sample: Sample
     fakes_sample: Sample
@@ -88,6 +91,7 @@ class Findings:
     latencies: pd.DataFrame
     latency_ratios: pd.DataFrame
     worth: pd.DataFrame
+    steadiness: Steadiness
 
     @property
     def target(self) -> float | None:
@@ -190,6 +194,7 @@ def _found(results: Results, protocol: Protocol | None, nights: tuple[Night, ...
         costs,
         latencies,
         worth.worth(files, costs, latencies, results.cells, _cards(nights)),
+        steadiness(results.trials),
         protocol,
     )
     main = results.lane(results.lanes[0]) if results.lanes else None
@@ -209,6 +214,7 @@ def _found(results: Results, protocol: Protocol | None, nights: tuple[Night, ...
         latencies=whole.latencies,
         latency_ratios=latency.of_pairs(results),
         worth=whole.worth,
+        steadiness=whole.steadiness,
     )
 
 
@@ -232,6 +238,7 @@ class _Whole:
     costs: pd.DataFrame
     latencies: pd.DataFrame
     worth: pd.DataFrame
+    steadiness: Steadiness
     protocol: Protocol | None
 
     def lane(self, results: Results) -> Lane:
@@ -239,9 +246,13 @@ class _Whole:
         inside = self.ratios[(self.ratios["precision_a"] == precision) & (self.ratios["precision_b"] == precision)]
         frames = Frames.of_lane(results, inside)
         of_types = frames.by_type()
-        speedups, means, costs, latencies, worth = (
+        hosts = by_machine(self.steadiness.hosts)
+        speedups, means, costs, latencies, worth, steady = (
             by_machine(frame[frame["precision"] == precision])
-            for frame in (self.speedups, self.means, self.costs, self.latencies, self.worth)
+            for frame in (
+                *(self.speedups, self.means, self.costs),
+                *(self.latencies, self.worth, self.steadiness.cells),
+            )
         )
         ratios = by_machine(inside)
         machines = tuple(
@@ -256,6 +267,8 @@ class _Whole:
                 costs=costs(machine),
                 latencies=latencies(machine),
                 worth=worth(machine),
+                hosts=hosts(machine),
+                steady=steady(machine),
                 sample=self._sample(of_types, precision, machine, VARIANTS),
                 bars_sample=self._sample(of_types, precision, machine, BAR_VARIANTS),
                 fakes_sample=self._sample(of_types, precision, machine, FAKE_VARIANTS),

@@ -42,6 +42,7 @@ from sparsebench.report.tables import pareto as pareto_tables
 from sparsebench.report.tables import ratios as ratio_tables
 from sparsebench.report.tables import since as since_tables
 from sparsebench.report.tables import speedups as speedup_tables
+from sparsebench.report.tables import steadiness as steadiness_tables
 from sparsebench.report.tables.disturbance import disturbance
 from sparsebench.report.tables.formatting import csv
 from sparsebench.report.tables.headline import headline, headline_frame
@@ -122,7 +123,7 @@ class Report:
         self.page.answers = [
             Answer(
                 machine=labels.machine(machine.machine),
-                sentences=sentences.pays(machine),
+                sentences=[*sentences.pays(machine), *sentences.stands_on(machine)],
                 maps=speedup_tables.maps(machine),
                 usd=speedup_tables.usd(machine),
                 worth=worth(machine) if len(machine.worth) else None,
@@ -267,6 +268,7 @@ class Report:
         shown = {machine.machine for machine in self._shown(findings.lanes[0])} if findings.lanes else set()
         self.page.executions = [execution.execution(dict(items)) for machine, items in by_machine if machine in shown]
         self.page.disturbance = disturbance(findings.disturbances)
+        self.page.unsteady = steadiness_tables.unsteady(findings.steadiness.cells)
         if len(findings.takes):
             self.page.costs = execution.costs(findings.takes)
         self.files |= {
@@ -275,6 +277,7 @@ class Report:
                 findings.blocks, float_format="%.6g"
             ),  # a row a block: every digit would be megabytes
             "costs.csv": csv(findings.takes),
+            steadiness_tables.CSV: csv(findings.steadiness.cells),
         }
 
     def add_night(self, night: Night) -> None:
@@ -301,8 +304,9 @@ class Report:
             self.page.inputs.append(unreadable(self.findings))
             self.files["unreadable.csv"] = csv(unreadable_frame(self.findings))
         if hosts:
-            self.page.inputs.insert(0, inputs.hosts(hosts))
-            self.files["hosts.csv"] = csv(inputs.hosts_frame(hosts))
+            frame = inputs.hosts_frame(hosts, self.findings.steadiness.hosts)
+            self.page.inputs.insert(0, inputs.hosts(frame))
+            self.files["hosts.csv"] = csv(frame)
         if runs:
             frame = inputs.runs_frame(runs)
             self.page.inputs.insert(0, inputs.runs(frame))

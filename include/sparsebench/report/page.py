@@ -154,6 +154,7 @@ class Page:
     other_lanes: list[LanePart] = field(default_factory=list)
     executions: list[Table] = field(default_factory=list)
     disturbance: Table | None = None
+    unsteady: Table | None = None
     costs: Table | None = None
     networks: list[Table] = field(default_factory=list)
     trainings: list[Picture] = field(default_factory=list)

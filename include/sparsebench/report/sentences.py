@@ -17,6 +17,7 @@ from sparsebench.analysis.results import is_tool
 from sparsebench.analysis.sample import Sample
 from sparsebench.analysis.speedups import NOT_MEASURED
 from sparsebench.report import labels
+from sparsebench.statistics.hosts import ENOUGH_HOSTS
 from sparsebench.statistics.pairs import BASE
 from sparsebench.statistics.verdicts import EQUIVALENT_WITHIN, Verdict
 
@@ -123,6 +124,46 @@ def pays(machine: MachineFindings) -> list[str]:
             margin = labels.within(EQUIVALENT_WITHIN, 0)
             outcomes.append(PAYS[verdict].format(what=what, margin=margin, engines="; ".join(engines[verdict])))
     return [*outcomes, *_cheapest(machine)]
+
+
+def stands_on(machine: MachineFindings) -> list[str]:
+    """Of which hosts and minutes it holds, what is said of a machine, and what of it is unsteady."""
+    return [*_when(machine.hosts), *_unsteady(machine.steady)]
+
+
+def _when(hosts: pd.DataFrame) -> list[str]:
+    """On how many hosts, and for how long, it was measured, where these are too few to speak for others; and whether
+    they were evenly fast. hosts: as of steadiness.HOSTS."""
+    said = []
+    if 0 < len(hosts) < ENOUGH_HOSTS:
+        shortest, longest = f"{hosts['minutes'].min():.0f}", f"{hosts['minutes'].max():.0f}"
+        minutes = f"{shortest} min" if shortest == longest else f"{shortest} to {longest} min"
+        each = "" if len(hosts) == 1 else " each"
+        on = labels.count(len(hosts), "host")
+        said.append(f"Measured on {on} within {minutes}{each}, of which alone the intervals speak.")
+    if len(uneven := hosts[hosts["uneven"]]):
+        which = "The host" if len(hosts) == 1 else f"{len(uneven)} of {len(hosts)} hosts"
+        slower = labels.share(1 - uneven["speed_kept"].min())
+        said.append(
+            f"{which} changed speed meanwhile: all engines together were up to {slower} slower in some processes than "
+            "in others, beyond what is left out as disturbed."
+        )
+    return said
+
+
+def _unsteady(cells: pd.DataFrame) -> list[str]:
+    """What scatters by more than all else. cells: as of steadiness.CELLS."""
+    named = [
+        f"{labels.network(row['network'])} {labels.VARIANT_LABELS[row['variant']]} with {labels.engine(row['engine'])} "
+        f"({labels.share(row['scatter'])}, others {labels.share(row['usual'])})"
+        for row in cells[cells["unsteady"]].to_dict("records")
+    ]
+    if not named:
+        return []
+    return [
+        f"Unsteady from block to block: {labels.some(named, 'steadiness.csv')}. What the host does not show slows that "
+        "more than the rest: at another time its ratios can differ by more than their intervals."
+    ]
 
 
 def _pays(mean: Any, rows: list[Any]) -> tuple[str, str]:

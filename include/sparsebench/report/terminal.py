@@ -43,7 +43,7 @@ def summary(findings: Findings) -> RenderableType:
         parts += [
             shown(content, f"{content.title} · img/s, lane {main.precision}"),
             Text(content.note.replace("Bold:", "*:")),
-            *(Text(sentence) for sentence in sentences.pays(machine)),
+            *map(Text, [*sentences.pays(machine), *sentences.stands_on(machine)]),
         ]
     parts += [Text(sentence) for sentence in takes(findings.worth)]
     parts += [Text(sentence) for choice in findings.advice for sentence in advised(choice)]
@@ -68,7 +68,7 @@ def comparison(findings: Findings) -> RenderableType:
             tables += [speedups(machine, findings.target, sample_note)] if len(machine.speedups) else []
             for content in tables:
                 parts += [shown(content, f"{content.title}, lane {lane.precision}"), Text(content.note), Text()]
-            parts += [Text(sentence) for sentence in sentences.pays(machine)]
+            parts += map(Text, [*sentences.pays(machine), *sentences.stands_on(machine)])
     parts += [Text(sentence) for sentence in takes(findings.worth)]
     for content in _choices(findings):
         parts += [shown(content, content.title), Text(content.note), Text()]

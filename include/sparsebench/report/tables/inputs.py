@@ -8,9 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sparsebench.analysis.order import ordered
+from sparsebench.analysis.steadiness import EVEN
 from sparsebench.contracts import Collection, HostFacts, Manifest, ModelCard
 from sparsebench.report import labels
 from sparsebench.report.tables.formatting import Table, number, rows_of, text
+
+EVENNESS = ["measured_from", "measured_until", "generations", "speed_kept", "p", "uneven"]
+"""Columns of steadiness.HOSTS that stand beside a host's facts."""
 
 
 def runs_frame(collections: Sequence[Collection]) -> pd.DataFrame:
@@ -51,26 +55,31 @@ def runs(frame: pd.DataFrame) -> Table:
     )
 
 
-def hosts_frame(hosts: Sequence[HostFacts]) -> pd.DataFrame:
+def hosts_frame(hosts: Sequence[HostFacts], speeds: pd.DataFrame) -> pd.DataFrame:
+    """One row a host: its facts, and how evenly fast it was. speeds: as of steadiness.HOSTS."""
+    evenness = speeds.set_index("host")[EVENNESS].to_dict("index")
     packages = sorted({package for host in hosts for package in host.versions})
     rows = [
         {
             **host.model_dump(exclude={"cpu_flags", "caches", "versions"}),
             "caches": " ".join(f"{level}={size}" for level, size in sorted(host.caches.items())),
             **{f"version_{package}": host.versions.get(package) for package in packages},
+            **evenness.get(host.instance_id, dict.fromkeys(EVENNESS)),
         }
         for host in sorted(hosts, key=lambda host: host.instance_id)
     ]
     return ordered(pd.DataFrame(rows))
 
 
-def hosts(facts: Sequence[HostFacts]) -> Table:
-    frame = hosts_frame(facts)
+def hosts(frame: pd.DataFrame) -> Table:
+    """frame: as of hosts_frame."""
     return Table(
         title="Hosts",
         csv="hosts.csv",
-        note="Every instance that measured. An emulated one has the CPU of the machine that emulates it.",
-        columns=("instance type", "CPU", "emulated", "cores (threads)", "memory", "system", "engines"),
+        note="Every instance that measured. An emulated one has the CPU of the machine that emulates it. Speed kept: "
+        "what all engines together did in their slowest processes over what they did in their fastest; below "
+        f"{labels.share(EVEN)} the host changed its speed, and ratios can depend on that.",
+        columns=("instance type", "CPU", "emulated", "cores (threads)", "memory", "system", "speed kept", "engines"),
         rows=[
             [
                 text(row["instance_type"]),
@@ -79,6 +88,7 @@ def hosts(facts: Sequence[HostFacts]) -> Table:
                 (f"{row['physical_cores']} ({row['logical_cores']})", "number"),
                 (f"{row['memory_bytes'] / 2**30:.1f} GiB", "number"),
                 text(f"{row['os']}, {row['kernel']}, Python {row['python']}"),
+                ("" if pd.isna(row["speed_kept"]) else labels.share(row["speed_kept"]), "number"),
                 text(
                     ", ".join(
                         f"{name.removeprefix('version_')} {version}"
