@@ -28,7 +28,7 @@ EVEN = 0.9
 P = 0.001
 """Of the test: few and noisy processes can be that far apart by chance."""
 
-UNSTEADY = 0.04
+UNSTEADY = 0.03
 """A scatter of less is no cell's own."""
 
 TIMES_USUAL = 2
