@@ -84,26 +84,37 @@ def line_points(lane: Results) -> pd.DataFrame:
     Columns: the MACHINE columns, engine, mean_img_s (arithmetic mean of the files' means), low_img_s and high_img_s
     (its 95 % interval; NaN where a file has a single process), files (that entered) of files_planned.
     """
-    rows = []
-    for files in map(_Files.from_machine, lane.by_machine()):
-        shared = files.medians.dropna()
-        entered = files.cells.set_index(FILE).loc[shared.index]
-        for engine, of_engine in entered.groupby("engine"):
-            mean = combined([_linear(row) for row in of_engine.itertuples()])
+    rows: list[Row] = []
+    for part in lane.by_machine():
+        cells, missing = _compared(part)
+        planned = {*cells[FILE].itertuples(index=False, name=None), *missing[FILE].itertuples(index=False, name=None)}
+        engines: dict[str, dict[tuple[str, str], Estimate]] = {}
+        cell: Any
+        for cell in cells.itertuples():
+            engines.setdefault(cell.engine, {})[cell.network, cell.variant] = _linear(cell)
+        shared = set.intersection(*(set(of_engine) for of_engine in engines.values())) if engines else set()
+        for engine, of_engine in sorted(engines.items()) if shared else ():
+            mean = combined([estimate for file, estimate in of_engine.items() if file in shared])
             low, high = mean.interval() if isfinite(mean.error) else (nan, nan)
             rows.append(
                 {
-                    **files.machine._asdict(),
+                    **part.machine._asdict(),
                     "engine": engine,
                     "mean_img_s": mean.mean,
                     "low_img_s": low,
                     "high_img_s": high,
                     "files": len(shared),
-                    "files_planned": len(files.planned),
+                    "files_planned": len(planned),
                 }
             )
     columns = [*MACHINE, "engine", "mean_img_s", "low_img_s", "high_img_s", "files", "files_planned"]
     return ordered(pd.DataFrame(rows, columns=columns))
+
+
+def _compared(part: OnMachine) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The cells and what is missing of a machine, of the files that means are taken over."""
+    cells, missing = (frame[frame["variant"].isin(COMPARED_VARIANTS)] for frame in (part.cells, part.missing))
+    return cells, missing
 
 
 def _linear(cell: Any) -> Estimate:
@@ -136,7 +147,7 @@ class _Files:
 
     @classmethod
     def from_machine(cls, part: OnMachine) -> _Files:
-        cells, missing = (frame[frame["variant"].isin(COMPARED_VARIANTS)] for frame in (part.cells, part.missing))
+        cells, missing = _compared(part)
         planned: dict[tuple[str, str], set[str]] = {}
         for frame in (cells, missing):
             for network, variant, engine in frame[[*FILE, "engine"]].itertuples(index=False, name=None):

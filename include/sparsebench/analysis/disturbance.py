@@ -55,18 +55,19 @@ def by_machine(frame: pd.DataFrame) -> pd.DataFrame:
 
     frame: as of ``blocks``.
     """
+    measures = frame.groupby(MACHINE, sort=False)[MEASURES]  # as a whole: a frame for each of a thousand takes seconds
+    means, lows, highs = measures.mean(), measures.quantile(0.05), measures.quantile(0.95)
     rows: list[Row] = []
     for key, on_machine in grouped(frame, MACHINE):
-        numbers = on_machine[MEASURES]
         rows.append(
             {
                 **dict(zip(MACHINE, key, strict=True)),
                 "blocks": len(on_machine),
                 "disturbed_blocks": int((on_machine["disturbed_by"] != "").sum()),
                 "disturbances": _disturbances(on_machine),
-                **{f"mean_{name}": numbers[name].mean() for name in MEASURES},
-                **{f"p5_{name}": numbers[name].quantile(0.05) for name in MEASURES},
-                **{f"p95_{name}": numbers[name].quantile(0.95) for name in MEASURES},
+                **{f"mean_{name}": value for name, value in zip(MEASURES, means.loc[key], strict=True)},
+                **{f"p5_{name}": value for name, value in zip(MEASURES, lows.loc[key], strict=True)},
+                **{f"p95_{name}": value for name, value in zip(MEASURES, highs.loc[key], strict=True)},
             }
         )
     return pd.DataFrame(rows)

@@ -53,9 +53,14 @@ class MachineFindings:
     worth: pd.DataFrame
     hosts: pd.DataFrame
     steady: pd.DataFrame
-    sample: Sample
-    bars_sample: Sample
-    fakes_sample: Sample
+    frames: Frames
+    precision: str
+    protocol: Protocol | None
+
+    def sample(self, variants: Sequence[str] = VARIANTS) -> Sample:
+        """What the numbers of these variants stand on: computed when it is asked for, since a page of a thousand
+        machines shows that of few."""
+        return sample_of(self.frames, self.precision, self.protocol, self.machine, variants)
 
 
 @dataclass(frozen=True)
@@ -269,17 +274,12 @@ class _Whole:
                 worth=worth(machine),
                 hosts=hosts(machine),
                 steady=steady(machine),
-                sample=self._sample(of_types, precision, machine, VARIANTS),
-                bars_sample=self._sample(of_types, precision, machine, BAR_VARIANTS),
-                fakes_sample=self._sample(of_types, precision, machine, FAKE_VARIANTS),
+                frames=of_types[machine.instance_type],
+                precision=precision,
+                protocol=self.protocol,
             )
             for machine, cells, missing in results.by_machine()
         )
         points = line_points(results)
         points_sample = sample_of(frames, precision, self.protocol, variants=COMPARED_VARIANTS)
         return Lane(precision, results.cells, machines, points, points_sample)
-
-    def _sample(
-        self, of_types: Mapping[str, Frames], precision: str, machine: Machine, variants: Sequence[str]
-    ) -> Sample:
-        return sample_of(of_types[machine.instance_type], precision, self.protocol, machine, variants)

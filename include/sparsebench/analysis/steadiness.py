@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
@@ -71,8 +70,10 @@ class Steadiness(NamedTuple):
 def steadiness(trials: Iterable[Measured]) -> Steadiness:
     """trials: those that were measured."""
     networks: dict[tuple[Machine, str], list[Trial]] = {}
+    begun: dict[tuple[Machine, str], list[datetime]] = {}
     for machine, trial in trials:
         networks.setdefault((machine, trial.cell.network), []).append(trial)
+        begun.setdefault((machine, trial.instance_id), []).extend(block.started_at for block in trial.blocks)
     hosts: dict[tuple[Machine, str], list[Mapping[Treatment, Logs]]] = {}
     cells: list[Row] = []
     for (machine, network), of_network in networks.items():
@@ -81,8 +82,7 @@ def steadiness(trials: Iterable[Measured]) -> Steadiness:
         for host in dict.fromkeys(trial.instance_id for trial in of_network):
             of_host = {treatment: _of_host(of_treatment, host) for treatment, of_treatment in treatments.items()}
             hosts.setdefault((machine, host), []).append(of_host)
-    begun = _begun(chain.from_iterable(networks.values()))
-    rows = [_host(machine, host, begun[host], of_host) for (machine, host), of_host in hosts.items()]
+    rows = [_host(machine, host, begun[machine, host], of_host) for (machine, host), of_host in hosts.items()]
     return Steadiness(_frame(rows, HOSTS), _frame(cells, CELLS))
 
 
@@ -94,20 +94,9 @@ def _of_host(of_treatment: Logs, host: str) -> Logs:
     return {unit: of_unit for unit, of_unit in of_treatment.items() if unit.instance_id == host}
 
 
-def _begun(trials: Iterable[Trial]) -> dict[str, tuple[datetime, datetime]]:
-    """When the first and the last block of each host began."""
-    moments: dict[str, tuple[datetime, datetime]] = {}
-    for trial in trials:
-        of_trial = [block.started_at for block in trial.blocks]
-        first, last = moments.get(trial.instance_id, (of_trial[0], of_trial[0]))
-        moments[trial.instance_id] = min(first, *of_trial), max(last, *of_trial)
-    return moments
-
-
-def _host(
-    machine: Machine, host: str, begun: tuple[datetime, datetime], networks: Sequence[Mapping[Treatment, Logs]]
-) -> Row:
-    generations, (first, last) = compare(networks), begun
+def _host(machine: Machine, host: str, begun: list[datetime], networks: Sequence[Mapping[Treatment, Logs]]) -> Row:
+    """begun: when each of its blocks began."""
+    generations, first, last = compare(networks), min(begun), max(begun)
     return {
         **machine._asdict(),
         "host": host,

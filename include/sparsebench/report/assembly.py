@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from sparsebench import catalog
 from sparsebench.analysis import models, training
-from sparsebench.analysis.findings import BAR_VARIANTS, Findings, Lane, MachineFindings
+from sparsebench.analysis.findings import BAR_VARIANTS, FAKE_VARIANTS, Findings, Lane, MachineFindings
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.results import MACHINE, grouped
 from sparsebench.analysis.since import Since
@@ -228,18 +228,19 @@ class Report:
             picture = self.draw(
                 f"overview_graph_{name}",
                 Head("Throughput of every network and engine", precision),
-                f"Throughput on {where}. {sentences.sample_note(machine.bars_sample)}{_beyond(machine)}",
+                f"Throughput on {where}. {sentences.sample_note(machine.sample(BAR_VARIANTS))}{_beyond(machine)}",
                 bars,
                 lambda: figures.bar_graph(machine.cells, machine.missing),
             )
         self.page.machines.append(self._numbers(machine, "throughput.csv", picture))
         fakes = figures.fake_prune_rows(machine.cells)
         if len(fakes) and drawn:
+            note = sentences.sample_note(machine.sample(FAKE_VARIANTS))
             self.page.fakes.append(
                 self.draw(
                     f"fake_prune_throughput_{name}",
                     Head("Throughput against target sparsity", precision),
-                    f"Throughput against target sparsity on {where}. {sentences.sample_note(machine.fakes_sample)}",
+                    f"Throughput against target sparsity on {where}. {note}",
                     fakes,
                     lambda: figures.fake_prune_graph(fakes),
                 )
@@ -247,7 +248,7 @@ class Report:
 
     def _numbers(self, machine: MachineFindings, csv_name: str, picture: Picture | None = None) -> MachinePart:
         """The throughputs of a machine, and its ratios where there are any."""
-        sample_note, target = sentences.sample_note(machine.sample), self.findings.target
+        sample_note, target = sentences.sample_note(machine.sample()), self.findings.target
         pairs = ratio_tables.pairs(machine.ratios, target, sample_note) if len(machine.ratios) else None
         variants = speedup_tables.speedups(machine, target, sample_note) if len(machine.speedups) else None
         latencies = latency(machine) if len(machine.latencies) else None

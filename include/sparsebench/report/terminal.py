@@ -39,7 +39,7 @@ def summary(findings: Findings) -> RenderableType:
     main = findings.lanes[0]
     parts: list[RenderableType] = []
     for machine in main.machines:
-        content = throughput(machine, "", sentences.sample_note(machine.sample))
+        content = throughput(machine, "", sentences.sample_note(machine.sample()))
         parts += [
             shown(content, f"{content.title} · img/s, lane {main.precision}"),
             Text(content.note.replace("Bold:", "*:")),
@@ -63,7 +63,7 @@ def comparison(findings: Findings) -> RenderableType:
         parts += [shown(content, content.title), Text(sentences.headline(compared)), Text()]
     for lane in findings.lanes:
         for machine in lane.machines:
-            sample_note = sentences.sample_note(machine.sample)
+            sample_note = sentences.sample_note(machine.sample())
             tables = [pairs(machine.ratios, findings.target, sample_note)] if len(machine.ratios) else []
             tables += [speedups(machine, findings.target, sample_note)] if len(machine.speedups) else []
             for content in tables:

@@ -57,14 +57,16 @@ def runs(frame: pd.DataFrame) -> Table:
 
 def hosts_frame(hosts: Sequence[HostFacts], speeds: pd.DataFrame) -> pd.DataFrame:
     """One row a host: its facts, and how evenly fast it was. speeds: as of steadiness.HOSTS."""
-    evenness = speeds.set_index("host")[EVENNESS].to_dict("index")
+    evenness = {
+        (row["instance_type"], row["host"]): {name: row[name] for name in EVENNESS} for row in speeds.to_dict("records")
+    }
     packages = sorted({package for host in hosts for package in host.versions})
     rows = [
         {
             **host.model_dump(exclude={"cpu_flags", "caches", "versions"}),
             "caches": " ".join(f"{level}={size}" for level, size in sorted(host.caches.items())),
             **{f"version_{package}": host.versions.get(package) for package in packages},
-            **evenness.get(host.instance_id, dict.fromkeys(EVENNESS)),
+            **evenness.get((host.instance_type, host.instance_id), dict.fromkeys(EVENNESS)),
         }
         for host in sorted(hosts, key=lambda host: host.instance_id)
     ]
