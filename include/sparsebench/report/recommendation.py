@@ -9,7 +9,7 @@ from sparsebench.analysis.choice import Bounds
 from sparsebench.analysis.shortlist import choice_between, contenders
 from sparsebench.contracts import BenchRequest, Collection, Job, MissingCell
 from sparsebench.fleet.plan import repeated
-from sparsebench.report import choices, labels
+from sparsebench.report import choices, labels, sentences
 from sparsebench.store import Store
 
 AGAIN = 2
@@ -26,15 +26,18 @@ def further(store: Store, jobs: Sequence[Job], bounds: Bounds) -> list[Job]:
 
 
 def answer(store: Store, jobs: Sequence[Job], collection: Collection, bounds: Bounds) -> list[str]:
-    """Sentences: what to take and by how much the next is behind, which types were measured again, what was not tried.
+    """Sentences: what to take and by how much the next is behind, what makes that doubtful, which types were measured
+    again, what was not tried.
 
     jobs: of the first time that all types were measured.
     """
     requests = [store.bench_request(job.request) for job in jobs]
     network, types = requests[0].models[0].network, [job.instance_type for job in jobs]
-    choice = choice_between(report.compare(store, [collection.night]), network, types, bounds)
+    findings = report.compare(store, [collection.night])
+    choice = choice_between(findings, network, types, bounds)
+    doubts = sentences.doubts([one for one in findings.machines if one.machine.instance_type in types], network)
     advice = choices.advice(choice) if choice else [f"{network}: no machine can be named, as nothing has a number."]
-    return [*advice, *_again(store, requests), *_untried(requests, collection.missing)]
+    return [*advice, *doubts, *_again(store, requests), *_untried(requests, collection.missing)]
 
 
 def _again(store: Store, requests: Sequence[BenchRequest]) -> Iterator[str]:

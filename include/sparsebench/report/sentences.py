@@ -128,27 +128,42 @@ def pays(machine: MachineFindings) -> list[str]:
 
 def stands_on(machine: MachineFindings) -> list[str]:
     """Of which hosts and minutes it holds, what is said of a machine, and what of it is unsteady."""
-    return [*_when(machine.hosts), *_unsteady(machine.steady)]
+    return [*_when(machine.hosts), *_uneven(machine.hosts), *_unsteady(machine.steady)]
+
+
+def doubts(machines: Sequence[MachineFindings], network: str | None = None) -> list[str]:
+    """Hosts that changed speed, and what is unsteady, machine by machine. network: None for all."""
+    notes = []
+    for machine in machines:
+        cells = machine.steady if network is None else machine.steady[machine.steady["network"] == network]
+        where = labels.sentence(labels.machine(machine.machine))
+        notes += [f"{where}: {said}" for said in (*_uneven(machine.hosts), *_unsteady(cells))]
+    return notes[:MOST_NAMED]
 
 
 def _when(hosts: pd.DataFrame) -> list[str]:
-    """On how many hosts, and for how long, it was measured, where these are too few to speak for others; and whether
-    they were evenly fast. hosts: as of steadiness.HOSTS."""
-    said = []
-    if 0 < len(hosts) < ENOUGH_HOSTS:
-        shortest, longest = f"{hosts['minutes'].min():.0f}", f"{hosts['minutes'].max():.0f}"
-        minutes = f"{shortest} min" if shortest == longest else f"{shortest} to {longest} min"
-        each = "" if len(hosts) == 1 else " each"
-        on = labels.count(len(hosts), "host")
-        said.append(f"Measured on {on} within {minutes}{each}, of which alone the intervals speak.")
-    if len(uneven := hosts[hosts["uneven"]]):
-        which = "The host" if len(hosts) == 1 else f"{len(uneven)} of {len(hosts)} hosts"
-        slower = labels.share(1 - uneven["speed_kept"].min())
-        said.append(
-            f"{which} changed speed meanwhile: all engines together were up to {slower} slower in some processes than "
-            "in others, beyond what is left out as disturbed."
-        )
-    return said
+    """On how many hosts, and for how long, it was measured, where these are too few to speak for others. hosts: as of
+    steadiness.HOSTS."""
+    if not 0 < len(hosts) < ENOUGH_HOSTS:
+        return []
+    shortest, longest = f"{hosts['minutes'].min():.0f}", f"{hosts['minutes'].max():.0f}"
+    minutes = f"{shortest} min" if shortest == longest else f"{shortest} to {longest} min"
+    each = "" if len(hosts) == 1 else " each"
+    on = labels.count(len(hosts), "host")
+    return [f"Measured on {on} within {minutes}{each}, of which alone the intervals speak."]
+
+
+def _uneven(hosts: pd.DataFrame) -> list[str]:
+    """Whether hosts changed their speed. hosts: as of steadiness.HOSTS."""
+    uneven = hosts[hosts["uneven"]]
+    if uneven.empty:
+        return []
+    which = "The host" if len(hosts) == 1 else f"{len(uneven)} of {len(hosts)} hosts"
+    slower = labels.share(1 - uneven["speed_kept"].min())
+    return [
+        f"{which} changed speed meanwhile: all engines together were up to {slower} slower in some processes than in "
+        "others, beyond what is left out as disturbed."
+    ]
 
 
 def _unsteady(cells: pd.DataFrame) -> list[str]:

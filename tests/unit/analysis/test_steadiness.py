@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sparsebench.analysis.choice import Bounds
 from sparsebench.analysis.findings import Findings, of_csv, of_nights
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.steadiness import UNSTEADY
@@ -16,6 +18,7 @@ from sparsebench.contracts import Block, HostFacts, Manifest, Trial
 from sparsebench.report import sentences
 from sparsebench.report.tables.inputs import hosts, hosts_frame
 from sparsebench.report.tables.steadiness import unsteady
+from sparsebench.report.terminal import advice_json
 
 ENGINES = ("onnxruntime", "openvino", "deepsparse")
 QUIET = (0.01, -0.01, 0.005, -0.005)
@@ -137,3 +140,15 @@ def test_a_csv_tells_neither(tmp_path: Path) -> None:
     findings = of_csv(file)
     assert findings.steadiness.hosts.empty
     assert findings.steadiness.cells.empty
+
+
+def test_a_choice_has_its_doubts_of_its_network_alone(night: MakeNight) -> None:
+    findings = of_nights([night(scatter=(0.1, -0.1, 0.08, -0.08), speeds=(1, 1, 0.75, 0.75, 0.75, 1))])
+    every = sentences.doubts(findings.machines)
+    assert [said.partition(": ")[2].partition(" ")[0] for said in every] == ["The", "Unsteady"]
+    assert sentences.doubts(findings.machines, "resnet50") == every[:1]
+    assert json.loads(advice_json(findings.choose(Bounds()), findings))["doubts"] == every
+
+
+def test_a_steady_night_has_none(night: MakeNight) -> None:
+    assert sentences.doubts(of_nights([night()]).machines) == []
