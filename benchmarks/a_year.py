@@ -1,15 +1,18 @@
-"""What finding the changes of a year costs: time, and memory at its peak.
+"""What a year of nights costs, in time and memory: to find its changes, to open *Reports*, and to plan a sweep.
 
     .venv/bin/python -m benchmarks.a_year --help
 
-A store of made-up nights whose ratios are there, as a report leaves them; in the middle one engine gets slower on one
-instance type.
+A store of made-up nights whose ratios and summaries are there, as a report leaves them, and with --trials as many files
+for each instance type and night; in the middle one engine gets slower on one instance type.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from tempfile import TemporaryDirectory
@@ -18,8 +21,11 @@ from typing import Annotated, get_args
 import numpy as np
 import typer
 
+from benchmarks.made_up import card, host
 from sparsebench import catalog
-from sparsebench.contracts import HostFacts, Manifest, NightRatio, NightRatios, Variant, sha256
+from sparsebench.contracts import Manifest, NightRatio, NightRatios, Variant, sha256
+from sparsebench.fleet.nights import Sweep
+from sparsebench.fleet.plan import Run, plan_sweep
 from sparsebench.report import changes
 from sparsebench.store import Store, Unreadable
 
@@ -29,26 +35,7 @@ SPREAD, ERROR = 0.015, 0.01
 """Of a ratio's log: standard deviation between nights, and standard error of one."""
 
 
-def host(instance_type: str) -> HostFacts:
-    return HostFacts(
-        instance_id="i-1",
-        instance_type=instance_type,
-        emulated=False,
-        cpu_model="CPU",
-        cpu_flags=(),
-        caches={},
-        physical_cores=2,
-        logical_cores=4,
-        frequency_mhz=None,
-        memory_bytes=1,
-        kernel="6.1",
-        os="Linux",
-        python="3.11",
-        versions={},
-    )
-
-
-def fill(store: Store, nights: int, types: int) -> int:
+def fill(store: Store, nights: int, types: int, trials: int = 0) -> int:
     """Put the nights into a store; how many ratios each has."""
     rng = np.random.default_rng(1)
     instance_types = [f"x{number}.xlarge" for number in range(types)]
@@ -90,20 +77,26 @@ def fill(store: Store, nights: int, types: int) -> int:
                     )
                 )
         store.put_night_ratios(NightRatios(night=night, scenario="latency", ratios=tuple(ratios)))
+        store.put_report(night, "summary.json", json.dumps({"says": [], "machines": [], "counts": ""}).encode())
+        for instance_type in instance_types:
+            for number in range(trials):
+                store.write(f"nights/{night}/trials/{instance_type}/cell/job-{number}.json", b"{}")
     return len(ratios)
 
 
 def main(
     nights: Annotated[int, typer.Option(help="That are in the store.")] = 365,
     types: Annotated[int, typer.Option(help="Instance types, each of them in every night.")] = 6,
+    trials: Annotated[int, typer.Option(help="Files of each instance type in every night.")] = 0,
 ) -> None:
     """Make the nights, and find what changed in them."""
     with TemporaryDirectory() as folder:
         store, unreadable = Store(f"file://{folder}"), list[Unreadable]()
-        ratios = fill(store, nights, types)
+        ratios = fill(store, nights, types, trials)
         wall, cpu = time.perf_counter(), time.process_time()
         changed = changes.find(store, unreadable)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        every_day = _every_day(store)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for event in changed.events:
         print(changes.sentence(event))
@@ -111,6 +104,31 @@ def main(
         f"{nights} nights of {ratios} ratios: {len(changed.events)} found in {cpu:.1f} s of CPU time ({wall:.1f} s), "
         f"{peak_mib:.0f} MiB at the peak"
     )
+    print("\n".join(every_day))
+
+
+def _every_day(store: Store) -> list[str]:
+    """What people wait for: the page of all reports, and the plan of a sweep of six instance types."""
+    os.environ["SPARSEBENCH_STORE"] = store.uri
+    from sparsebench_airflow import report_page  # Airflow reads its configuration as it is imported
+
+    file = store.put_artifact(b"a network")
+    store.put_model_card(card("vgg19", "base").model_copy(update={"artifact": file}))
+    names = tuple(catalog.cpu_instance_types())[1:7]
+    sweep, now = Sweep(instance_types=names), datetime(2027, 2, 1, tzinfo=UTC)
+    run = Run("benchmark_sweep", "run", "ami-1")
+    steps: dict[str, Callable[[], object]] = {
+        "Reports": report_page.nights,
+        "the first plan of a night": lambda: plan_sweep(store, sweep, "2027-02-01", run, now, "quick"),
+        "the next": lambda: plan_sweep(store, sweep, "2027-02-01", run, now, "quick"),
+    }
+    said = []
+    for name, step in steps.items():
+        wall, cpu = time.perf_counter(), time.process_time()
+        step()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        said.append(f"{name}: {cpu:.2f} s of CPU time ({wall:.2f} s)")
+    return said
 
 
 if __name__ == "__main__":

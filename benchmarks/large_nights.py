@@ -27,10 +27,10 @@ import numpy as np
 import typer
 from tests.golden import FOLDER
 
-from benchmarks.a_year import host
+from benchmarks.made_up import card, host
 from sparsebench import catalog
 from sparsebench.analysis import columns
-from sparsebench.contracts import LayerSparsity, Manifest, ModelCard, Trial, Variant, Weights, sha256
+from sparsebench.contracts import Manifest, Trial, Variant, sha256
 from sparsebench.localcloud import running
 from sparsebench.store import Store
 
@@ -137,7 +137,7 @@ def _fill(store: Store, types: int, networks: int, processes: int) -> int:
     names = list(catalog.networks())[:networks]
     files = [(network, variant) for network in names for variant in VARIANTS]
     files += [(f"own-{number}", "base") for number in range(5)] if networks == 7 else []
-    cards = [_card(network, variant) for network, variant in files]
+    cards = [card(network, variant) for network, variant in files]
     store.freeze(
         Manifest.freeze(
             night=NIGHT,
@@ -154,44 +154,26 @@ def _fill(store: Store, types: int, networks: int, processes: int) -> int:
     for number in range(types):
         instance_type = f"x{number}.xlarge"
         store.put_host(NIGHT, host(instance_type))
-        for card in cards:
+        for model in cards:
             for engine in ENGINES:
                 for generation in range(processes):
                     times = float(np.exp(rng.normal(0, SPREAD)))
                     cell = of_file.cell.model_copy(
                         update={
                             "instance_type": instance_type,
-                            "network": card.network,
-                            "variant": card.variant,
+                            "network": model.network,
+                            "variant": model.variant,
                             "engine": engine,
                         }
                     )
                     blocks = tuple(
                         block.model_copy(update={"seconds": block.seconds * times}) for block in of_file.blocks
                     )
-                    changes = {"cell": cell, "night": NIGHT, "generation": generation, "artifact": card.artifact}
+                    changes = {"cell": cell, "night": NIGHT, "generation": generation, "artifact": model.artifact}
                     changes |= {"blocks": blocks, "job": f"job-{number}", "instance_id": "i-1"}
                     store.put_trial(of_file.model_copy(update=changes))
                     count += 1
     return count
-
-
-def _card(network: str, variant: str) -> ModelCard:
-    return ModelCard(
-        network=network,
-        variant=variant,  # type: ignore[arg-type]
-        artifact=sha256(f"{network} {variant}".encode()),
-        artifact_bytes=20_000_000,
-        gzip_bytes=10_000_000,
-        input_shape=(3, 224, 224),
-        parameters=5_000_000,
-        sparsity=0.0 if variant == "base" else 0.85,
-        layers=(LayerSparsity(name="conv", parameters=5_000_000, sparsity=0.0 if variant == "base" else 0.85),),
-        recipe="",
-        weights=Weights(kind="pretrained", origin="made up"),
-        accuracy=None,
-        versions={},
-    )
 
 
 if __name__ == "__main__":
