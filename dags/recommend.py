@@ -80,7 +80,7 @@ def sweep_of(params: dict[str, Any], on: Chosen) -> Sweep:
 
 
 def bounds_of(params: dict[str, Any]) -> Bounds:
-    names = ("target", "percentile", "latency_ms", "memory_bytes", "market", "production")
+    names = ("target", "percentile", "latency_ms", "memory_bytes", "size_bytes", "market", "production")
     return Bounds(**{name: params[name] for name in names})
 
 
@@ -148,6 +148,13 @@ def jobs_of(context: Context, task_id: str) -> list[Job]:
             exclusiveMinimum=0,
             title="Memory (bytes)",
             description="At most so many resident in a process. Empty: any.",
+        ),
+        "size_bytes": Param(
+            None,
+            type=["null", "integer"],
+            exclusiveMinimum=0,
+            title="Size (bytes)",
+            description="At most so many of the file after gzip -9. Empty: any.",
         ),
         "production": Param(
             False,

@@ -210,6 +210,7 @@ def recommend(
     latency_ms: Annotated[float | None, typer.Option(help="At most so many milliseconds at --percentile.")] = None,
     percentile: Annotated[int, typer.Option(help="Of the latency: 50, 90, 95 or 99.")] = 95,
     memory_bytes: Annotated[int | None, typer.Option(help="At most so many bytes resident in a process.")] = None,
+    size_bytes: Annotated[int | None, typer.Option(help="At most so many bytes of the file after gzip -9.")] = None,
     market: Annotated[str, typer.Option(help="on_demand or spot.")] = "on_demand",
     production: Annotated[bool, typer.Option(help="Leave out engines that are not licensed for it.")] = False,
     protocol: Annotated[str | None, typer.Option(help="How to measure; by default as every night.")] = None,
@@ -236,6 +237,7 @@ def recommend(
         percentile=percentile,
         latency_ms=latency_ms,
         memory_bytes=memory_bytes,
+        size_bytes=size_bytes,
         market=market,  # type: ignore[arg-type]
         production=production,
     )

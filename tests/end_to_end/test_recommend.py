@@ -56,7 +56,7 @@ def asked_in_a_terminal(
         network="hasty",
         files={"base": file, "pruned": file},
         samples=samples.getvalue(),
-        bounds=Bounds(latency_ms=1e-6, percentile=50),
+        bounds=Bounds(latency_ms=1e-6, percentile=50, memory_bytes=10**9, size_bytes=10**9),
         instance_types=TYPES[:1],
         protocol="quick",
     )
@@ -121,7 +121,8 @@ def test_bounds_that_nothing_meets_are_said_to_be_so_in_a_terminal_and_nothing_i
 ) -> None:
     state, text = asked_in_a_terminal.result()
     assert state == "success"
-    assert text.startswith("hasty: nothing surely meets the bounds (p50 of at most 1e-06 ms).")
+    bounds = "p50 of at most 1e-06 ms, at most 1000 MB of memory and at most 1000 MB after gzip −9"
+    assert text.startswith(f"hasty: nothing surely meets the bounds ({bounds}).")
     first, *lines = screen.getvalue().splitlines()
     run = first.rpartition("/")[2]
     assert text == re.sub(r"\[Report\]\((.*?)\)", rf"Report: {system.stack.url}\1", note(system, run))

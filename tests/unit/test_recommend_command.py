@@ -43,6 +43,7 @@ def test_without_an_airflow_that_runs_here_it_says_how_to_start_one(tmp_path: Pa
         (["own.onnx", *TYPES, "--percentile", "96"], "percentile is 96; expected one of 50, 90, 95, 99"),
         (["own.onnx", *TYPES, "--target", "speed"], "target is 'speed'; expected one of cost, latency, throughput"),
         (["own.onnx", *TYPES, "--latency-ms", "0"], "latency_ms is 0; expected milliseconds above 0"),
+        (["own.onnx", *TYPES, "--size-bytes", "0"], "size_bytes is 0; expected a number of bytes above 0"),
         (["own.onnx", *TYPES, "--axis", "batch"], "--axis is 'batch'; expected NAME=SIZE"),
         (["own.onnx", *TYPES, "--name", "resnet50"], "network: 'resnet50' is one of the catalog's"),
         (["own.onnx", *TYPES, "--name", "../up"], "network"),

@@ -115,6 +115,7 @@ def ask(api: AirflowApi, store: Store, question: Question, console: Console) -> 
         "percentile": bounds.percentile,
         "latency_ms": bounds.latency_ms,
         "memory_bytes": bounds.memory_bytes,
+        "size_bytes": bounds.size_bytes,
         "market": bounds.market,
         "production": bounds.production,
         "protocol": question.protocol,
