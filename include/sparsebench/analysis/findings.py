@@ -38,7 +38,7 @@ class MachineFindings:
 
     cells, missing: as of Results. ratios: of two engines. speedups: as of speedups.every; means: of speedups.means.
     costs: as of cost.per_million. latencies: as of latency.of_cells. worth: as of worth.worth. hosts, steady:
-    as of steadiness.Steadiness. sample: of all its numbers, and of each figure's.
+    as of steadiness.Steadiness. frames: those of its instance type, in precision's lane.
     """
 
     machine: Machine

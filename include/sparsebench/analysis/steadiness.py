@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from math import isnan, nan
 from statistics import median
 from typing import NamedTuple
 
@@ -117,8 +118,8 @@ def _of_cells(network: Row, treatments: Mapping[Treatment, Logs]) -> list[Row]:
         others = [
             scatters[other] for other in scatters if other.precision == treatment.precision and other != treatment
         ]
-        known = [other for other in others if other == other]
-        usual = median(known) if known else float("nan")
+        known = [other for other in others if not isnan(other)]
+        usual = median(known) if known else nan
         unsteady = own > UNSTEADY and own > TIMES_USUAL * usual
         rows.append({**network, **treatment._asdict(), "scatter": own, "usual": usual, "unsteady": unsteady})
     return rows

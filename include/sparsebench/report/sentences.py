@@ -138,7 +138,8 @@ def doubts(machines: Sequence[MachineFindings], network: str | None = None) -> l
         cells = machine.steady if network is None else machine.steady[machine.steady["network"] == network]
         where = labels.sentence(labels.machine(machine.machine))
         notes += [f"{where}: {said}" for said in (*_uneven(machine.hosts), *_unsteady(cells))]
-    return notes[:MOST_NAMED]
+    more = len(notes) - MOST_NAMED
+    return [*notes[:MOST_NAMED], f"{more} more of this kind."] if more > 0 else notes
 
 
 def _when(hosts: pd.DataFrame) -> list[str]:

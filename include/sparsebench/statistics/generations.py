@@ -15,7 +15,8 @@ from sparsebench.statistics.pairs import Logs, Treatment, Unit
 class Generations(NamedTuple):
     """number: of generations that can be compared. slowest: the throughput of the slowest of them over that of the
     fastest, a geometric mean over what both timed; NaN where there are not two. p: of the F test that all are equally
-    fast (two-way analysis of variance, generations beside treatments); NaN where nothing is left to test it by."""
+    fast (two-way analysis of variance, generations beside treatments; exact where each generation has every treatment);
+    NaN where nothing is left to test it by."""
 
     number: int
     slowest: float

@@ -35,7 +35,7 @@ def test_what_is_common_to_all_is_the_hosts_whatever_their_own_speeds() -> None:
 
 
 def test_the_test_is_the_two_way_analysis_of_variance() -> None:
-    """Also where a treatment was left out of a generation: the F test of nested regressions."""
+    """The F test of nested regressions."""
     one = treatments([0.0, 0.02, -0.01, 0.03, 0.0, 0.01], noise=0.02, seed=3)
     cells = [(t, unit, logs[0]) for t, of_treatment in one.items() for unit, logs in of_treatment.items()]
     y = np.array([log for _, _, log in cells])
@@ -46,6 +46,15 @@ def test_the_test_is_the_two_way_analysis_of_variance() -> None:
     freedom = len(y) - 6 - 5
     known = stats.f.sf((rest[0] - rest[1]) / 5 / (rest[1] / freedom), 5, freedom)
     assert compare([one]).p == pytest.approx(known, rel=1e-6)
+
+
+def test_a_treatment_that_a_generation_lacks_makes_nothing_of_nothing() -> None:
+    one = treatments([0.0] * 6, noise=0.02, seed=5)
+    del next(iter(one.values()))[Unit("i-1", "job", 2)]
+    number, slowest, p = compare([one])
+    assert number == 6
+    assert slowest > 0.95
+    assert p > 0.01
 
 
 def test_equals_are_hardly_ever_said_to_differ() -> None:
