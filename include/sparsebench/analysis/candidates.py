@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf, isfinite, log, nan
@@ -17,7 +17,7 @@ from sparsebench.contracts import Accuracy, ModelCard, Trial
 from sparsebench.statistics.hosts import OverHosts, over_units
 from sparsebench.statistics.intervals import Estimate
 from sparsebench.statistics.intervals import difference as independent
-from sparsebench.statistics.pairs import Blocks, Treatment, Unit, by_treatment, log_ratios, logs
+from sparsebench.statistics.pairs import Blocks, Treatment, Unit, by_treatment, disturbed, log_ratios, logs
 from sparsebench.statistics.pairs import treatment as treatment_of
 from sparsebench.statistics.percentiles import (
     PERCENTILES,
@@ -162,8 +162,10 @@ def difference(a: Candidate, b: Candidate, target: Target, percentile: int) -> D
     if a.machine == b.machine:
         shared = log_ratios(a.blocks, b.blocks)
         ratio = over_units(shared)
-        return _difference(ratio.mean, ratio.processes, "" if shared else "unpaired", price)
-    return _difference(independent(a.speed.mean, b.speed.mean), min(a.speed.processes, b.speed.processes), "", price)
+        because = _disturbed(ratio.processes, disturbed(a.blocks, b.blocks) & shared.keys()) if shared else "unpaired"
+        return _difference(ratio.mean, ratio.processes, because, price)
+    processes = min(a.speed.processes, b.speed.processes)
+    return _difference(independent(a.speed.mean, b.speed.mean), processes, _of_either(a, b), price)
 
 
 def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
@@ -178,9 +180,20 @@ def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
     because = "too_few" if few_a or few_b else ""
     if together:
         ratio = over_units({unit: [logs_b[unit] - logs_a[unit]] for unit in logs_a})
-        return _difference(ratio.mean, ratio.processes, because)
+        noisy = disturbed(a.blocks, b.blocks) & logs_a.keys()
+        return _difference(ratio.mean, ratio.processes, because or _disturbed(ratio.processes, noisy))
+    because = because or _of_either(a, b)
     of_a, of_b = a.soonness[percentile], b.soonness[percentile]
     return _difference(independent(of_a.mean, of_b.mean), min(of_a.processes, of_b.processes), because)
+
+
+def _of_either(a: Candidate, b: Candidate) -> str:
+    return max(_disturbed(one.speed.processes, disturbed(one.blocks)) for one in (a, b))
+
+
+def _disturbed(processes: int, noisy: Set[Unit]) -> str:
+    """Why there is no verdict, where too few of these processes are undisturbed; empty where there is one."""
+    return "disturbed" if processes >= MIN_PROCESSES > processes - len(noisy) else ""
 
 
 def _same_rounds(a: Blocks, b: Blocks) -> bool:

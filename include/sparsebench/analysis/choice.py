@@ -80,8 +80,8 @@ class Ranked:
     """A candidate that surely meets the bounds.
 
     value, low, high: of the target, with its 95 % interval. verdict: best; tied (it cannot be told from the best;
-    because: empty, too_few or unpaired); loses. behind: by how much the best is better, 0.12 is 12 %, with its interval
-    at the ranking's level (infinite where there is none).
+    because: empty, too_few, unpaired or disturbed); loses. behind: by how much the best is better, 0.12 is 12 %, with
+    its interval at the ranking's level (infinite where there is none).
     """
 
     candidate: Candidate

@@ -219,4 +219,5 @@ def geometric_mean(parts: Sequence[Compared]) -> Compared:
     if not parts:
         return Compared(Estimate(nan, inf, 0), 0, 0)
     log = combined([part.log for part in parts])
-    return Compared(log, sum(part.rounds for part in parts), min(part.processes for part in parts))
+    processes, quiet = min(part.processes for part in parts), min(part.quiet for part in parts)
+    return Compared(log, sum(part.rounds for part in parts), processes, processes - quiet)

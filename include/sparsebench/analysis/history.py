@@ -95,8 +95,8 @@ def _kept(store: Store, night: str, unreadable: list[Unreadable]) -> NightRatios
 
 def night_ratios(manifest: Manifest, measured: Mapping[Pair, Ratio]) -> NightRatios:
     """Those that are watched: of two engines on a file, and of a file and its base in an engine, in one lane, timed in
-    the same rounds, with an interval. An instance type that had several CPUs has their mean. A night that repeats
-    another's inputs has none: it is no part of the history."""
+    the same rounds, with an interval, on a host that was quiet for long enough. An instance type that had several CPUs
+    has their mean. A night that repeats another's inputs has none: it is no part of the history."""
     ratios = () if manifest.repeats else watched(measured)
     return NightRatios(night=manifest.night, scenario=manifest.protocol.scenario, ratios=ratios)
 
@@ -106,6 +106,8 @@ def watched(measured: Mapping[Pair, Ratio]) -> tuple[NightRatio, ...]:
     parts: dict[tuple[str, str, Treatment, Treatment], list[Estimate]] = {}
     for pair, ratio in measured.items():
         if pair.a.precision != pair.b.precision or not ratio.paired or not isfinite(ratio.log.error):
+            continue
+        if ratio.compared.is_disturbed:
             continue
         if pair.same_file and pair.a > pair.b:  # by name: the catalog's order may be another one next year
             pair, ratio = pair._replace(a=pair.b, b=pair.a), ratio.inverse

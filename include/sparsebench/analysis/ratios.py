@@ -22,6 +22,7 @@ from sparsebench.statistics.pairs import (
     Treatment,
     Unit,
     by_treatment,
+    disturbed,
     log_ratios,
     logs,
     pairs,
@@ -45,6 +46,7 @@ _MEASURED: dict[str, str] = {
     "over": "str",
     "hosts": "Int64",
     "processes": "int64",
+    "disturbed_processes": "int64",
     "rounds": "int64",
     "excluded_rounds": "Int64",
 }
@@ -53,9 +55,9 @@ own 95 % interval; NaN, as is half_width, where there is one unit. verdict: of A
 interval that faster, slower and undecided rest on; p: of no difference, adjusted for the family (all three NaN where
 processes are too few for a verdict). half_width: relative, the larger side. converged: half_width is within the
 protocol's target; NA where there is none. over: what the units are: hosts, processes (on just these hosts, each of
-which weighs the same), or the repeats of a CSV; hosts, processes: that entered (statistics/hosts.py). rounds:
-in which both were timed undisturbed; excluded_rounds: in which both were timed, one of them disturbed. NA: a CSV does
-not tell."""
+which weighs the same), or the repeats of a CSV; hosts, processes: that entered (statistics/hosts.py), and
+disturbed_processes, those of them that entered although disturbed. rounds: that entered; excluded_rounds: in which both
+were timed, one of them disturbed. NA: a CSV does not tell."""
 
 _FILE = dict.fromkeys([*MACHINE, *FILE], "str") | {"emulated": "bool"}
 
@@ -102,10 +104,11 @@ class Ratio:
     rounds: int
     excluded: int | None
     paired: bool = True
+    disturbed: int = 0
 
     @property
     def compared(self) -> Compared:
-        return Compared(self.log, self.rounds, self.processes)
+        return Compared(self.log, self.rounds, self.processes, self.disturbed)
 
     @property
     def inverse(self) -> Ratio:
@@ -187,6 +190,7 @@ def _columns(ratio: Ratio, verdict: Verdict, target: float | None) -> Row:
         "over": ratio.over,
         "hosts": ratio.hosts,
         "processes": ratio.processes,
+        "disturbed_processes": ratio.disturbed,
         "rounds": ratio.rounds,
         "excluded_rounds": ratio.excluded,
     }
@@ -214,23 +218,24 @@ def _of_trials(results: Results) -> Iterator[tuple[Pair, Ratio]]:
         if (*machine, cell.network, cell.variant, cell.engine, cell.precision) in with_throughput:
             networks.setdefault((machine, cell.network), []).append(trial)
     for network, trials in networks.items():
-        undisturbed = by_treatment(trials)
+        entering = by_treatment(trials)
         timed: dict[Treatment, dict[Unit, set[int]]] = {}
         for trial in trials:
             timed.setdefault(treatment(trial), {})[unit(trial)] = {block.round for block in trial.blocks}
-        for a, b in pairs(order.treatments(undisturbed)):
-            of_rounds = log_ratios(undisturbed[a], undisturbed[b])
+        for a, b in pairs(order.treatments(entering)):
+            of_rounds = log_ratios(entering[a], entering[b])
             if a.variant == b.variant or of_rounds:
                 both = sum(len(rounds & timed[b].get(where, set())) for where, rounds in timed[a].items())
-                yield Pair(*network, a, b), _paired(of_rounds, both)
+                noisy = len(disturbed(entering[a], entering[b]) & of_rounds.keys())
+                yield Pair(*network, a, b), _paired(of_rounds, both, noisy)
             else:
-                yield Pair(*network, a, b), _unpaired(undisturbed[a], undisturbed[b])
+                yield Pair(*network, a, b), _unpaired(entering[a], entering[b])
 
 
-def _paired(of_rounds: Logs, both: int) -> Ratio:
+def _paired(of_rounds: Logs, both: int, noisy: int) -> Ratio:
     pooled = over_units(of_rounds)
     rounds = sum(map(len, of_rounds.values()))
-    return Ratio(pooled.mean, pooled.over, pooled.hosts, pooled.processes, rounds, both - rounds)
+    return Ratio(pooled.mean, pooled.over, pooled.hosts, pooled.processes, rounds, both - rounds, disturbed=noisy)
 
 
 def _unpaired(a: Blocks, b: Blocks) -> Ratio:

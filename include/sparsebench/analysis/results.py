@@ -42,6 +42,7 @@ REPEATS: dict[str, str] = {
     "throughput_img_s": "float64",
     "blocks": "Int64",
     "disturbed_blocks": "Int64",
+    "tolerated_blocks": "Int64",
     "batch": "Int64",
     "streams": "Int64",
     "supported_ops": "float64",
@@ -54,10 +55,10 @@ REPEATS: dict[str, str] = {
 throughput_img_s.
 
 precision: f32, native, or unstated (a CSV without that column). repeat: numbers the generations of a network's variant
-on a machine from 0; the trials of one number took turns. throughput_img_s: img/s over the undisturbed blocks. blocks:
-that were timed, disturbed_blocks of them. batch: images an inference. streams: that the engine ran side by side; NA
-where it does not tell. supported_ops: the fraction of the network's operators that the engine ran itself; NaN where it
-does not tell. output_error: Parity.relative.
+on a machine from 0; the trials of one number took turns. throughput_img_s: img/s over the blocks that enter. blocks:
+that were timed; disturbed_blocks of them are left out, tolerated_blocks enter although disturbed. batch: images an
+inference. streams: that the engine ran side by side; NA where it does not tell. supported_ops: the fraction of the
+network's operators that the engine ran itself; NaN where it does not tell. output_error: Parity.relative.
 """
 
 CELLS: dict[str, str] = {
@@ -72,6 +73,7 @@ CELLS: dict[str, str] = {
     "processes": "int64",
     "blocks": "Int64",
     "disturbed_blocks": "Int64",
+    "tolerated_blocks": "Int64",
     "batch": "Int64",
     "streams": "Int64",
     "supported_ops": "float64",
@@ -81,7 +83,7 @@ CELLS: dict[str, str] = {
 mean_img_s: geometric mean over the processes, in which each host weighs the same; low_img_s, high_img_s: its 95 %
 interval, log_error the standard error of its log (all NaN where there is a single process), log_freedom its degrees of
 freedom. over: what the units of the interval are, hosts or processes (statistics/hosts.py). median_img_s: over the
-processes, as the study has it. blocks, disturbed_blocks: of all processes. supported_ops: the least.
+processes, as the study has it. blocks, disturbed_blocks, tolerated_blocks: of all processes. supported_ops: the least.
 """
 
 MISSING: dict[str, str] = {
@@ -210,7 +212,7 @@ def _cells(repeats: pd.DataFrame) -> pd.DataFrame:
     for key, host, throughput in zip(keys, hosts, repeats["throughput_img_s"], strict=True):
         units.setdefault(key, {}).setdefault(host, []).append([log_of(throughput)])
     groups = repeats.groupby(CELL, sort=False, dropna=False)  # in the order of their first rows, as the units
-    counts = groups[["blocks", "disturbed_blocks"]].sum(min_count=1)
+    counts = groups[["blocks", "disturbed_blocks", "tolerated_blocks"]].sum(min_count=1)
     largest, least = groups[["batch", "streams"]].max(), groups["supported_ops"].min()
     rows = [{**dict(zip(CELL, key, strict=True)), **_mean(of_hosts)} for key, of_hosts in units.items()]
     frame = pd.DataFrame(rows, columns=list(CELLS))

@@ -36,8 +36,9 @@ class Unconverged:
 
 @dataclass(frozen=True)
 class Sample:
-    """What numbers stand on. protocol: None of a CSV, which does not tell. blocks: None of a CSV. compared: ratios of
-    two engines."""
+    """What numbers stand on. protocol: None of a CSV, which does not tell. blocks: None of a CSV; disturbed of them
+    are left out, and tolerated enter although disturbed. lost: processes of cells with a number, of which every block
+    is left out. compared: ratios of two engines."""
 
     precision: str
     protocol: Protocol | None
@@ -47,6 +48,8 @@ class Sample:
     processes: int
     blocks: int | None
     disturbed: int
+    tolerated: int
+    lost: int
     counts: Counts
     compared: int
     unconverged: tuple[Unconverged, ...]
@@ -98,6 +101,8 @@ def sample_of(
         processes=len(repeats),
         blocks=None if from_csv else int(repeats["blocks"].sum()),
         disturbed=0 if from_csv else int(repeats["disturbed_blocks"].sum()),
+        tolerated=0 if from_csv else int(repeats["tolerated_blocks"].sum()),
+        lost=int(missing.loc[(missing["reason"] == "disturbed") & (missing["valid_trials"] > 0), "trials"].sum()),
         counts=of_frames(cells, missing),
         compared=len(compared),
         unconverged=_unconverged(compared),

@@ -44,7 +44,7 @@ def every(measured: Mapping[Pair, Ratio], results: Results, target: float | None
     known = speedups(measured, target).assign(lacks="", because="")
     has = set(known[CELL].itertuples(index=False, name=None))
     absent = [row for row in _planned(results) if tuple(row[name] for name in CELL) not in has]
-    empty = {"ratio": nan, "verdict": NOT_MEASURED, "over": "", "processes": 0, "rounds": 0}
+    empty = {"ratio": nan, "verdict": NOT_MEASURED, "over": "", "processes": 0, "disturbed_processes": 0, "rounds": 0}
     frame = pd.DataFrame([*known.to_dict("records"), *({**empty, **row} for row in absent)], columns=list(ALL_SPEEDUPS))
     return table(frame.to_dict("records"), ALL_SPEEDUPS)  # type: ignore[arg-type]
 

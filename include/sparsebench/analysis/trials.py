@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from statistics import median
@@ -11,6 +11,7 @@ from statistics import median
 from sparsebench.analysis.results import CELL, MACHINE, MISSING, REPEATS, Machine, Measured, Results, Row, table
 from sparsebench.contracts import BenchRequest, Cell, Collection, HostFacts, Trial
 from sparsebench.fleet.plan import cells
+from sparsebench.statistics.pairs import settled
 from sparsebench.store import Unreadable
 
 Key = tuple[object, ...]
@@ -31,7 +32,8 @@ def from_trials(
     request asks for has a throughput, or is missing with its reason; a trial that cannot be read is missing too.
     """
     known = machines(hosts)
-    judged = [_judge(trial, known.get((trial.cell.instance_type, trial.instance_id))) for trial in _sorted(trials)]
+    entering = _settled(_sorted(trials), known)
+    judged = [_judge(trial, known.get((trial.cell.instance_type, trial.instance_id))) for trial in entering]
     invalid = {verdict.key for verdict in judged if verdict.reason == "invalid"}
     judged = [verdict for verdict in judged if verdict.reason or verdict.key not in invalid]
 
@@ -64,6 +66,16 @@ def from_trials(
         ),
         tuple(unreadable),
     )
+
+
+def _settled(trials: Iterable[Trial], known: Mapping[tuple[str, str], Machine]) -> Iterator[Trial]:
+    """Without the blocks that were merely tolerated, where a network on a machine has enough others."""
+    networks: dict[Key, list[Trial]] = {}
+    for trial in trials:
+        machine = known.get((trial.cell.instance_type, trial.instance_id))
+        networks.setdefault((machine, trial.cell.network), []).append(trial)
+    for of_network in networks.values():
+        yield from settled(of_network)
 
 
 def machines(hosts: Iterable[HostFacts]) -> dict[tuple[str, str], Machine]:
@@ -173,6 +185,7 @@ def _measurements(trial: Trial) -> Row:
         "throughput_img_s": sum(block.images for block in undisturbed) / sum(block.seconds for block in undisturbed),
         "blocks": len(trial.blocks),
         "disturbed_blocks": len(trial.blocks) - len(undisturbed),
+        "tolerated_blocks": sum(block.tolerated for block in undisturbed),
         "batch": trial.batch,
         "streams": trial.engine_facts.get("streams"),
         "supported_ops": trial.engine_facts.get("fraction_of_supported_ops"),

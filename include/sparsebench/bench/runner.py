@@ -171,7 +171,7 @@ class _Run:
             )
         before = of_network(self.trials, step.network)
         treatments = self.networks[step.network]
-        self._tell(f"process {(processes_of(treatments, before) or 0) + 1} of each engine", at_once=True)
+        self._tell(f"process {len({trial.generation for trial in before}) + 1} of each engine", at_once=True)
         bench = self.benches[step.network]
         trials = bench.generation(before, open_treatments(treatments, before), step.rounds)
         for trial in trials:

@@ -121,12 +121,12 @@ class _OpenNetwork:
 
 
 def processes_of(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> int | None:
-    """How many each treatment of a network has at least; None when no treatment is worth another one.
+    """How many undisturbed ones each treatment of a network has at least; None when no treatment is worth another one.
 
     An interrupted job may have kept only some of a generation's trials, and where memory does not hold all variants a
     generation has only some of them.
     """
-    counts = Counter(treatment(trial) for trial in trials)
+    counts = Counter(treatment(trial) for trial in trials if not any(block.tolerated for block in trial.blocks))
     return min((counts[treatment] for treatment in open_treatments(treatments, trials)), default=None)
 
 

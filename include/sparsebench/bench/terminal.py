@@ -23,6 +23,7 @@ from sparsebench.contracts import BenchRequest, Trial
 from sparsebench.instance.tail import Tail
 from sparsebench.statistics.intervals import estimate, half_width
 from sparsebench.statistics.pairs import Treatment, by_treatment, log_ratios, logs, treatment
+from sparsebench.statistics.verdicts import MIN_PROCESSES
 
 COLOURS = {"measured": "green", "invalid": "red", "absent": "yellow", "failed": "red"}
 
@@ -90,6 +91,9 @@ def convergence(trials: Sequence[Trial], request: BenchRequest, label: str | Non
     beyond = "" if target is None or width <= target else f", unconverged: the target is ± {target:.1%}"
     if 1 < request.protocol.min_processes > processes:
         beyond += f"; too few for a verdict: this host is too slow for {request.protocol.min_processes} in the budget"
+    noisy = {trial.generation for trial in trials if any(block.tolerated for block in trial.blocks)}
+    if noisy and processes - len(noisy) < MIN_PROCESSES:
+        beyond += f"; only {processes - len(noisy)} of them undisturbed, too few for a verdict"
     return f"{names} within ± {width:.1%} after {processes} processes of each engine{beyond}"
 
 

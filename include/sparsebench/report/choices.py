@@ -19,6 +19,7 @@ BECAUSE = {
     "": "the interval of their difference holds zero",
     "too_few": "there were too few processes or latencies",
     "unpaired": "they were timed at other times",
+    "disturbed": "something disturbed all but too few processes",
 }
 """Why a candidate cannot be told from the best."""
 

@@ -223,6 +223,7 @@ VERDICTS = {
     "equivalent": "equivalent",
     "undecided": "undecided",
     "too_few": "too few processes",
+    "disturbed": "disturbed, no verdict",
     UNPAIRED: "unpaired, no verdict",
 }
 

@@ -65,8 +65,12 @@ def _stands_on(sample: Sample) -> str:
             labels.count(sample.blocks, "block"),
         ]
     )
-    left_out = f"of which {sample.disturbed:,} disturbed ones are left out" if sample.disturbed else "none disturbed"
-    return f"{counted}, {left_out}."
+    said = [f"of which {sample.disturbed:,} disturbed ones are left out" if sample.disturbed else "none disturbed"]
+    if sample.tolerated:
+        said.append(f"{sample.tolerated:,} enter although disturbed, as the host was hardly ever quiet")
+    if sample.lost:
+        said.append(f"{labels.count(sample.lost, 'process')} with none but disturbed blocks left out")
+    return f"{counted}, {'; '.join(said)}."
 
 
 def _counts(sample: Sample) -> str:
@@ -99,6 +103,8 @@ PAYS = {
     "equivalent": "{what} are as fast as their base (within {margin}), so that pruning does not pay, with {engines}.",
     "undecided": "Whether {what} are faster than their base is undecided with {engines}.",
     "too_few": "Whether {what} are faster than their base cannot be said yet, of too few processes, with {engines}.",
+    "disturbed": "Whether {what} are faster than their base cannot be said, because something disturbed all but too "
+    "few processes, with {engines}.",
     UNPAIRED: "Whether {what} are faster than their base cannot be said, because the two were timed at other times, "
     "with {engines}.",
     "no_interval": "Whether {what} are faster than their base cannot be said, because there is no interval, with "
@@ -251,6 +257,7 @@ VERDICT_OVER_MACHINES = {
     "equivalent": "it does not pay",
     "undecided": "undecided",
     "too_few": "not known",
+    "disturbed": "not known",
     UNPAIRED: "not known",
 }
 
@@ -316,6 +323,8 @@ def _verdict(a: str, b: str, verdict: Verdict, scope: str) -> str:
             return f"Whether {a} or {b} is faster is undecided: {change}, {interval}, {scope}"
         case "too_few":
             return f"{a} against {b}: {change}, {interval}, {scope}. That is of too few processes for a verdict"
+        case "disturbed":
+            return f"{a} against {b}: {change}, {interval}, {scope}. Too few processes were undisturbed for a verdict"
     return f"{faster(a, verdict.ratio - 1, b, 1)}, {interval}, {scope}"
 
 

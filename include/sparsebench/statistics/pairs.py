@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -53,29 +52,39 @@ def unit(trial: Trial) -> Unit:
 
 
 def by_treatment(trials: Iterable[Trial]) -> dict[Treatment, Blocks]:
-    """The blocks of measured trials that enter. Trials: of one network.
-
-    Those that are merely tolerated enter as long as a job has fewer than MIN_PROCESSES generations without any.
-    """
-    measured = [trial for trial in trials if trial.status == "measured"]
-    enough = _jobs_with_enough(measured)
+    """The blocks of measured trials that enter. Trials: of one network."""
     entering: dict[Treatment, dict[Unit, Mapping[int, Block]]] = {}
-    for trial in measured:
-        quiet = (trial.instance_id, trial.job) in enough
-        blocks = {b.round: b for b in trial.blocks if not b.disturbed and not (quiet and b.tolerated)}
-        if blocks:
+    for trial in settled([trial for trial in trials if trial.status == "measured"]):
+        if blocks := {block.round: block for block in trial.blocks if not block.disturbed}:
             entering.setdefault(treatment(trial), {})[unit(trial)] = blocks
     return dict(entering)
 
 
-def _jobs_with_enough(trials: Iterable[Trial]) -> set[tuple[str, str]]:
-    """Host and job of those that have MIN_PROCESSES generations without a tolerated block."""
+def settled(trials: Sequence[Trial]) -> Sequence[Trial]:
+    """Blocks that are merely tolerated enter as long as fewer than MIN_PROCESSES generations are without any; from then
+    on they are left out as disturbed. Trials: of one network."""
     tolerated: dict[Unit, bool] = {}
     for trial in trials:
         where = unit(trial)
         tolerated[where] = tolerated.get(where, False) or any(block.tolerated for block in trial.blocks)
-    quiet = Counter((where.instance_id, where.job) for where, noisy in tolerated.items() if not noisy)
-    return {job for job, generations in quiet.items() if generations >= MIN_PROCESSES}
+    if sum(not noisy for noisy in tolerated.values()) < MIN_PROCESSES:
+        return trials
+    return [_without_tolerance(trial) if tolerated[unit(trial)] else trial for trial in trials]
+
+
+def _without_tolerance(trial: Trial) -> Trial:
+    blocks = (block.model_copy(update={"tolerated": False}) if block.tolerated else block for block in trial.blocks)
+    return trial.model_copy(update={"blocks": tuple(blocks)})
+
+
+def disturbed(*treatments: Blocks) -> set[Unit]:
+    """The units in which a block of any of these enters although it was disturbed."""
+    return {
+        unit
+        for blocks in treatments
+        for unit, of_unit in blocks.items()
+        if any(block.tolerated for block in of_unit.values())
+    }
 
 
 def log_ratios(a: Blocks, b: Blocks) -> Logs:

@@ -16,7 +16,7 @@ MIN_PROCESSES = 6
 """A distribution-free 95 % interval needs six samples, and samples are processes: where one is fast or slow for its
 whole life, five are alike by chance in 1 of 16 runs, and then their t interval is as narrow as it is wrong."""
 
-Kind = Literal["faster", "slower", "equivalent", "undecided", "too_few"]
+Kind = Literal["faster", "slower", "equivalent", "undecided", "too_few", "disturbed"]
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -29,6 +29,17 @@ class Compared:
     processes: int
     """In which both were timed. Of a mean over networks or machines: those of the part that has fewest, since a part
     whose few processes are alike by chance makes the interval of the mean as wrong as its own."""
+    disturbed: int = 0
+    """Of these processes, those that entered although something disturbed them, of which engines suffer unequally."""
+
+    @property
+    def quiet(self) -> int:
+        return self.processes - self.disturbed
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether it has processes enough for a verdict, but too few undisturbed ones."""
+        return self.processes >= MIN_PROCESSES > self.quiet
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Verdict:
     ratio: of throughputs, above 1 where A is faster. low, high: its own 95 % interval, which *equivalent* rests on.
     family_low, family_high: the interval at the level at which the family's test judged this pair: *faster* and
     *slower* say that it leaves out 1, *undecided* that it does not. p: of no difference, adjusted for the family. These
-    three are NaN where processes were too few, since nothing was tested.
+    three are NaN where processes were too few, or too few undisturbed, since nothing was tested.
     """
 
     kind: Kind
@@ -61,12 +72,12 @@ def verdicts(compared: Mapping[Key, Compared], within: float = EQUIVALENT_WITHIN
     Equivalent: the whole of the pair's own interval lies within the margin. Faster or slower: Student's test of the log
     ratio says so at 5 % for the whole family, by Holm's step-down procedure (1979): the chance that any one of the
     family's equals is called different is at most 5 %. Undecided: neither. Too few: fewer processes than MIN_PROCESSES;
-    such a pair can get no verdict, so it takes no part in the family either.
+    disturbed: fewer undisturbed ones. Such a pair can get no verdict, so it takes no part in the family either.
     """
-    p_values = {key: pair.log.p_value() for key, pair in compared.items() if pair.processes >= MIN_PROCESSES}
+    p_values = {key: pair.log.p_value() for key, pair in compared.items() if pair.quiet >= MIN_PROCESSES}
     adjusted, levels = holm(p_values), holm_levels(p_values)
     return {
-        key: _verdict(pair.log, adjusted[key], levels[key], within) if key in p_values else _too_few(pair.log)
+        key: _verdict(pair.log, adjusted[key], levels[key], within) if key in p_values else _none(pair)
         for key, pair in compared.items()
     }
 
@@ -114,9 +125,11 @@ def _verdict(log: Estimate, p: float, level: float, within: float) -> Verdict:
     return Verdict(kind, exp(log.mean), exp(low), _exp(high), exp(family_low), _exp(family_high), p)
 
 
-def _too_few(log: Estimate) -> Verdict:
+def _none(pair: Compared) -> Verdict:
+    log = pair.log
     low, high = log.interval()
-    return Verdict("too_few", exp(log.mean), exp(low), _exp(high), nan, nan, nan)
+    kind: Kind = "disturbed" if pair.is_disturbed else "too_few"
+    return Verdict(kind, exp(log.mean), exp(low), _exp(high), nan, nan, nan)
 
 
 def _exp(log: float) -> float:

@@ -12,6 +12,7 @@ import pytest
 
 from sparsebench.analysis.choice import Bounds
 from sparsebench.analysis.findings import Findings, of_csv, of_nights
+from sparsebench.analysis.history import watched
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.steadiness import UNSTEADY
 from sparsebench.contracts import Block, HostFacts, Manifest, Trial
@@ -152,3 +153,64 @@ def test_a_choice_has_its_doubts_of_its_network_alone(night: MakeNight) -> None:
 
 def test_a_steady_night_has_none(night: MakeNight) -> None:
     assert sentences.doubts(of_nights([night()]).machines) == []
+
+
+@pytest.fixture
+def noisy_night(night: MakeNight) -> MakeNight:
+    """A night of which so many generations have nothing but tolerated blocks, in which ONNX Runtime is half as fast."""
+
+    def made(noisy: int, quiet: int) -> Night:
+        measured = night(speeds=(1,) * (noisy + quiet))
+
+        def shaken(trial: Trial) -> Trial:
+            if trial.generation >= noisy:
+                return trial
+            times = 2 if trial.cell.engine == "onnxruntime" else 1
+            blocks = tuple(
+                block.model_copy(
+                    update={
+                        "tolerated": True,
+                        "seconds": block.seconds * times,
+                        "interference": block.interference.model_copy(update={"foreign_cores": 1.0}),
+                    }
+                )
+                for block in trial.blocks
+            )
+            return trial.model_copy(update={"blocks": blocks})
+
+        return Night(measured.manifest, [shaken(trial) for trial in measured.trials], measured.hosts)
+
+    return made
+
+
+def test_a_host_that_was_never_quiet_gives_numbers_and_no_verdict(noisy_night: MakeNight) -> None:
+    findings = of_nights([noisy_night(noisy=8, quiet=2)])
+    (machine,) = findings.machines
+    assert set(findings.ratios["verdict"]) == {"disturbed"}
+    assert set(findings.speedups["verdict"]) == {"disturbed"}
+    assert set(findings.ratios["disturbed_processes"]) == {8}
+    assert findings.ratios["ratio"].max() > 1.5  # which is what the noise did
+    assert "cannot be said, because something disturbed all but too few processes" in "".join(sentences.pays(machine))
+    assert "Too few processes were undisturbed for a verdict" in sentences.geometric(findings.headlines[0])
+    note = sentences.sample_note(machine.sample())
+    assert "240 blocks, none disturbed; 192 enter although disturbed, as the host was hardly ever quiet." in note
+    assert set(findings.results.cells["tolerated_blocks"]) == {32}
+    (choice,) = findings.choose(Bounds(target="throughput"))
+    assert not choice.losers
+    assert {ranked.because for ranked in choice.tied} == {"disturbed"}
+
+
+def test_nor_is_it_part_of_the_history(noisy_night: MakeNight) -> None:
+    assert not watched(of_nights([noisy_night(noisy=8, quiet=2)]).measured)
+    assert watched(of_nights([noisy_night(noisy=8, quiet=6)]).measured)
+
+
+def test_with_enough_quiet_processes_the_others_are_left_out_of_every_number(noisy_night: MakeNight) -> None:
+    findings = of_nights([noisy_night(noisy=3, quiet=6)])
+    (machine,) = findings.machines
+    assert set(findings.ratios["verdict"]) == {"equivalent"}
+    assert set(findings.ratios["processes"]) == {6}
+    assert findings.results.cells["mean_img_s"].tolist() == pytest.approx([50] * 6, rel=1e-3)
+    assert "144 blocks, none disturbed; 18 processes with none but disturbed blocks left out." in sentences.sample_note(
+        machine.sample()
+    )

@@ -437,6 +437,20 @@ def test_what_a_verdict_needs_may_take_twice_the_budget_and_what_narrows_an_inte
     assert not goes_on(3, budget_s=12)
 
 
+def test_processes_that_were_disturbed_are_not_what_a_verdict_needs_and_cost_time() -> None:
+    """Of three that it needs, all were disturbed; each takes 4 s."""
+
+    def tolerated(trial: Trial) -> Trial:
+        blocks = tuple(block.model_copy(update={"tolerated": True}) for block in trial.blocks)
+        return trial.model_copy(update={"blocks": blocks})
+
+    noisy = [tolerated(trial) for trial in of_network("noisy", some(3, disturbed=lambda *_: True))]
+    assert processes_of(LANES, noisy) == 0
+    assert next_step(noisy, {"noisy": LANES}, protocol(budget_s=8)) is not None
+    assert next_step(noisy, {"noisy": LANES}, protocol(budget_s=7.9)) is None  # for which it may spend twice that
+    assert next_step(of_network("noisy", some(3)), {"noisy": LANES}, protocol(budget_s=8)) is None
+
+
 def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_spent() -> None:
     step = next_step(of_network("slow", some(3)), {"slow": LANES, "other": LANES}, protocol(budget_s=1))
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.golden import FOLDER
 
-from sparsebench.bench.terminal import busy, live, result, table, without_reference
-from sparsebench.contracts import Absence, Block, Parity, Trial
+from sparsebench.bench.terminal import busy, convergence, live, result, table, without_reference
+from sparsebench.contracts import Absence, BenchRequest, Block, Parity, Trial
 
 MakeTrial = Callable[..., Trial]
 MakeBlock = Callable[..., Block]
@@ -151,3 +152,18 @@ def printed(content: object, width: int = 80) -> str:
     console = Console(width=width, record=True, file=StringIO())
     console.print(content)
     return console.export_text()
+
+
+def test_processes_that_were_disturbed_are_no_verdicts(make_trial: MakeTrial, make_block: MakeBlock) -> None:
+    request = BenchRequest.from_json((FOLDER / "BenchRequest" / "1.json").read_bytes())
+
+    def trials(noisy: int) -> list[Trial]:
+        block = make_block(50, 0, foreign_cores=0.9).model_copy(update={"tolerated": True})
+        return [
+            make_trial(engine=engine, generation=number, **({"blocks": (block,)} if number < noisy else {}))
+            for number in range(7)
+            for engine in ("onnxruntime", "openvino")
+        ]
+
+    assert convergence(trials(2), request).endswith("only 5 of them undisturbed, too few for a verdict")
+    assert "undisturbed" not in convergence(trials(1), request)

@@ -73,7 +73,7 @@ def test_the_scenario_is_told_with_each_engines_own_way() -> None:
 
     def scenario(protocol: Protocol | None) -> str:
         ways = (Way("openvino", (1,), (4,)), Way("deepsparse", (16,), ()))
-        return sentences.scenario(Sample("f32", protocol, ways, 1, 1, 1, 1, 0, Counts(2, 2), 1, ()))
+        return sentences.scenario(Sample("f32", protocol, ways, 1, 1, 1, 1, 0, 0, 0, Counts(2, 2), 1, ()))
 
     assert scenario(protocols["quick"]) == "Batch 1, one inference at a time."
     assert scenario(protocols["throughput"]) == (

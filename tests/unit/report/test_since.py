@@ -51,8 +51,8 @@ def test_what_only_one_of_the_nights_has_is_named(add_night: AddNight) -> None:
     third = {**ENGINE_SPEEDS, "onnxruntime": ENGINE_SPEEDS["openvino"]}
     report.publish(add_night(BEFORE, engines=third), BEFORE)
     text, _ = section(add_night(NIGHT))
-    assert "Measured then, and not now: m5.xlarge VGG-19, base, ONNX Runtime (f32);" in text
-    assert "Measured now, and not then" not in text
+    assert "With a ratio then, and not now: m5.xlarge VGG-19, base, ONNX Runtime (f32);" in text
+    assert "With a ratio now, and not then" not in text
 
 
 def test_the_first_night_has_no_such_section(add_night: AddNight) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sparsebench.contracts import Block, Trial
-from sparsebench.statistics.pairs import Treatment, Unit, by_treatment, log_ratios, logs, pairs
+from sparsebench.statistics.pairs import Treatment, Unit, by_treatment, disturbed, log_ratios, logs, pairs
 
 A, B = Treatment("base", "a", "f32"), Treatment("base", "b", "f32")
 
@@ -145,3 +145,17 @@ def test_tolerated_blocks_enter_until_there_are_generations_enough_without(make:
 
     assert len(by_treatment([noisy, *quiet[:5]])[A]) == 6
     assert [unit.generation for unit in by_treatment([noisy, *quiet])[A]] == [1, 2, 3, 4, 5, 6]
+    assert [unit.generation for unit in disturbed(by_treatment([noisy, *quiet[:5]])[A])] == [0]
+    assert not disturbed(by_treatment([noisy, *quiet])[A])
+
+
+def test_enough_quiet_generations_of_other_hosts_do_too(make: Callable[..., Trial]) -> None:
+    def generation(host: str, number: int, tolerated: bool) -> Trial:
+        trial = make("a", {0: 10}, disturbed=(0,) if tolerated else (), generation=number, variants=("base",))
+        blocks = tuple(block.model_copy(update={"tolerated": tolerated}) for block in trial.blocks)
+        return trial.model_copy(update={"blocks": blocks, "instance_id": host})
+
+    noisy = [generation("i-1", number, True) for number in range(6)]
+    quiet = [generation("i-2", number, False) for number in range(6)]
+    assert {unit.instance_id for unit in by_treatment([*noisy, *quiet])[A]} == {"i-2"}
+    assert {unit.instance_id for unit in by_treatment([*noisy, *quiet[:5]])[A]} == {"i-1", "i-2"}

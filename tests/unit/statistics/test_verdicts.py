@@ -162,3 +162,20 @@ def test_no_verdict_contradicts_the_interval_that_it_rests_on(family: list[Compa
                 assert verdict.family_low <= 1 <= verdict.family_high
             case "too_few":
                 assert math.isnan(verdict.family_low)
+
+
+def test_of_too_few_undisturbed_processes_there_is_no_verdict() -> None:
+    eleven = Compared(Estimate(math.log(2), 0.05, 10), 44, 11, disturbed=MIN_PROCESSES)
+    verdict = verdicts({"one": eleven})["one"]
+    assert (verdict.kind, eleven.quiet) == ("disturbed", 5)
+    assert verdict.low > 1.7  # which leaves out 1, and stands there
+    assert math.isnan(verdict.p)
+    assert kind(Compared(Estimate(math.log(2), 0.05, 10), 44, 11, disturbed=5)) == "faster"
+    assert kind(Compared(Estimate(math.log(2), 0.05, 4), 20, 5, disturbed=5)) == "too_few"
+
+
+def test_what_was_disturbed_takes_no_part_in_the_family() -> None:
+    close = compared(1.02, 0.019)
+    alone = verdicts({"one": close})["one"]
+    beside = verdicts({"one": close, "noisy": Compared(Estimate(1.0, 0.01, 9), 40, 10, disturbed=10)})["one"]
+    assert alone == beside

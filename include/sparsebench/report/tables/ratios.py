@@ -19,7 +19,7 @@ VERDICTS = (
     "Faster or slower: a test of the ratio says so at 5 % for all of the table's pairs together (Holm). Equivalent: "
     f"the whole interval lies within {labels.within(EQUIVALENT_WITHIN, 0)}. Undecided: neither; if the pair's own "
     "interval leaves out 1 all the same, the wider one that holds for all pairs together does not (family_low, "
-    f"family_high in ratios.csv). Too few: fewer than {MIN_PROCESSES} processes. "
+    f"family_high in ratios.csv). Too few: fewer than {MIN_PROCESSES} processes; disturbed: so few undisturbed ones. "
     "Known to: half of the interval, and the target where it was not reached."
 )
 

@@ -25,7 +25,10 @@ def sentences(since: Since) -> list[str]:
         else "The same models, code, packages, protocol and image, on the same CPUs.",
         f"Of {both} {len(since.moved) or 'none'} moved further than the two nights’ own intervals explain.",
     ]
-    for what, measured in (("Measured now, and not then", since.new), ("Measured then, and not now", since.gone)):
+    for what, measured in (
+        ("With a ratio now, and not then", since.new),
+        ("With a ratio then, and not now", since.gone),
+    ):
         if measured:
             lines.append(f"{what}: {labels.some([*map(_name, measured)], 'the two nights’ throughput.csv')}.")
     return lines
