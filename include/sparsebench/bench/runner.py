@@ -15,7 +15,7 @@ from sparsebench.bench import neighbours
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.network import NetworkBench
 from sparsebench.bench.quiet import Quiet
-from sparsebench.bench.stopping import Step, left_s, next_step, of_network, open_treatments, processes_of
+from sparsebench.bench.stopping import Step, lacking, left_s, next_step, of_network, open_treatments
 from sparsebench.catalog import check
 from sparsebench.contracts import ArtifactRef, BenchRequest, HostFacts, Progress, Trial
 from sparsebench.errors import BadInput
@@ -187,23 +187,19 @@ class _Run:
 
     def _networks_done(self) -> str:
         """A network is done when all its treatments have what a verdict needs."""
-        least = self.request.protocol.min_processes
         done = 0
         for network, treatments in self.networks.items():
             trials = of_network(self.trials, network)
-            processes = processes_of(treatments, trials)
-            done += bool(trials) and (processes is None or processes >= least)
+            done += bool(trials) and not lacking(treatments, trials, self.request.protocol)
         return f"{done} of {len(self.networks)} networks"
 
     def _expected(self) -> int:
         """Trials that there will be, as far as is known: what there is, and what verdicts still need."""
-        least = self.request.protocol.min_processes
         missing = 0
         for network, treatments in self.networks.items():
             trials = of_network(self.trials, network)
-            processes = processes_of(treatments, trials)
-            if processes is not None:
-                missing += max(0, least - processes) * len(open_treatments(treatments, trials))
+            lacks = lacking(treatments, trials, self.request.protocol)
+            missing += lacks * len(open_treatments(treatments, trials))
         return len(self.trials) + missing
 
     def _report(self, what: str, finished: bool = False) -> None:

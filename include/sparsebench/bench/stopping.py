@@ -130,6 +130,14 @@ def processes_of(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> in
     return min((counts[treatment] for treatment in open_treatments(treatments, trials)), default=None)
 
 
+def lacking(treatments: Sequence[Treatment], trials: Sequence[Trial], protocol: Protocol) -> int:
+    """The generations that a network still lacks for verdicts, and may have. trials: of the network, by this job."""
+    processes = processes_of(treatments, trials)
+    if processes is None:
+        return 0
+    return max(0, min(protocol.min_processes - processes, protocol.max_processes - _turns(treatments, trials)))
+
+
 def _turns(treatments: Sequence[Treatment], trials: Sequence[Trial]) -> int:
     """The generations that each variant was in, at least: one of which an interrupted job lost something counts too."""
     counts = Counter(treatment(trial) for trial in trials)
@@ -165,13 +173,13 @@ def left_s(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -> f
     needed_s = wanted_s = 0.0
     for name, treatments in networks.items():
         its = of_network(trials, name)
-        processes = processes_of(treatments, its)
+        lacks = lacking(treatments, its, protocol)
         own_s = job_budget_s({name: treatments}, protocol)
         if not its:
             wanted_s += own_s
-        elif processes is not None and processes < protocol.min_processes:
-            needed_s += (protocol.min_processes - processes) * machine_s(its) / len(_generations(its))
-        elif processes is not None and protocol.target and (worst := widest(its)):
+        elif lacks:
+            needed_s += lacks * machine_s(its) / len(_generations(its))
+        elif open_treatments(treatments, its) and protocol.target and (worst := widest(its)):
             wanted_s += min(own_s, machine_s(its) * max(0.0, (worst[1] / protocol.target) ** 2 - 1))
     budget_s, spent_s = job_budget_s(networks, protocol), machine_s(trials)
     needed_s = min(needed_s, VERDICT_BUDGETS * budget_s - spent_s)

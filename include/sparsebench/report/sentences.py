@@ -153,8 +153,8 @@ def _when(hosts: pd.DataFrame) -> list[str]:
     steadiness.HOSTS."""
     if not 0 < len(hosts) < ENOUGH_HOSTS:
         return []
-    shortest, longest = f"{hosts['minutes'].min():.0f}", f"{hosts['minutes'].max():.0f}"
-    minutes = f"{shortest} min" if shortest == longest else f"{shortest} to {longest} min"
+    shortest, longest = (max(1, round(minutes)) for minutes in (hosts["minutes"].min(), hosts["minutes"].max()))
+    minutes = f"{longest} min" if shortest == longest else f"{shortest} to {longest} min"
     each = "" if len(hosts) == 1 else " each"
     on = labels.count(len(hosts), "host")
     return [f"Measured on {on} within {minutes}{each}, of which alone the intervals speak."]

@@ -18,6 +18,7 @@ from tests.support.synthetic import NOISE, measure, pairs_of
 from sparsebench.bench.stopping import (
     VERDICT_BUDGETS,
     cost,
+    lacking,
     left_s,
     machine_s,
     next_step,
@@ -449,6 +450,8 @@ def test_processes_that_were_disturbed_are_not_what_a_verdict_needs_and_cost_tim
     assert next_step(noisy, {"noisy": LANES}, protocol(budget_s=8)) is not None
     assert next_step(noisy, {"noisy": LANES}, protocol(budget_s=7.9)) is None  # for which it may spend twice that
     assert next_step(of_network("noisy", some(3)), {"noisy": LANES}, protocol(budget_s=8)) is None
+    assert lacking(LANES, noisy, protocol()) == 3
+    assert lacking(LANES, noisy, protocol(max_processes=4)) == 1
 
 
 def test_a_network_that_was_not_measured_at_all_has_a_generation_whatever_was_spent() -> None:

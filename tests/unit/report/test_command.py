@@ -50,7 +50,7 @@ def test_nights_are_compared_together(tmp_path: Path, two_nights: Store) -> None
     result = sparsebench(*arguments, "--json", tmp_path / "found.json")
     assert result.exit_code == 0
     assert "DeepSparse / OpenVINO" in result.stdout
-    assert "2 hosts, 12 processes, 72 blocks" in result.stdout
+    assert "2 hosts, 12 processes, 72 blocks" in " ".join(result.stdout.split())
     assert "Pooled: 2 nights (2026-11-24, 2026-11-25) taken as one" in " ".join(result.stdout.split())
     content = json.loads((tmp_path / "found.json").read_text())
     assert (content["pooled"], content["counts"]) == (True, {"planned": 2, "with_number": 2, "without": {}})
