@@ -23,7 +23,7 @@ from sparsebench.analysis.ratios import Pair, Ratio, measure, ratios
 from sparsebench.analysis.results import Machine, Results, by_machine
 from sparsebench.analysis.sample import Frames, Sample, sample_of
 from sparsebench.analysis.steadiness import Steadiness, steadiness
-from sparsebench.contracts import Execution, ModelCard, Protocol
+from sparsebench.contracts import Execution, HostFacts, ModelCard, Protocol
 from sparsebench.errors import BadInput
 
 BAR_VARIANTS = ("base", "pruned", "pruned_int8")
@@ -38,7 +38,7 @@ class MachineFindings:
 
     cells, missing: as of Results. ratios: of two engines. speedups: as of speedups.every; means: of speedups.means.
     costs: as of cost.per_million. latencies: as of latency.of_cells. worth: as of worth.worth. hosts, steady:
-    as of steadiness.Steadiness. frames: those of its instance type, in precision's lane.
+    as of steadiness.Steadiness. facts: of its hosts. frames: those of its instance type, in precision's lane.
     """
 
     machine: Machine
@@ -53,6 +53,7 @@ class MachineFindings:
     worth: pd.DataFrame
     hosts: pd.DataFrame
     steady: pd.DataFrame
+    facts: Sequence[HostFacts]
     frames: Frames
     precision: str
     protocol: Protocol | None
@@ -200,6 +201,7 @@ def _found(results: Results, protocol: Protocol | None, nights: tuple[Night, ...
         latencies,
         worth.worth(files, costs, latencies, results.cells, _cards(nights)),
         steadiness(results.trials),
+        [host for night in nights for host in night.hosts],
         protocol,
     )
     main = results.lane(results.lanes[0]) if results.lanes else None
@@ -244,6 +246,7 @@ class _Whole:
     latencies: pd.DataFrame
     worth: pd.DataFrame
     steadiness: Steadiness
+    facts: Sequence[HostFacts]
     protocol: Protocol | None
 
     def lane(self, results: Results) -> Lane:
@@ -252,6 +255,9 @@ class _Whole:
         frames = Frames.of_lane(results, inside)
         of_types = frames.by_type()
         hosts = by_machine(self.steadiness.hosts)
+        facts: dict[Machine, list[HostFacts]] = {}
+        for host in self.facts:
+            facts.setdefault(Machine(host.instance_type, host.cpu_model, host.emulated), []).append(host)
         speedups, means, costs, latencies, worth, steady = (
             by_machine(frame[frame["precision"] == precision])
             for frame in (
@@ -274,6 +280,7 @@ class _Whole:
                 worth=worth(machine),
                 hosts=hosts(machine),
                 steady=steady(machine),
+                facts=facts.get(machine, ()),
                 frames=of_types[machine.instance_type],
                 precision=precision,
                 protocol=self.protocol,

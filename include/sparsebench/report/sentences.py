@@ -97,6 +97,9 @@ def _unconverged(sample: Sample) -> str:
     return f"Unconverged (the target is {target}; the worst ratio is given): {', '.join(named)}{more}."
 
 
+MOST_BUSY = 3
+"""Processes that are named."""
+
 PAYS = {
     "faster": "{what} are faster than their base, so that pruning pays, with {engines}.",
     "slower": "{what} are slower than their base, so that pruning does not pay, with {engines}.",
@@ -133,8 +136,8 @@ def pays(machine: MachineFindings) -> list[str]:
 
 
 def stands_on(machine: MachineFindings) -> list[str]:
-    """Of which hosts and minutes it holds, what is said of a machine, and what of it is unsteady."""
-    return [*_when(machine.hosts), *_uneven(machine.hosts), *_unsteady(machine.steady)]
+    """Of which hosts and minutes it holds, what is said of a machine; what disturbed it, and what of it is unsteady."""
+    return [*_when(machine.hosts), *_busy(machine), *_uneven(machine.hosts), *_unsteady(machine.steady)]
 
 
 def doubts(machines: Sequence[MachineFindings], network: str | None = None) -> list[str]:
@@ -158,6 +161,18 @@ def _when(hosts: pd.DataFrame) -> list[str]:
     each = "" if len(hosts) == 1 else " each"
     on = labels.count(len(hosts), "host")
     return [f"Measured on {on} within {minutes}{each}, of which alone the intervals speak."]
+
+
+def _busy(machine: MachineFindings) -> list[str]:
+    """Who took the CPUs where that left no verdicts, as far as it was seen before anything was measured."""
+    if "disturbed" not in {*machine.ratios["verdict"], *machine.speedups["verdict"]}:
+        return []
+    cores: Counter[str] = Counter()
+    for host in machine.facts:
+        cores.update(host.neighbours.processes if host.neighbours else {})
+    seen = ", ".join(f"{name} {taken / len(machine.facts):.2f}" for name, taken in cores.most_common(MOST_BUSY))
+    who = f" Before it began these took the CPUs, in cores: {seen}." if seen else ""
+    return [f"Too few processes were undisturbed for verdicts: measure again while nothing else takes the CPUs.{who}"]
 
 
 def _uneven(hosts: pd.DataFrame) -> list[str]:

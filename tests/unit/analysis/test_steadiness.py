@@ -15,7 +15,7 @@ from sparsebench.analysis.findings import Findings, of_csv, of_nights
 from sparsebench.analysis.history import watched
 from sparsebench.analysis.pooling import Night
 from sparsebench.analysis.steadiness import UNSTEADY
-from sparsebench.contracts import Block, HostFacts, Manifest, Trial
+from sparsebench.contracts import Block, HostFacts, Manifest, Neighbours, Trial
 from sparsebench.report import sentences
 from sparsebench.report.tables.inputs import hosts, hosts_frame
 from sparsebench.report.tables.steadiness import unsteady
@@ -214,3 +214,15 @@ def test_with_enough_quiet_processes_the_others_are_left_out_of_every_number(noi
     assert "144 blocks, none disturbed; 18 processes with none but disturbed blocks left out." in sentences.sample_note(
         machine.sample()
     )
+
+
+def test_who_took_the_cpus_is_named(noisy_night: MakeNight) -> None:
+    measured = noisy_night(noisy=8, quiet=2)
+    seen = Neighbours(foreign_cores=0.6, stolen_cores=None, throttled=None, processes={"cc1plus": 0.5, "sh": 0.1})
+    busy = [host.model_copy(update={"neighbours": seen}) for host in measured.hosts]
+    assert (
+        "measure again while nothing else takes the CPUs. Before it began these took the CPUs, in cores: cc1plus 0.50, "
+        "sh 0.10." in said(of_nights([Night(measured.manifest, measured.trials, busy)]))
+    )
+    assert "measure again while nothing else takes the CPUs.\n" in said(of_nights([measured])) + "\n"
+    assert "takes the CPUs" not in said(of_nights([noisy_night(noisy=3, quiet=6)]))
