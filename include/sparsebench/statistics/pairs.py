@@ -77,22 +77,25 @@ def _without_tolerance(trial: Trial) -> Trial:
     return trial.model_copy(update={"blocks": tuple(blocks)})
 
 
-def disturbed(*treatments: Blocks) -> set[Unit]:
-    """The units in which a block of any of these enters although it was disturbed."""
-    return {
-        unit
-        for blocks in treatments
-        for unit, of_unit in blocks.items()
-        if any(block.tolerated for block in of_unit.values())
-    }
+def disturbed(a: Blocks, b: Blocks | None = None) -> set[Unit]:
+    """The units that enter although disturbed: in which A, or A and B, have no round without a tolerated block."""
+    b = a if b is None else b
+    return {unit for unit in a.keys() & b.keys() if not _quiet(a[unit], b[unit])}
+
+
+def _quiet(*treatments: Mapping[int, Block]) -> list[int]:
+    """The rounds in which each has a block that is not merely tolerated."""
+    rounds = set.intersection(*({r for r, block in blocks.items() if not block.tolerated} for blocks in treatments))
+    return sorted(rounds)
 
 
 def log_ratios(a: Blocks, b: Blocks) -> Logs:
-    """log(A's throughput / B's) of each round that both have, unit by unit."""
+    """log(A's throughput / B's) of each round that both have, unit by unit; of a unit that has rounds without tolerated
+    blocks, of those alone."""
     ratios = {
         unit: [
             math.log(blocks[round_].throughput_img_s / b[unit][round_].throughput_img_s)
-            for round_ in sorted(blocks.keys() & b[unit].keys())
+            for round_ in _quiet(blocks, b[unit]) or sorted(blocks.keys() & b[unit].keys())
         ]
         for unit, blocks in a.items()
         if unit in b
@@ -101,8 +104,11 @@ def log_ratios(a: Blocks, b: Blocks) -> Logs:
 
 
 def logs(a: Blocks) -> Logs:
-    """log(throughput) of each round."""
-    return {unit: [math.log(blocks[r].throughput_img_s) for r in sorted(blocks)] for unit, blocks in a.items()}
+    """log(throughput) of each round; of a unit that has rounds without tolerated blocks, of those alone."""
+    return {
+        unit: [math.log(of_unit[r].throughput_img_s) for r in _quiet(of_unit) or sorted(of_unit)]
+        for unit, of_unit in a.items()
+    }
 
 
 def pairs(treatments: Sequence[Treatment]) -> list[tuple[Treatment, Treatment]]:

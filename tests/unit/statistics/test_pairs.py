@@ -159,3 +159,23 @@ def test_enough_quiet_generations_of_other_hosts_do_too(make: Callable[..., Tria
     quiet = [generation("i-2", number, False) for number in range(6)]
     assert {unit.instance_id for unit in by_treatment([*noisy, *quiet])[A]} == {"i-2"}
     assert {unit.instance_id for unit in by_treatment([*noisy, *quiet[:5]])[A]} == {"i-1", "i-2"}
+
+
+def test_of_a_process_that_has_undisturbed_rounds_tolerated_ones_do_not_enter(make: Callable[..., Trial]) -> None:
+    def trial(engine: str, tolerated: set[int]) -> Trial:
+        made = make(engine, {0: 10, 1: 20, 2: 40}, variants=("base",))
+        blocks = tuple(
+            block.model_copy(update={"tolerated": True}) if block.round in tolerated else block for block in made.blocks
+        )
+        return made.model_copy(update={"blocks": blocks})
+
+    some = by_treatment([trial("a", {0}), trial("b", {1})])
+    ((unit, shared),) = log_ratios(some[A], some[B]).items()
+    assert len(shared) == 1  # that of round 2
+    assert [math.exp(log) for log in logs(some[A])[unit]] == pytest.approx([20, 40])
+    assert not disturbed(some[A], some[B])
+    assert not disturbed(some[A])
+    none = by_treatment([trial("a", {0, 2}), trial("b", {1})])
+    assert len(log_ratios(none[A], none[B])[unit]) == 3
+    assert disturbed(none[A], none[B]) == {unit}
+    assert not disturbed(none[A])
