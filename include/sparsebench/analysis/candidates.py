@@ -188,7 +188,7 @@ def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
 
 
 def _of_either(a: Candidate, b: Candidate) -> str:
-    return max(_disturbed(one.speed.processes, disturbed(one.blocks)) for one in (a, b))
+    return max(_disturbed(one.speed.processes, disturbed(one.blocks) & logs(one.blocks).keys()) for one in (a, b))
 
 
 def _disturbed(processes: int, noisy: Set[Unit]) -> str:

@@ -91,7 +91,7 @@ def _quiet(*treatments: Mapping[int, Block]) -> list[int]:
 
 def log_ratios(a: Blocks, b: Blocks) -> Logs:
     """log(A's throughput / B's) of each round that both have, unit by unit; of a unit that has rounds without tolerated
-    blocks, of those alone."""
+    blocks, of those alone. Where MIN_PROCESSES units have such rounds, the others are left out."""
     ratios = {
         unit: [
             math.log(blocks[round_].throughput_img_s / b[unit][round_].throughput_img_s)
@@ -100,15 +100,21 @@ def log_ratios(a: Blocks, b: Blocks) -> Logs:
         for unit, blocks in a.items()
         if unit in b
     }
-    return {unit: logs for unit, logs in ratios.items() if logs}
+    return _without(disturbed(a, b), {unit: logs for unit, logs in ratios.items() if logs})
 
 
 def logs(a: Blocks) -> Logs:
-    """log(throughput) of each round; of a unit that has rounds without tolerated blocks, of those alone."""
-    return {
-        unit: [math.log(of_unit[r].throughput_img_s) for r in _quiet(of_unit) or sorted(of_unit)]
+    """log(throughput) of each round; otherwise as ``log_ratios``."""
+    every = {
+        unit: [math.log(of_unit[round_].throughput_img_s) for round_ in _quiet(of_unit) or sorted(of_unit)]
         for unit, of_unit in a.items()
     }
+    return _without(disturbed(a), every)
+
+
+def _without(noisy: set[Unit], every: Logs) -> Logs:
+    quiet = {unit: logs for unit, logs in every.items() if unit not in noisy}
+    return quiet if len(quiet) >= MIN_PROCESSES else every
 
 
 def pairs(treatments: Sequence[Treatment]) -> list[tuple[Treatment, Treatment]]:

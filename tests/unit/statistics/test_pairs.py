@@ -179,3 +179,20 @@ def test_of_a_process_that_has_undisturbed_rounds_tolerated_ones_do_not_enter(ma
     assert len(log_ratios(none[A], none[B])[unit]) == 3
     assert disturbed(none[A], none[B]) == {unit}
     assert not disturbed(none[A])
+
+
+def test_with_enough_undisturbed_processes_of_a_pair_its_others_do_not_enter(make: Callable[..., Trial]) -> None:
+    def trial(engine: str, number: int) -> Trial:
+        made = make(engine, {0: 10, 1: 20}, variants=("base",), generation=number)
+        noisy = 0 if engine == "a" else 1
+        tolerated = {0, 1} if number >= 6 else {noisy} if number == 0 else set()
+        blocks = tuple(
+            block.model_copy(update={"tolerated": True}) if block.round in tolerated else block for block in made.blocks
+        )
+        return made.model_copy(update={"blocks": blocks})
+
+    blocks = by_treatment([trial(engine, number) for engine in "ab" for number in range(8)])
+    assert len(blocks[A]) == 8  # of five generations without a tolerated block
+    assert [unit.generation for unit in logs(blocks[A])] == [0, 1, 2, 3, 4, 5]
+    assert [unit.generation for unit in log_ratios(blocks[A], blocks[B])] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert {unit.generation for unit in disturbed(blocks[A], blocks[B])} == {0, 6, 7}
