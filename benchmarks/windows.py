@@ -1,7 +1,7 @@
 """What a short measurement says of a longer one on the same host: a network is measured for a while, and of each number
 of generations that follow each other it is counted how often their interval holds what the whole record says.
 
-PYTHONPATH=include .envs/bench/bin/python -m benchmarks.windows --networks mobilenetv1 --minutes 20
+PYTHONPATH=include .envs/bench/bin/python -m benchmarks.windows --network mobilenetv1 --minutes 20
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENGINES = "onnxruntime,openvino,deepsparse"
 
 def main(
     store: Annotated[str, typer.Option(help="of the models")] = Path(".sparsebench/store").resolve().as_uri(),
-    network: Annotated[str, typer.Option("--networks", help="name of one, of which base and pruned are measured")] = "",
+    network: Annotated[str, typer.Option(help="name; its base and pruned files are measured")] = "",
     engines: Annotated[str, typer.Option(help="names, with commas")] = ENGINES,
     minutes: Annotated[float, typer.Option(help="machine time of the record")] = 20,
     windows: Annotated[str, typer.Option(help="numbers of generations, with commas")] = "6,8,12,20",
@@ -58,7 +58,7 @@ def _record(models: Store, network: str, engines: list[str], minutes: float, fol
     if not (trials := kept.trials(NIGHT, host.instance_type, JOB)):
         files = networks(models, [network] if network else [], ("base", "pruned"))
         if len({file.ref.network for file in files}) > 1:
-            raise BadInput("--networks: expected one, as its files are measured all the time")
+            raise BadInput("--network: expected one, as its files are measured all the time")
         for file in files:
             kept.put_artifact(file.data)
         quick = protocols()["quick"]

@@ -84,6 +84,11 @@ def bounds_of(params: dict[str, Any]) -> Bounds:
     return Bounds(**{name: params[name] for name in names})
 
 
+def at_most(title: str, kind: str, what: str) -> Any:
+    """A bound above 0, or none."""
+    return Param(None, type=["null", kind], exclusiveMinimum=0, title=title, description=f"At most {what}. Empty: any.")
+
+
 def jobs_of(context: Context, task_id: str) -> list[Job]:
     return [Job.model_validate(job) for job in context["ti"].xcom_pull(task_ids=task_id) or ()]
 
@@ -134,28 +139,10 @@ def jobs_of(context: Context, task_id: str) -> list[Job]:
             title="Best is",
             description="What costs least for each inference, what answers soonest, or what does the most a second.",
         ),
-        "latency_ms": Param(
-            None,
-            type=["null", "number"],
-            exclusiveMinimum=0,
-            title="Latency (ms)",
-            description="At most so long, at the percentile. Empty: any.",
-        ),
+        "latency_ms": at_most("Latency (ms)", "number", "so long, at the percentile"),
         "percentile": Param(95, type="integer", enum=list(PERCENTILES), title="Percentile of the latency"),
-        "memory_bytes": Param(
-            None,
-            type=["null", "integer"],
-            exclusiveMinimum=0,
-            title="Memory (bytes)",
-            description="At most so many resident in a process. Empty: any.",
-        ),
-        "size_bytes": Param(
-            None,
-            type=["null", "integer"],
-            exclusiveMinimum=0,
-            title="Size (bytes)",
-            description="At most so many of the file after gzip -9. Empty: any.",
-        ),
+        "memory_bytes": at_most("Memory (bytes)", "integer", "so many resident in a process"),
+        "size_bytes": at_most("Size (bytes)", "integer", "so many of the file after gzip -9"),
         "production": Param(
             False,
             type="boolean",

@@ -58,7 +58,8 @@ CELLS: dict[str, str] = {
     "unsteady": "bool",
 }
 """One row a cell. scatter: as of statistics.scatter, of all its processes on the machine. usual: the median of that of
-the network's other cells there, in the same lane. unsteady: whether it is as large as no other's."""
+the network's other cells there, in the same lane. unsteady: above UNSTEADY, and TIMES_USUAL
+times what is usual."""
 
 
 class Steadiness(NamedTuple):
