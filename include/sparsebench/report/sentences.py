@@ -69,7 +69,7 @@ def _stands_on(sample: Sample) -> str:
     if sample.tolerated:
         said.append(f"{sample.tolerated:,} enter although disturbed, as the host was hardly ever quiet")
     if sample.lost:
-        said.append(f"{labels.count(sample.lost, 'process')} with none but disturbed blocks left out")
+        said.append(f"{labels.count(sample.lost, 'process')} more left out, all of whose blocks were disturbed")
     return f"{counted}, {'; '.join(said)}."
 
 

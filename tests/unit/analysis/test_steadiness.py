@@ -211,8 +211,9 @@ def test_with_enough_quiet_processes_the_others_are_left_out_of_every_number(noi
     assert set(findings.ratios["verdict"]) == {"equivalent"}
     assert set(findings.ratios["processes"]) == {6}
     assert findings.results.cells["mean_img_s"].tolist() == pytest.approx([50] * 6, rel=1e-3)
-    assert "144 blocks, none disturbed; 18 processes with none but disturbed blocks left out." in sentences.sample_note(
-        machine.sample()
+    assert (
+        "144 blocks, none disturbed; 18 processes more left out, all of whose blocks were disturbed."
+        in sentences.sample_note(machine.sample())
     )
 
 
