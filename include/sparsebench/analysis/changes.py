@@ -77,13 +77,15 @@ def changes(logs: Floats, errors: Floats) -> list[Change]:
 @dataclass(frozen=True)
 class _Tests:
     """The tests of each first night (rows) and number of nights from it on (columns, from 1): the difference, its
-    standard error, and both without the night that speaks for it most. freedom: by row."""
+    standard error, and both without the night that speaks for it most. freedom, and the variance between the nights
+    before: by row."""
 
     size: Floats
     error: Floats
     held_size: Floats
     held_error: Floats
     freedom: Floats
+    between: Floats
 
 
 def _next(logs: Floats, errors: Floats, start: int, after: int) -> Change | None:
@@ -101,14 +103,17 @@ def _next(logs: Floats, errors: Floats, start: int, after: int) -> Change | None
     if not is_change.any():
         return None
     night = told[is_change].min()
+    surest, at = min(
+        (p[row, night - firsts[row]], row) for row in np.flatnonzero((is_change & (told == night)).any(axis=1))
+    )
     # Of all first nights that it may have been, as seen on that night: the likeliest.
     candidates = np.flatnonzero((firsts <= night - HOLD + 1) & (firsts > night - WINDOW))
-    columns = night - firsts[candidates]
-    likelihood = (tests.size[candidates, columns] / tests.error[candidates, columns]) ** 2 / 2
-    likelihood[~is_change[candidates, columns]] = -np.inf
+    seen = slice(max(start, night - 2 * WINDOW), night + 1)
+    variances = errors[seen] ** 2 + tests.between[at]
+    likelihood = _likelihood(logs[seen], variances, firsts[candidates] - seen.start)
     best = int(np.argmax(likelihood))
     plausible = firsts[candidates[likelihood >= likelihood[best] - PLAUSIBLE]]
-    row, column = candidates[best], columns[best]
+    row, column = candidates[best], night - firsts[candidates[best]]
     size, freedom = float(tests.size[row, column]), float(tests.freedom[row])
     half = float(stdtrit(freedom, 0.975) * tests.error[row, column])
     return Change(
@@ -119,8 +124,21 @@ def _next(logs: Floats, errors: Floats, start: int, after: int) -> Change | None
         size=size,
         low=size - half,
         high=size + half,
-        p=float(p[row, column]),
+        p=float(surest),
     )
+
+
+def _likelihood(logs: Floats, variances: Floats, firsts: NDArray[np.int64]) -> Floats:
+    """The log likelihood of each first night: of one mean before it and another from it on, and a common scatter about
+    both. The test does not ask this: a night between the two means is a spike to it, and no part of the change."""
+    is_after = np.arange(len(logs)) >= firsts[:, None]
+    squares = np.zeros(len(firsts))
+    for side in (is_after, ~is_after):
+        weights = np.where(side, 1 / variances, 0)
+        means = (weights * logs).sum(axis=1) / weights.sum(axis=1)
+        squares += (weights * (logs - means[:, None]) ** 2).sum(axis=1)
+    likelihood: Floats = -len(logs) / 2 * np.log(np.maximum(squares, LEAST_ERROR))
+    return likelihood
 
 
 def _tests(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]) -> _Tests:
@@ -142,7 +160,7 @@ def _tests(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]) 
     with np.errstate(invalid="ignore", divide="ignore"):  # without the only night nothing is left
         held_size = (first - weight * deviation) / rest
         held_error = np.sqrt(variance[:, None] + scatter / rest)
-    return _Tests(size, error, held_size, held_error, nights - 1.0)
+    return _Tests(size, error, held_size, held_error, nights - 1.0, between)
 
 
 def _windows(logs: Floats, errors: Floats, start: int, firsts: NDArray[np.int64]) -> tuple[Floats, ...]:

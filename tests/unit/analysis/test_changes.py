@@ -48,6 +48,15 @@ def test_a_night_far_out_before_a_step_does_not_hide_it(quiet: NDArray[np.float6
     assert [change.first for change in changes(quiet, ERRORS)] == [AT]
 
 
+def test_a_first_night_between_what_was_and_what_is_belongs_to_the_change() -> None:
+    """Nights of one machine, whose ninth to tenth were the last before and the first after ONNX Runtime got one thread
+    instead of two; the hosts' neighbours made the difference of the tenth a smaller one."""
+    before = [0.90, 0.91, 0.92, 0.97, 1.00, 0.99, 1.00, 0.99, 1.01]
+    logs = np.log([*before, 0.64, 0.56, 0.51, 0.52, 0.52])
+    errors = np.array([5, 14, 15, 9, 12, 7, 4, 10, 7, 5, 24, 10, 8, 7]) / 1000
+    assert [(change.first, change.earliest, change.latest) for change in changes(logs, errors)] == [(9, 9, 9)]
+
+
 def test_there_and_back_are_two_changes(quiet: NDArray[np.float64]) -> None:
     quiet[20:40] += 0.05
     assert [(change.first, change.size > 0) for change in changes(quiet, ERRORS)] == [(20, True), (40, False)]
