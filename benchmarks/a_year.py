@@ -94,7 +94,7 @@ def main(
         store, unreadable = Store(f"file://{folder}"), list[Unreadable]()
         ratios = fill(store, nights, types, trials)
         wall, cpu = time.perf_counter(), time.process_time()
-        changed = changes.find(store, unreadable)
+        changed, _ = changes.find(store, unreadable)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         every_day = _every_day(store)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -26,12 +26,12 @@ from rich.table import Table
 from sparsebench import catalog
 from sparsebench.contracts import (
     DIGITS,
+    BuiltVariant,
     Epoch,
     Score,
     Sensitivity,
     SensitivityPoint,
     TrainingRecord,
-    Variant,
     Weights,
     sha256,
 )
@@ -155,7 +155,7 @@ class Bench:
         self._train(model, gmp.gradual(targets, self.setting.phases), "pruned", f"{way} {target or ''}".strip())
         self._evaluate(model, way, target)
 
-    def _train(self, model: torch.nn.Module, recipe: str, variant: Variant, what: str) -> None:
+    def _train(self, model: torch.nn.Module, recipe: str, variant: BuiltVariant, what: str) -> None:
         def told(epoch: Epoch) -> None:
             PROGRESS.print(
                 f"{self.network.name} {what}: epoch {epoch.number} of {epoch.total}, loss {epoch.loss:.3f}, "

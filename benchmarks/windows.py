@@ -44,10 +44,10 @@ def main(
         trials = _record(Store(store), network, engines.split(","), minutes, (record or Path(folder)).resolve())
     blocks = by_treatment(trials)
     generations = compare([{treatment: logs(of_treatment) for treatment, of_treatment in blocks.items()}])
-    rows = [
-        _row(_name(a, b), log_ratios(blocks[a], blocks[b]), [int(size) for size in windows.split(",")])
-        for a, b in pairs(sorted(blocks))
-    ]
+    sizes = [int(size) for size in windows.split(",")]
+    if generations.number <= max(sizes):
+        raise BadInput(f"--minutes: the record has {generations.number} generations; expected more than {max(sizes)}")
+    rows = [_row(_name(a, b), log_ratios(blocks[a], blocks[b]), sizes) for a, b in pairs(sorted(blocks))]
     kept = f"the slowest had {generations.slowest:.0%} of the fastest's speed"
     show(f"{generations.number} generations, of which {kept}", rows, json)
 

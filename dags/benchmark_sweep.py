@@ -25,14 +25,14 @@ and adds trials to the night.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparsebench import catalog
-from sparsebench.contracts import Collection, Job
+from sparsebench.contracts import Collection, Job, Variant
 from sparsebench.fleet import spending
 from sparsebench.fleet.collect import collect as collect_results
 from sparsebench.fleet.nights import Sweep
@@ -53,6 +53,7 @@ from sparsebench_airflow.params import (
     known_instance_types,
     networks_with_a_model,
     other_instance_types,
+    own_networks,
     protocols,
 )
 from sparsebench_airflow.run import chosen, run_of
@@ -76,9 +77,10 @@ settings = Settings()
             "is said before anything is launched."
         ),
         "networks": networks_with_a_model(),
+        "own_networks": own_networks(),
         "variants": choice(
             None,
-            sorted({v for network in catalog.networks().values() for v in network.variants}),
+            get_args(Variant),
             "Variants",
             "Empty: all that have a model. The base is always measured beside them.",
             VARIANTS,
@@ -103,7 +105,7 @@ def benchmark_sweep() -> None:
         on = chosen([*(params["instance_types"] or ()), *(params["other_instance_types"] or ())])
         sweep = Sweep(
             instance_types=tuple(on.types),
-            networks=tuple(params["networks"] or ()),
+            networks=(*(params["networks"] or ()), *(params["own_networks"] or ())),
             variants=tuple(params["variants"] or ()),
             engines=tuple(params["engines"] or ()),
             protocol=params["protocol"],

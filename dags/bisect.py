@@ -31,7 +31,7 @@ from sparsebench_airflow.assets import RESULTS
 from sparsebench_airflow.links import report_href
 from sparsebench_airflow.on_instance import RETRIED, on_instance
 from sparsebench_airflow.outcome import fail_unless_all_succeeded, failed_steps
-from sparsebench_airflow.params import budget, given, instance_type, networks_with_a_model
+from sparsebench_airflow.params import budget, given, instance_type, networks_with_a_model, own_networks
 from sparsebench_airflow.run import chosen, run_of
 
 settings = Settings()
@@ -54,6 +54,7 @@ def night(title: str, description: str) -> Any:
         "after": night("Night after", "One after the change."),
         "instance_type": instance_type(settings.nightly_instance_types[0], catalog.cpu_instance_types()),
         "networks": networks_with_a_model(),
+        "own_networks": own_networks(),
         "each": Param(
             3,
             type="integer",
@@ -75,7 +76,7 @@ def bisect() -> None:
             Store(settings.store),
             (params["before"], params["after"]),
             params["instance_type"],
-            params["networks"] or (),
+            (*(params["networks"] or ()), *(params["own_networks"] or ())),
             params["each"],
             run_of(context, on),
             datetime.now(UTC),

@@ -18,7 +18,7 @@ from typing import Any, get_args
 from airflow.sdk import Param, dag, get_current_context, task
 
 from sparsebench import catalog
-from sparsebench.contracts import ImportRequest, Variant
+from sparsebench.contracts import BuiltVariant, ImportRequest
 from sparsebench.fleet.plan import plan_import
 from sparsebench.settings import Settings
 from sparsebench.store import Store
@@ -41,7 +41,7 @@ settings = Settings()
     params={
         "network": Param(type="string", enum=list(catalog.networks()), values_display=networks(), title="Network"),
         "variant": Param(
-            "pruned", type="string", enum=list(get_args(Variant)), values_display=VARIANTS, title="Variant"
+            "pruned", type="string", enum=list(get_args(BuiltVariant)), values_display=VARIANTS, title="Variant"
         ),
         "source": of_contract(
             ImportRequest,

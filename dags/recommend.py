@@ -66,7 +66,8 @@ def types_of(params: dict[str, Any]) -> Chosen:
 
 def files_of(params: dict[str, Any]) -> dict[Any, str]:
     """Where the files are, by variant."""
-    return {"base": params["source"]} | ({"pruned": params["pruned"]} if params["pruned"] else {})
+    files = {"base": params["source"], "pruned": params["pruned"], "int8": params["int8"]}
+    return {variant: source for variant, source in files.items() if source}
 
 
 def sweep_of(params: dict[str, Any], on: Chosen) -> Sweep:
@@ -116,6 +117,12 @@ def jobs_of(context: Context, task_id: str) -> list[Job]:
             type=["null", "string"],
             title="Its pruned sibling",
             description="The ONNX file of the same network, pruned. Empty: there is none.",
+        ),
+        "int8": Param(
+            None,
+            type=["null", "string"],
+            title="Its INT8 sibling",
+            description="The ONNX file of the same network, quantised. Empty: there is none.",
         ),
         "axes": lines(
             "Sizes of free axes",

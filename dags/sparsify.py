@@ -23,7 +23,7 @@ from typing import Any, get_args
 from airflow.sdk import Param, dag, get_current_context, task
 
 from sparsebench import catalog
-from sparsebench.contracts import DatasetRef, SparsifyRequest, Variant
+from sparsebench.contracts import BuiltVariant, DatasetRef, SparsifyRequest
 from sparsebench.fleet.plan import plan_sparsify
 from sparsebench.settings import Settings
 from sparsebench.store import Store
@@ -47,7 +47,7 @@ settings = Settings()
         "networks": choice(catalog.networks(), catalog.networks(), "Networks", "What to build.", networks()),
         "variants": choice(
             ("base", "pruned"),
-            get_args(Variant),
+            get_args(BuiltVariant),
             "Variants",
             "What to make of each, as far as it has them.",
             VARIANTS,

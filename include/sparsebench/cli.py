@@ -179,16 +179,20 @@ def diff(
 def changes(
     store: Annotated[str | None, typer.Option(help="URI of the store; by default SPARSEBENCH_STORE.")] = None,
     json: Annotated[Path | None, typer.Option(help="File to write the changes to.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write a figure of each to, and its numbers.")] = None,
 ) -> None:
     """Say what changed over all nights and stayed so: how much, since when, and what differs around that night."""
+    from sparsebench import report as reports
     from sparsebench.report import changes as over_nights
     from sparsebench.settings import Settings
     from sparsebench.store import Store, Unreadable
 
     unreadable: list[Unreadable] = []
-    changes = over_nights.find(Store(store or Settings().store), unreadable)
+    changes, history = over_nights.find(Store(store or Settings().store), unreadable)
     if json is not None:
         _write(json, changes.to_json())
+    if out is not None:
+        reports.write(over_nights.figures(changes.events, history), out)
     _show(over_nights.rendered(changes, unreadable))
 
 
@@ -204,6 +208,7 @@ def recommend(
     instance_types: Annotated[str, typer.Option(help="Names with commas, or patterns such as m7*.xlarge.")],
     name: Annotated[str, typer.Option(help="What reports call it; by default the file's.")] = "",
     pruned: Annotated[Path | None, typer.Option(help="The same network, pruned.")] = None,
+    int8: Annotated[Path | None, typer.Option(help="The same network, quantised to INT8.")] = None,
     axis: Annotated[list[str] | None, typer.Option(help="Size of a free axis of an input: NAME=SIZE.")] = None,
     inputs: Annotated[Path | None, typer.Option(help=".npz file of what it is fed, by the inputs' names.")] = None,
     target: Annotated[str, typer.Option(help="What to rank by: cost, latency or throughput.")] = "cost",
@@ -241,10 +246,10 @@ def recommend(
         market=market,  # type: ignore[arg-type]
         production=production,
     )
-    files: dict[Any, Path] = {"base": file} | ({"pruned": pruned} if pruned else {})
+    files: dict[Any, Path | None] = {"base": file, "pruned": pruned, "int8": int8}
     asked = question.Question(
         network=name or network_name(file),
-        files={variant: question.onnx_file(path) for variant, path in files.items()},
+        files={variant: question.onnx_file(path) for variant, path in files.items() if path},
         bounds=bounds,
         axes=tuple(axis or ()),
         samples=npz_file(inputs, str(inputs)) if inputs else None,

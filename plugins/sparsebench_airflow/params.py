@@ -16,10 +16,14 @@ from sparsebench.errors import BadInput
 from sparsebench.fleet.instance_types import WORD
 from sparsebench.settings import Settings
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""Of a network; ``plan`` knows which there are."""
+
 VARIANTS = {
     "base": "base: as it is",
     "pruned": "pruned: by the catalog's targets, or by a recipe",
     "pruned_int8": "pruned_int8: pruned, and quantised to INT8",
+    "int8": "int8: a network of your own, as you quantised it",
     "fake85": "fake85: 85 % of the weights cut at once, for speed alone",
     "fake99": "fake99: 99 % of the weights cut at once, for speed alone",
 }
@@ -134,13 +138,20 @@ def networks_with_a_model() -> Any:
     return Param(
         None,
         type=["null", "array"],
-        items={"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+        items={"type": "string", "pattern": NAME},
         examples=list(known),
         values_display=known,
         uniqueItems=True,
         title="Networks",
-        description="Empty: all of the catalog that have a model, except those of digits. One that has none yet is "
-        "refused, and is to be made by sparsify or import_model first. By the API, your own can be named too.",
+        description="Empty, as is the field below: all of the catalog that have a model, except those of digits. One "
+        "that has none yet is refused, and is to be made by sparsify or import_model first.",
+    )
+
+
+def own_networks() -> Any:
+    """Those that the catalog does not know, beside what ``networks_with_a_model`` offers."""
+    return lines(
+        "Your own networks", "One a line, by the names that you gave them when `recommend` measured them.", NAME
     )
 
 

@@ -110,14 +110,39 @@ def history() -> Response:
         return _page(title, f"<p>What is kept of it cannot be read: {html.escape(str(error))}</p>")
     if changes is None:
         return _page(title, "<p>Nobody looked yet: unpause <code>history</code>, which looks after each report.</p>")
+    drawn = store.history_files()
     items = "".join(
-        f"<li><p>{html.escape(over_nights.sentence(event))}</p>"
+        f"<li><p>{html.escape(over_nights.sentence(event))}</p>{_figure(event, drawn)}"
         f'<p><small><a href="nights/{html.escape(event.first)}/index.html">Report of {html.escape(event.first)}</a>, '
         f"{_told(event)}{_bisected(event, store)}</small></p></li>"
         for event in reversed(changes.events)
     )
     looked = f"<p>{html.escape(over_nights.summary(changes))}</p>"
     return _page(title, looked + (f"<ul>{items}</ul>" if items else ""))
+
+
+def _figure(event: Event, drawn: set[str]) -> str:
+    """The nights around it, where they were drawn. drawn: the files that there are."""
+    from sparsebench.report.history_figures import name
+
+    figure, numbers = f"{name(event)}.svg", f"{name(event)}.csv"
+    if figure not in drawn or numbers not in drawn:
+        return ""
+    alt = "The ratio, and the speeds of its two sides, night by night."
+    return (
+        f'<p><img src="history/{html.escape(figure)}" alt="{alt}"></p>'
+        f'<p><small><a href="history/{html.escape(numbers)}">Its numbers (CSV)</a></small></p>'
+    )
+
+
+@app.get("/history/{name}")
+def history_file(name: str) -> Response:
+    """A figure of a change, or the numbers behind it."""
+    store = Store(Settings().store)
+    content = store.file(store.history_path(name)) if FILE.fullmatch(name) else None
+    if content is None:
+        raise HTTPException(404, "no such figure")
+    return Response(content, media_type=mimetypes.guess_type(name)[0], headers=HEADERS)
 
 
 def _bisected(event: Event, store: Store) -> str:

@@ -48,13 +48,14 @@ def screen() -> StringIO:
 def asked_in_a_terminal(
     system: System, folder: Path, runs: dict[str, str], screen: StringIO
 ) -> Iterator[Future[tuple[str, str]]]:
-    """How the run ended, and its note: of a file and its pruned sibling, with samples, in bounds that nothing meets.
-    It goes on beside the others."""
-    file, samples = (folder / "double.onnx").read_bytes(), BytesIO()
-    np.savez(samples, features=np.ones((2, 20)))
+    """How the run ended, and its note: of a file with its pruned and its INT8 sibling, with samples, in bounds that
+    nothing meets. It goes on beside the others."""
+    file, int8 = ((folder / f"{name}.onnx").read_bytes() for name in ("perceptron", "perceptron-int8"))
+    samples = BytesIO()
+    np.savez(samples, features=np.ones((2, 64), np.float32))
     question = Question(
         network="hasty",
-        files={"base": file, "pruned": file},
+        files={"base": file, "pruned": file, "int8": int8},
         samples=samples.getvalue(),
         bounds=Bounds(latency_ms=1e-6, percentile=50, memory_bytes=10**9, size_bytes=10**9),
         instance_types=TYPES[:1],
@@ -109,7 +110,9 @@ def test_a_network_is_measured_again_where_it_does_not_clearly_lose_and_the_answ
     assert sentences[0].startswith("tokens: ")
     assert "USD a million inferences" in sentences[0]
     assert any(sentence.endswith("as none clearly lost: m5.xlarge and m7i.xlarge.") for sentence in sentences)
-    assert sentences[-1].startswith("Not tried: a pruned file, as none was given; t3.xlarge, ")
+    assert sentences[-1].startswith(
+        "Not tried: a pruned file, as none was given; an INT8 file, as none was given; t3.xlarge, "
+    )
     assert launched(system, run) == ["m5.xlarge"] * 3 + ["m7i.xlarge"] * 2
     assert live_instances(run) == []
     assert sentences[0] in note(system, run)
@@ -128,11 +131,15 @@ def test_bounds_that_nothing_meets_are_said_to_be_so_in_a_terminal_and_nothing_i
     assert text == re.sub(r"\[Report\]\((.*?)\)", rf"Report: {system.stack.url}\1", note(system, run))
     assert "try m5.xlarge: " in screen.getvalue()
     assert lines[-1].startswith("measure m5.xlarge: ")
-    assert launched(system, run) == ["m5.xlarge"] * 3  # both files tried, and measured once
-    cards = [card for card in system.store.model_cards() if card.network == "hasty"]
-    assert sorted(card.variant for card in cards) == ["base", "pruned"]
-    assert all(b"sparsebench.samples" in system.store.artifact(card.artifact) for card in cards)
-    assert "Not tried: a pruned file" not in text
+    assert launched(system, run) == ["m5.xlarge"] * 4  # all files tried, and measured once
+    cards = {card.variant: card for card in system.store.model_cards() if card.network == "hasty"}
+    assert cards.keys() == {"base", "pruned", "int8"}
+    assert all(b"sparsebench.samples" in system.store.artifact(card.artifact) for card in cards.values())
+    assert "as none was given" not in text
+    (job,) = as_json(system.api.xcom(DAG, run, "sweep"))
+    trials = system.store.trials(system.store.bench_request(job["request"]).night, job["instance_type"])
+    of_int8 = {trial.cell.engine: trial.status for trial in trials if trial.cell.variant == "int8"}
+    assert of_int8["onnxruntime"] == of_int8["openvino"] == "measured"
 
 
 def test_an_instance_type_that_ec2_does_not_have_is_told_in_a_terminal_with_the_error_of_the_task(

@@ -39,12 +39,13 @@ def schema(kind: type[Stored], number: int) -> dict[str, Any]:
     return whole | {"$defs": dict(sorted(used.items()))}
 
 
-def _of_format(part: Any, number: int) -> Any:
+def _of_format(part: Any, number: int, later: frozenset[str] = frozenset()) -> Any:
+    """later: values that the choices in this part do not have yet."""
     if isinstance(part, list):
-        return [_of_format(item, number) for item in part]
+        return [_of_format(item, number, later) for item in part]
     if not isinstance(part, dict):
         return part
-    later = {value for value, since in part.get("values_since", {}).items() if since > number}
+    later |= {value for value, since in part.get("values_since", {}).items() if since > number}
     kept = {}
     for key, value in part.items():
         if key in ("title", "description") and isinstance(value, str):
@@ -55,7 +56,7 @@ def _of_format(part: Any, number: int) -> Any:
             value = {name: field for name, field in value.items() if field.get("since", 1) <= number}
         if key == "enum":
             value = [choice for choice in value if choice not in later]
-        kept[key] = _of_format(value, number)
+        kept[key] = _of_format(value, number, later)
     return kept
 
 

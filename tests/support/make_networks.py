@@ -253,6 +253,31 @@ save(
     {"w": sparse},
 )
 
+# The same network twice: as it is, and with every tensor quantised to INT8.
+layers = {"w1": weight(64, 32), "w2": weight(32, 10)}
+features: list[Value] = [("features", FLOAT, ["batch", 64])]
+embedding: list[Value] = [("embedding", FLOAT, ["batch", 10])]
+relu = node("Relu", ["sum"], ["hidden"])
+perceptron = [node("MatMul", ["features", "w1"], ["sum"]), relu, node("MatMul", ["hidden", "w2"], ["embedding"])]
+save("perceptron", features, perceptron, embedding, layers)
+quantised, steps = dict[str, list[onnx.NodeProto]](), dict[str, Any](zero=np.int8(0))
+for tensor, largest in (("features", 4.0), ("w1", 0.8), ("hidden", 6.0), ("w2", 0.8)):
+    steps[f"{tensor}.step"] = np.float32(largest / 127)
+    quantised[tensor] = [
+        node("QuantizeLinear", [tensor, f"{tensor}.step", "zero"], [f"{tensor}.int8"]),
+        node("DequantizeLinear", [f"{tensor}.int8", f"{tensor}.step", "zero"], [f"{tensor}.again"]),
+    ]
+nodes = [
+    *quantised["features"],
+    *quantised["w1"],
+    node("MatMul", ["features.again", "w1.again"], ["sum"]),
+    relu,
+    *quantised["hidden"],
+    *quantised["w2"],
+    node("MatMul", ["hidden.again", "w2.again"], ["embedding"]),
+]
+save("perceptron-int8", features, nodes, embedding, layers | steps)
+
 # An index that is beyond its table: no engine can run it, whatever it is fed.
 save(
     "broken",

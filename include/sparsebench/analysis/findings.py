@@ -26,7 +26,7 @@ from sparsebench.analysis.steadiness import Steadiness, steadiness
 from sparsebench.contracts import Execution, HostFacts, ModelCard, Protocol
 from sparsebench.errors import BadInput
 
-BAR_VARIANTS = ("base", "pruned", "pruned_int8")
+BAR_VARIANTS = ("base", "pruned", "pruned_int8", "int8")
 """Those of the bar chart; the fakes have a figure of their own."""
 
 FAKE_VARIANTS = ("base", "fake85", "fake99")

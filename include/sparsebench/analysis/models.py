@@ -8,7 +8,9 @@ import pandas as pd
 
 from sparsebench import catalog
 from sparsebench.analysis.order import ordered
+from sparsebench.analysis.worth import FAKES
 from sparsebench.contracts import Accuracy, ModelCard, Score
+from sparsebench.statistics.pairs import BASE
 
 MB = 1e6
 """Sizes are shown in MB of 10^6 bytes, as the study has them."""
@@ -17,7 +19,8 @@ MB = 1e6
 def sizes(cards: Sequence[ModelCard]) -> pd.DataFrame:
     """Columns: network, variant, base_mb, pruned_mb (after gzip -9), ratio (base over pruned).
 
-    One row a network and pruned variant, of networks that have a base.
+    One row a network and pruned or quantised variant, of networks that have a base; none of those pruned without
+    regard to accuracy.
     """
     base = {card.network: card.gzip_bytes for card in cards if card.variant == "base"}
     rows = [
@@ -29,7 +32,7 @@ def sizes(cards: Sequence[ModelCard]) -> pd.DataFrame:
             "ratio": base[card.network] / card.gzip_bytes,
         }
         for card in cards
-        if card.variant in ("pruned", "pruned_int8") and card.network in base
+        if card.variant not in (BASE, *FAKES) and card.network in base
     ]
     return ordered(pd.DataFrame(rows, columns=["network", "variant", "base_mb", "pruned_mb", "ratio"]))
 

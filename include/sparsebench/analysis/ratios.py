@@ -218,18 +218,18 @@ def _of_trials(results: Results) -> Iterator[tuple[Pair, Ratio]]:
         if (*machine, cell.network, cell.variant, cell.engine, cell.precision) in with_throughput:
             networks.setdefault((machine, cell.network), []).append(trial)
     for network, trials in networks.items():
-        entering = by_treatment(trials)
+        blocks = by_treatment(trials)
         timed: dict[Treatment, dict[Unit, set[int]]] = {}
         for trial in trials:
             timed.setdefault(treatment(trial), {})[unit(trial)] = {block.round for block in trial.blocks}
-        for a, b in pairs(order.treatments(entering)):
-            of_rounds = log_ratios(entering[a], entering[b])
+        for a, b in pairs(order.treatments(blocks)):
+            of_rounds = log_ratios(blocks[a], blocks[b])
             if a.variant == b.variant or of_rounds:
                 both = sum(len(rounds & timed[b].get(where, set())) for where, rounds in timed[a].items())
-                noisy = len(disturbed(entering[a], entering[b]) & of_rounds.keys())
+                noisy = len(disturbed(blocks[a], blocks[b]) & of_rounds.keys())
                 yield Pair(*network, a, b), _paired(of_rounds, both, noisy)
             else:
-                yield Pair(*network, a, b), _unpaired(entering[a], entering[b])
+                yield Pair(*network, a, b), _unpaired(blocks[a], blocks[b])
 
 
 def _paired(of_rounds: Logs, both: int, noisy: int) -> Ratio:

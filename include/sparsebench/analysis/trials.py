@@ -11,7 +11,8 @@ from statistics import median
 from sparsebench.analysis.results import CELL, MACHINE, MISSING, REPEATS, Machine, Measured, Results, Row, table
 from sparsebench.contracts import BenchRequest, Cell, Collection, HostFacts, Trial
 from sparsebench.fleet.plan import cells
-from sparsebench.statistics.pairs import settled
+from sparsebench.statistics.pairs import Unit, unit
+from sparsebench.statistics.verdicts import MIN_PROCESSES
 from sparsebench.store import Unreadable
 
 Key = tuple[object, ...]
@@ -69,13 +70,25 @@ def from_trials(
 
 
 def _settled(trials: Iterable[Trial], known: Mapping[tuple[str, str], Machine]) -> Iterator[Trial]:
-    """Without the blocks that were merely tolerated, where a network on a machine has enough others."""
+    """Blocks that are merely tolerated enter as long as fewer than MIN_PROCESSES generations of a network on a machine
+    are without any; from then on they are left out as disturbed."""
     networks: dict[Key, list[Trial]] = {}
     for trial in trials:
         machine = known.get((trial.cell.instance_type, trial.instance_id))
         networks.setdefault((machine, trial.cell.network), []).append(trial)
     for of_network in networks.values():
-        yield from settled(of_network)
+        tolerated: dict[Unit, bool] = {}
+        for trial in of_network:
+            where = unit(trial)
+            tolerated[where] = tolerated.get(where, False) or any(block.tolerated for block in trial.blocks)
+        enough = sum(not noisy for noisy in tolerated.values()) >= MIN_PROCESSES
+        for trial in of_network:
+            yield _without_tolerance(trial) if enough and tolerated[unit(trial)] else trial
+
+
+def _without_tolerance(trial: Trial) -> Trial:
+    blocks = (block.model_copy(update={"tolerated": False}) if block.tolerated else block for block in trial.blocks)
+    return trial.model_copy(update={"blocks": tuple(blocks)})
 
 
 def machines(hosts: Iterable[HostFacts]) -> dict[tuple[str, str], Machine]:

@@ -34,7 +34,7 @@ def in_short(text: str) -> str:
 
 
 class Child:
-    """``python -m module`` in a process group of its own: a task on its stdin, then messages to and fro, a line each.
+    """``python -m module`` in a session of its own: a task on its stdin, then messages to and fro, a line each.
 
     What it prints itself goes to ``log``. Leaving the context kills it, with all that it has started.
     """
@@ -49,7 +49,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                process_group=0,
+                start_new_session=True,
             )
         self.send(task)
 

@@ -34,16 +34,23 @@ def look(seconds: float) -> Neighbours:
     )
 
 
-def told(neighbours: Neighbours) -> str:
-    """The neighbours in one line."""
+def told(neighbours: Neighbours, comes_first: bool) -> str:
+    """The neighbours in one line. comes_first: whether what is measured has a higher priority."""
     stolen = f", the hypervisor {neighbours.stolen_cores:.2f}" if neighbours.stolen_cores else ""
     throttled = f"; the CPU was throttled {neighbours.throttled} times" if neighbours.throttled else ""
     if neighbours.foreign_cores + (neighbours.stolen_cores or 0) <= BUSY_CORES:
         return f"the host is quiet: other processes take {neighbours.foreign_cores:.2f} of a core{stolen}{throttled}"
+    if comes_first:
+        then = "what is measured comes before them; blocks that they disturb all the same are timed again"
+    else:
+        then = (
+            "blocks that they disturb are timed again, which takes longer (as root, or after `sudo prlimit --nice=40 "
+            "--pid $$`, what is measured comes before them)"
+        )
     names = ", ".join(f"{name} {cores:.2f}" for name, cores in neighbours.processes.items()) or "none that lasts"
     return (
         f"the host is not quiet: other processes take {neighbours.foreign_cores:.2f} of a core ({names}){stolen}"
-        f"{throttled}; blocks that they disturb are timed again, which takes longer"
+        f"{throttled}; {then}"
     )
 
 

@@ -14,6 +14,7 @@ from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.generation import Generation, TooLittleMemory, tolerate
 from sparsebench.bench.inputs import Inputs, inputs_of
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
+from sparsebench.bench.parity import agreement_of
 from sparsebench.bench.processes import Process, Seat
 from sparsebench.bench.profiles import ProfileTask, profile
 from sparsebench.bench.quiet import Quiet
@@ -198,7 +199,7 @@ class NetworkBench:
             model=file.path(first.engine),
             inputs=file.inputs(first.engine),
             reference=file.reference,
-            int8=file.model.parent is not None,
+            agreement=agreement_of(file.model.variant, file.model.parent is not None),
             threads=self.threads,
             cpus=self.host.cpus,
         )

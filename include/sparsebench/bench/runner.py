@@ -14,6 +14,7 @@ from typing import Protocol as Interface
 from sparsebench.bench import neighbours
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.network import NetworkBench
+from sparsebench.bench.priority import may_come_first
 from sparsebench.bench.quiet import Quiet
 from sparsebench.bench.stopping import Step, lacking, left_s, next_step, of_network, open_treatments
 from sparsebench.catalog import check
@@ -69,7 +70,7 @@ def run(
     quiet = Quiet()
     with quiet.hold():
         seen = neighbours.look(LOOK_BLOCKS * request.protocol.block_s)
-    audience.on_host(neighbours.told(seen))
+    audience.on_host(neighbours.told(seen, may_come_first()))
     if host not in [known.model_copy(update={"neighbours": None}) for known in store.hosts(request.night)]:
         store.put_host(request.night, host.model_copy(update={"neighbours": seen}))
     for _ in _Run(store, request, host, audience, heartbeat, quiet).generations():

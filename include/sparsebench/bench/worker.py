@@ -25,7 +25,8 @@ from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.engines.base import Tool, UnsupportedNetwork
 from sparsebench.bench.inputs import Inputs, first_of, repeated
 from sparsebench.bench.interference import Watch
-from sparsebench.bench.parity import judge
+from sparsebench.bench.parity import Agreement, judge
+from sparsebench.bench.priority import come_first
 from sparsebench.bench.reference import read_reference
 from sparsebench.bench.timing import Timed, warm_up
 from sparsebench.contracts import Absence, Block, Contract, Name, Parity, Precision, Scenario
@@ -40,7 +41,7 @@ class WorkerTask(Contract):
     model: Path
     inputs: Inputs
     reference: Path
-    int8: bool
+    agreement: Agreement
     threads: int
     cpus: tuple[int, ...]
     """That it is pinned to; none: it is left as it is."""
@@ -98,6 +99,7 @@ def main() -> None:
 
     task = WorkerTask.model_validate_json(sys.stdin.buffer.readline())
     pin(task.cpus)
+    nice = come_first()
     first, *others = (ENGINES[name] for name in task.engines)
     reference = read_reference(task.reference)
     first.import_library()
@@ -113,7 +115,7 @@ def main() -> None:
             answer(refused)
         return
     try:
-        parity = judge(outputs, reference, task.precision, task.int8)
+        parity = judge(outputs, reference, task.precision, task.agreement)
     except BadInput as error:
         sys.exit(str(error))
     loaded = Loaded(
@@ -121,7 +123,7 @@ def main() -> None:
         batch=session.batch,
         load_s=load_s,
         parity=parity,
-        engine_facts=session.facts,
+        engine_facts=session.facts | ({"nice": nice} if nice else {}),
     )
     for _ in task.engines:
         answer(loaded)

@@ -17,7 +17,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from sparsebench.bench.engines import ENGINES
-from sparsebench.contracts import DIGITS, Contract, Name, Protocol, Sha256, Variant
+from sparsebench.contracts import DIGITS, BuiltVariant, Contract, Name, Protocol, Sha256
 from sparsebench.errors import BadInput
 
 
@@ -53,7 +53,7 @@ class Network(Contract):
     timm: str = Field(description="timm's name of the architecture")
     input_size: int = Field(ge=16, le=1024, description="pixels, square")
     classes: int = Field(ge=2)
-    variants: tuple[Variant, ...] = Field(min_length=1)
+    variants: tuple[BuiltVariant, ...] = Field(min_length=1)
     pruned: tuple[LayerGroup, ...] = Field(description="the layers' targets; layers of no group stay dense")
     study_sparsity: float | None = Field(default=None, gt=0, lt=1, description="that the study achieved")
     least_size: int = Field(

@@ -9,6 +9,7 @@ seconds (s), sizes in bytes, money in USD. Sparsity and accuracy are fractions b
 
 from sparsebench.contracts.base import (
     NIGHT_PATTERN,
+    BuiltVariant,
     Contract,
     Fraction,
     Name,
@@ -41,6 +42,7 @@ from sparsebench.contracts.history import (
     Event,
     NightRatio,
     NightRatios,
+    NightSpeed,
     WatchedRatio,
 )
 from sparsebench.contracts.instance_types import SURPLUS_USD, InstanceFacts
@@ -111,6 +113,7 @@ __all__ = [
     "ArtifactRef",
     "BenchRequest",
     "Block",
+    "BuiltVariant",
     "Cell",
     "ChangedInput",
     "ChangedSeries",
@@ -147,6 +150,7 @@ __all__ = [
     "Night",
     "NightRatio",
     "NightRatios",
+    "NightSpeed",
     "Parity",
     "Precision",
     "Profile",

@@ -10,10 +10,17 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from sparsebench.contracts.formats import content_of, later_parts, newest_format
+from sparsebench.contracts.formats import content_of, later_parts, newest_format, values_since
 from sparsebench.errors import BadInput
 
-Variant = Literal["base", "pruned", "pruned_int8", "fake85", "fake99"]
+BuiltVariant = Literal["base", "pruned", "pruned_int8", "fake85", "fake99"]
+"""What is made here of a network of the catalog."""
+
+Variant = Literal[BuiltVariant, "int8"]
+"""int8: of a network of one's own, quantised by whoever made it."""
+
+VARIANTS_SINCE = values_since({"int8": 4})
+"""The mark of every field that holds a variant."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from sparsebench.contracts.base import Contract, Name, Night, Stored, Variant
+from sparsebench.contracts.base import VARIANTS_SINCE, Contract, Name, Night, Stored, Variant
 from sparsebench.contracts.formats import since
 from sparsebench.contracts.protocol import Precision, Scenario
 
@@ -17,9 +17,9 @@ class WatchedRatio(Contract):
 
     network: Name
     precision: Precision
-    variant_a: Variant
+    variant_a: Variant = Field(json_schema_extra=VARIANTS_SINCE)
     engine_a: Name
-    variant_b: Variant
+    variant_b: Variant = Field(json_schema_extra=VARIANTS_SINCE)
     engine_b: Name
 
 
@@ -34,6 +34,19 @@ class NightRatio(WatchedRatio):
     error: float = Field(ge=0, description="standard error of the log")
 
 
+class NightSpeed(Contract):
+    """A cell's throughput as it was on the hosts of a night. Hosts differ from night to night: it stands beside what
+    is watched, and is not watched itself."""
+
+    instance_type: Name
+    network: Name
+    variant: Variant = Field(json_schema_extra=VARIANTS_SINCE)
+    engine: Name
+    precision: Precision
+    log_img_s: float
+    error: float = Field(ge=0, description="standard error of the log")
+
+
 class NightRatios(Stored):
     """nights/<night>/ratios.json: what the history needs of a night. It is drawn from the trials, as the report is, and
     again whenever that is."""
@@ -41,6 +54,7 @@ class NightRatios(Stored):
     night: Night
     scenario: Scenario
     ratios: tuple[NightRatio, ...]
+    speeds: tuple[NightSpeed, ...] = Field(default=(), json_schema_extra=since(4))
 
     @model_validator(mode="after")
     def _each_ratio_is_one_and_is_there_once(self) -> Self:
@@ -51,6 +65,9 @@ class NightRatios(Stored):
             if (key := tuple(ratio.model_dump(exclude={"log_ratio", "error"}).values())) in seen:
                 raise ValueError(f"the ratio of {', '.join(map(str, key))} is there twice")
             seen.add(key)
+        for speed in self.speeds:
+            if abs(speed.log_img_s) > MAX_LOG_RATIO:
+                raise ValueError(f"log_img_s is {speed.log_img_s:g}: nothing is that fast, or that slow")
         return self
 
 
@@ -83,7 +100,7 @@ class Event(Contract):
     scenario: Scenario
     engine: Name | None = Field(description="whose series changed; None: a file's did")
     network: Name | None = Field(description="of the file; None: an engine's series changed")
-    variant: Variant | None
+    variant: Variant | None = Field(json_schema_extra=VARIANTS_SINCE)
     direction: Literal["faster", "slower"]
     times: float = Field(gt=0, description="its speed over what it was, in the first of the series")
     low: float = Field(gt=0, description="of its 95 % interval")

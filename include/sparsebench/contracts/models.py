@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from sparsebench.contracts.base import Contract, Fraction, Name, Sha256, Stored, Variant
+from sparsebench.contracts.base import VARIANTS_SINCE, Contract, Fraction, Name, Sha256, Stored, Variant
 
 
 class LayerSparsity(Contract):
@@ -58,7 +58,7 @@ class ModelCard(Stored):
     """models/<network>/<variant>.json: one variant of a network, ready to be measured."""
 
     network: Name
-    variant: Variant
+    variant: Variant = Field(json_schema_extra=VARIANTS_SINCE)
     artifact: Sha256 = Field(description="artifacts/<sha256>.onnx")
     encodings: dict[Name, Sha256] = Field(
         default_factory=dict, description="by engine: the artifact of those that need another encoding of the network"

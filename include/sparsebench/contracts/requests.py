@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sparsebench.contracts.base import Contract, Name, Night, Sha256, Stored, Variant
+from sparsebench.contracts.base import VARIANTS_SINCE, BuiltVariant, Contract, Name, Night, Sha256, Stored, Variant
 from sparsebench.contracts.formats import since
 from sparsebench.contracts.models import DatasetRef
 from sparsebench.contracts.protocol import Protocol
@@ -19,7 +19,7 @@ class ArtifactRef(Contract):
     """One variant of a network, as the runner needs to know it."""
 
     network: Name
-    variant: Variant
+    variant: Variant = Field(json_schema_extra=VARIANTS_SINCE)
     artifact: Sha256
     encodings: dict[Name, Sha256] = Field(default_factory=dict, description="as of the model card")
     input_shape: tuple[int, int, int] = Field(
@@ -51,7 +51,7 @@ class SparsifyRequest(Stored):
 
     job: Name
     network: Name
-    variants: tuple[Variant, ...] = Field(min_length=1)
+    variants: tuple[BuiltVariant, ...] = Field(min_length=1)
     seed: int = Field(default=0, ge=0, description="of random weights, the order of images and random masks")
     weights: str = Field(
         default="hub",
@@ -79,7 +79,7 @@ class ImportRequest(Stored):
 
     job: Name
     network: Name
-    variant: Variant
+    variant: Variant = Field(json_schema_extra=VARIANTS_SINCE)
     source: str = Field(
         min_length=1,
         description="a path, file://, store:<path>, https:// or gdrive:<id>; #sha256=<hex> may follow. Of an INT8 "

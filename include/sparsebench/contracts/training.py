@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sparsebench.contracts.base import Contract, Fraction, Name, Sha256, Stored, Variant
+from sparsebench.contracts.base import BuiltVariant, Contract, Fraction, Name, Sha256, Stored
 from sparsebench.contracts.models import Accuracy, DatasetRef
 from sparsebench.errors import BadInput
 
@@ -61,7 +61,7 @@ class TrainingRecord(Stored):
     """trainings/<sha256>.json: a training that is done."""
 
     network: Name
-    variant: Variant = Field(description="that it made: base of a dense training")
+    variant: BuiltVariant = Field(description="that it made: base of a dense training")
     dataset: DatasetRef
     recipe: str = Field(description="SparseML's YAML that was carried out")
     began_with: Sha256 = Field(description="digest of the weights")

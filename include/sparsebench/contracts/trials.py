@@ -7,7 +7,17 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from sparsebench.contracts.base import Contract, Fraction, Name, Night, Sha256, Stored, Variant, sha256
+from sparsebench.contracts.base import (
+    VARIANTS_SINCE,
+    Contract,
+    Fraction,
+    Name,
+    Night,
+    Sha256,
+    Stored,
+    Variant,
+    sha256,
+)
 from sparsebench.contracts.fleet import FailureReason
 from sparsebench.contracts.formats import since
 from sparsebench.contracts.protocol import Precision
@@ -64,7 +74,7 @@ class Cell(Contract):
 
     instance_type: Name
     network: Name
-    variant: Variant
+    variant: Variant = Field(json_schema_extra=VARIANTS_SINCE)
     engine: Name
     precision: Precision
 
@@ -301,7 +311,7 @@ class Trial(Stored):
     variants: tuple[Variant, ...] = Field(
         default=(),
         description="of the network, whose processes took turns in this generation; empty: this one's alone",
-        json_schema_extra=since(2),
+        json_schema_extra={**since(2), **VARIANTS_SINCE},
     )
     instance_id: str
     artifact: Sha256
@@ -365,7 +375,7 @@ class Took(Contract):
 
     instance_type: Name
     network: Name
-    variant: Variant
+    variant: Variant = Field(json_schema_extra=VARIANTS_SINCE)
     machine_s: float = Field(ge=0)
     processes: int | None = Field(
         default=None, ge=0, description="of each engine, in that time", json_schema_extra=since(2)

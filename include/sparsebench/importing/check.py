@@ -28,8 +28,9 @@ class Sources:
     samples: FileSource | None = None
 
 
-FOREIGN_VARIANTS: tuple[Variant, ...] = ("base", "pruned")
-"""Of a network that the catalog does not know."""
+FOREIGN_VARIANTS: tuple[Variant, ...] = ("base", "pruned", "int8")
+"""Of a network that the catalog does not know. Its INT8 file is held to itself: what noise, or a few samples, do to its
+top class says nothing of how good it is."""
 
 
 def check(request: ImportRequest) -> tuple[Network | None, Sources]:
@@ -61,6 +62,6 @@ def check(request: ImportRequest) -> tuple[Network | None, Sources]:
         if request.variant == "pruned_int8" and text is None:
             raise BadInput(f"{field} is missing; expected, of {request.variant}, {INT8_NEEDS[field]}")
         if request.variant != "pruned_int8" and text is not None:
-            raise BadInput(f"{field} is {text!r}; expected none of {request.variant}, which is no INT8 network")
+            raise BadInput(f"{field} is {text!r}; expected none of {request.variant}, which is no INT8 network of ours")
     others["samples"] = request.samples
     return network, Sources(file, **{field: download.parse(text, field) for field, text in others.items() if text})

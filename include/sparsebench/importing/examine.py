@@ -91,19 +91,24 @@ def examine(path: Path, digest: str, origin: str, network: Network, encoding: En
 
 
 def examine_foreign(
-    path: Path, digest: str, origin: str, axes: tuple[str, ...], samples: Samples | None = None
+    path: Path, digest: str, origin: str, axes: tuple[str, ...], samples: Samples | None = None, int8: bool = False
 ) -> Examined:
     """The file of a network that the catalog does not know: it may take and give any tensors. The sizes of its free
     axes and its samples are written into it, so that it says itself what it takes and what it is fed.
 
+    Args:
+        int8: whether it is said to be quantised, in any way that ONNX has for it.
+
     Raises:
-        BadInput: it is not ONNX, takes or gives what is no tensor, or has free axes that were given no size; or the
-            samples are not for it.
+        BadInput: it is not ONNX, takes or gives what is no tensor, or has free axes that were given no size; the
+            samples are not for it; or it is not quantised, as it should be.
     """
     data, _, _ = with_sizes(read_model(path, origin), axes, "axes", origin, samples)
     path.write_bytes(data)
-    header = read_header(data, origin)
-    return Examined(path, digest, origin, data, onnx.load_model_from_string(data), header)
+    header, model = read_header(data, origin), onnx.load_model_from_string(data)
+    if int8 and _encoding(model) == "fp32":
+        raise BadInput(f"{origin}: nothing in it is quantised; expected operators such as {', '.join(OPERATORS)}")
+    return Examined(path, digest, origin, data, model, header)
 
 
 def _encoding(model: onnx.ModelProto) -> Encoding:

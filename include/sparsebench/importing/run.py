@@ -8,6 +8,7 @@ from typing import Any
 
 from sparsebench.bench.engines import INTEGER_ENGINES
 from sparsebench.bench.network_file import Samples
+from sparsebench.bench.parity import agreement_of
 from sparsebench.bench.samples import npz_file, without_samples
 from sparsebench.catalog import Network
 from sparsebench.contracts import ImportRequest, ModelCard, Weights, sha256
@@ -51,14 +52,16 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
                 path = Path(scratch) / f"{source.field}.onnx"
                 digest, origin = fetch(source, path, store), f"{source.field} is {source.text!r}"
                 if network is None:
-                    return examine.examine_foreign(path, digest, origin, request.axes or (), samples)
+                    int8 = request.variant == "int8"
+                    return examine.examine_foreign(path, digest, origin, request.axes or (), samples, int8)
                 return examine.examine(path, digest, origin, network, encoding)
 
             file = fetched(sources.file, "QDQ" if sources.parent else "fp32")
             parent = fetched(sources.parent, "fp32") if sources.parent else None
             integer = fetched(sources.integer, "integer operators") if sources.integer else None
             contents = _contents(network, file, parent)
-            run_everywhere(network, file, report.step, parent, integer)
+            agreement = agreement_of(request.variant, parent is not None)
+            run_everywhere(network, file, report.step, agreement, parent, integer)
             report.step(f"compressing {len(file.data) / 1e6:.1f} MB")
             made_by = file.model.producer_name
             card = ModelCard(

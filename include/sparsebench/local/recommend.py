@@ -21,11 +21,12 @@ from sparsebench.bench.network_file import axis_sizes
 from sparsebench.bench.samples import read_samples
 from sparsebench.contracts import ImportRequest, Job, Variant
 from sparsebench.errors import BadInput, SparsebenchError
-from sparsebench.importing.check import check
+from sparsebench.importing.check import FOREIGN_VARIANTS, check
 from sparsebench.local.api import FINISHED, AirflowApi
 from sparsebench.local.daemon import running
 from sparsebench.local.follow import Follower
 from sparsebench.local.stack import USER, Stack
+from sparsebench.statistics.pairs import BASE
 from sparsebench.store import Store
 
 DAG = "recommend"
@@ -102,12 +103,12 @@ def ask(api: AirflowApi, store: Store, question: Question, console: Console) -> 
     Raises:
         SparsebenchError: Airflow refuses the run.
     """
-    sources = {variant: f"store:{_stored(store, data)}" for variant, data in question.files.items()}
+    sources: dict[Variant, str] = {variant: f"store:{_stored(store, data)}" for variant, data in question.files.items()}
     bounds = question.bounds
     conf = {
         "network": question.network,
         "source": sources["base"],
-        "pruned": sources.get("pruned"),
+        **{str(variant): sources.get(variant) for variant in FOREIGN_VARIANTS if variant != BASE},
         "axes": list(question.axes) or None,
         "samples": f"store:{_stored(store, question.samples, 'npz')}" if question.samples else None,
         "instance_types": list(question.instance_types),

@@ -6,7 +6,7 @@ The same results give the same bytes, whichever store they come from and wheneve
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +61,7 @@ def _built(store: Store, night: str, findings: Findings) -> dict[str, bytes]:
 
 
 def _ratios(findings: Findings) -> NightRatios:
-    return night_ratios(findings.nights[0].manifest, findings.measured)
+    return night_ratios(findings.nights[0].manifest, findings.measured, findings.results)
 
 
 def publish(store: Store, night: str) -> str:
@@ -167,10 +167,19 @@ def _lane(findings: Findings) -> str:
 
 
 def _save(content: dict[str, bytes], folder: Path) -> Path:
+    write(content, folder)
+    return folder / "index.html"
+
+
+def write(content: Mapping[str, bytes], folder: Path) -> None:
+    """Files, by name, into a folder.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in content.items():
             (folder / name).write_bytes(data)
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written: {error.strerror}") from error
-    return folder / "index.html"

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sparsebench.analysis import events
-from sparsebench.analysis.history import history, read
+from sparsebench.analysis.history import History, history, read
 from sparsebench.contracts import ChangedSeries, Changes, Event
-from sparsebench.report import labels
+from sparsebench.report import history_figures, labels
 from sparsebench.report.tables.formatting import Table
 from sparsebench.report.terminal import shown
 from sparsebench.store import Store, Unreadable
+
+MOST_DRAWN = 24
+"""Changes that have a figure; the figures of older ones stay as they were."""
 
 MOST_CAUSES = MOST_TYPES = 6
 """That a sentence names; history/changes.json has them all."""
 
 
-def find(store: Store, unreadable: list[Unreadable]) -> Changes:
-    """Every change that the nights of a store show. Writes nothing.
+def find(store: Store, unreadable: list[Unreadable]) -> tuple[Changes, History]:
+    """Every change that the nights of a store show, and what it was found in. Writes nothing.
 
     Args:
         unreadable: to which nights are added that cannot be read, with the reason.
     """
-    return events.find(store, history(read(store, unreadable)))
+    over_nights = history(read(store, unreadable))
+    return events.find(store, over_nights), over_nights
 
 
 def look(store: Store) -> list[Event]:
-    """Find every change and keep it in the store; returns those that people were not told of yet."""
-    changes = events.find(store, history(read(store, [], keep=True)))
-    changes = events.known(changes, store.changes())
+    """Find every change and keep it in the store, the newest with their figures; returns those that people were not
+    told of yet."""
+    over_nights = history(read(store, [], keep=True))
+    changes = events.known(events.find(store, over_nights), store.changes())
+    standing = [event for event in changes.events if event.stands]
+    for name, data in figures(standing[-MOST_DRAWN:], over_nights).items():
+        store.put_history(name, data)
     store.put_changes(changes)
     return events.untold(changes)
+
+
+def figures(of: Sequence[Event], over_nights: History) -> dict[str, bytes]:
+    """Files: a figure of each change, and the numbers behind it."""
+    return {name: data for event in of for name, data in history_figures.files(event, over_nights).items()}
 
 
 def remember(store: Store, at: datetime) -> None:
@@ -48,7 +62,7 @@ def sentence(event: Event) -> str:
     also = f"; so say {labels.count(others, 'other ratio')}" if others else ""
     low, high = sorted((_by(event.low), _by(event.high)))
     text = (
-        f"{_subject(event)} on {_types(event)} is {_by(event.times):.1f} % {event.direction} since {event.first} "
+        f"{labels.subject(event)} on {_types(event)} is {_by(event.times):.1f} % {event.direction} since {event.first} "
         f"(95 %: {low:.1f} to {high:.1f} %), {_compared(event)}{also}. {cause(event)}"
     )
     return text if event.stands else f"{text} It is none any more, since nights were measured again."
@@ -86,12 +100,6 @@ def _by(times: float) -> float:
     return abs(times - 1) * 100
 
 
-def _subject(event: Event) -> str:
-    if event.engine is not None:
-        return labels.engine(event.engine)
-    return f"{labels.network(event.network or '')} {labels.VARIANT_LABELS[event.variant or '']}"
-
-
 def _compared(event: Event) -> str:
     """What the surest of its series is of."""
     surest = event.series[0]
@@ -113,7 +121,7 @@ def table(changes: Changes) -> Table:
             for text, kind in (
                 (event.first, ""),
                 (series.instance_type or event.instance_type, ""),
-                (_subject(event), ""),
+                (labels.subject(event), ""),
                 (f"{labels.network(series.network)}, {_side_a(series)} : {_side_b(series)}", ""),
                 (series.precision, ""),
                 (labels.percent(series.times - 1, 1), "number"),

@@ -17,12 +17,14 @@ from sparsebench.analysis.results import REASONS, Machine
 from sparsebench.analysis.speedups import NOT_MEASURED
 from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.labels import disturbance
+from sparsebench.contracts import Event
 from sparsebench.store import Unreadable
 
 VARIANT_LABELS = {
     "base": "base",
     "pruned": "pruned",
     "pruned_int8": "pruned, INT8",
+    "int8": "INT8",
     "fake85": "fake 85\u00a0%",
     "fake99": "fake 99\u00a0%",
 }
@@ -42,6 +44,13 @@ def network(name: str) -> str:
     """Its label; a network that the catalog does not know has its name."""
     networks = catalog.networks() | catalog.digits_networks()
     return networks[name].label if name in networks else name
+
+
+def subject(event: Event) -> str:
+    """Whose change it is: an engine's, or a file's."""
+    if event.engine is not None:
+        return engine(event.engine)
+    return f"{network(event.network or '')} {VARIANT_LABELS[event.variant or '']}"
 
 
 def machine(row: Any) -> str:

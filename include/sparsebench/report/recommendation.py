@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import shorten
 
 from sparsebench import catalog, report
 from sparsebench.analysis.choice import Bounds
@@ -14,6 +15,12 @@ from sparsebench.store import Store
 
 AGAIN = 2
 """The number of a job that measures on an instance of its own what was measured before."""
+
+MOST_SAID = 200
+"""Characters of why something has no number; the report has all."""
+
+SIBLINGS = {"pruned": "a pruned", "int8": "an INT8"}
+"""The files of a network that may be given beside the base, by variant."""
 
 
 def further(store: Store, jobs: Sequence[Job], bounds: Bounds) -> list[Job]:
@@ -58,18 +65,28 @@ def _again(store: Store, requests: Sequence[BenchRequest]) -> Iterator[str]:
 
 def _untried(requests: Sequence[BenchRequest], missing: Sequence[MissingCell]) -> Iterator[str]:
     """What has no number, with the reason, and what nobody asked for."""
-    engines: dict[tuple[str, str, str], dict[str, None]] = {}
+    variants = list(dict.fromkeys(model.variant for model in requests[0].models))
+    engines: dict[tuple[str, str, str], dict[str, set[str]]] = {}
     for absent in missing:
-        of_reason = engines.setdefault((absent.cell.instance_type, absent.reason, absent.detail), {})
-        of_reason[labels.engine(absent.cell.engine)] = None
-    for (instance_type, reason, detail), names in engines.items():
-        yield f"No number: {labels.listed(list(names))} on {instance_type}, {labels.reason(reason)}: {detail}."
+        detail = shorten(absent.detail, MOST_SAID).rstrip(".")
+        of_reason = engines.setdefault((absent.cell.instance_type, absent.reason, detail), {})
+        of_reason.setdefault(labels.engine(absent.cell.engine), set()).add(absent.cell.variant)
+    for (instance_type, reason, detail), of_reason in engines.items():
+        names = [_of_variants(engine, [variant for variant in variants if variant in lost], len(variants))
+                 for engine, lost in of_reason.items()]  # fmt: skip
+        yield f"No number: {labels.listed(names)} on {instance_type}, {labels.reason(reason)}: {detail}."
     asked = {request.instance_type for request in requests}
     others = [name for name, entry in catalog.cpu_instance_types().items() if entry.vcpus and name not in asked]
-    variants = {model.variant for model in requests[0].models}
     untried = [
-        *(["a pruned file, as none was given"] if "pruned" not in variants else []),
+        *(f"{what} file, as none was given" for variant, what in SIBLINGS.items() if variant not in variants),
         *([f"{labels.listed(others)}, and every type that the catalog does not list"] if others else []),
     ]
     if untried:
         yield f"Not tried: {'; '.join(untried)}."
+
+
+def _of_variants(engine: str, lost: Sequence[str], of: int) -> str:
+    """The engine, with its variants where it has a number with others."""
+    if len(lost) == of:
+        return engine
+    return f"{engine} ({labels.listed([labels.VARIANT_LABELS[variant] for variant in lost])})"

@@ -9,14 +9,14 @@ from textwrap import indent
 import yaml
 
 from sparsebench.catalog import Network
-from sparsebench.contracts import Variant
+from sparsebench.contracts import BuiltVariant
 from sparsebench.errors import BadInput
 
-FAKE_SPARSITY: dict[Variant, float] = {"fake85": 0.85, "fake99": 0.99}
+FAKE_SPARSITY: dict[BuiltVariant, float] = {"fake85": 0.85, "fake99": 0.99}
 """Fake pruning takes every prunable layer to the same sparsity, whatever that does to the accuracy."""
 
 
-def variant_targets(network: Network, variant: Variant, layers: Iterable[str]) -> dict[str, float]:
+def variant_targets(network: Network, variant: BuiltVariant, layers: Iterable[str]) -> dict[str, float]:
     """The sparsity of each layer that the variant prunes; empty for the variant that prunes nothing.
 
     Raises:

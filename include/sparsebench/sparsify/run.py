@@ -16,7 +16,7 @@ from torch import nn
 from sparsebench.bench.engines import INTEGER_ENGINES
 from sparsebench.bench.images import fixed_images, photographs
 from sparsebench.catalog import Network
-from sparsebench.contracts import DatasetRef, ModelCard, Sensitivity, SparsifyRequest, Variant, Weights
+from sparsebench.contracts import BuiltVariant, DatasetRef, ModelCard, Sensitivity, SparsifyRequest, Weights
 from sparsebench.errors import SparsebenchError
 from sparsebench.instance.exits import Interrupted
 from sparsebench.instance.heartbeat import Heartbeat, no_heartbeat
@@ -148,18 +148,18 @@ class _Builder:
             return None
         return self._stages.analyse(self._dense[0], None if asked == "all" else LARGEST)
 
-    def _wanted(self, variant: Variant) -> _Wanted:
+    def _wanted(self, variant: BuiltVariant) -> _Wanted:
         recipe = self._recipe(variant)
         training = self._dense[1] if self._request.dense_epochs else None
         if self._stages and recipe and self._is_gradual(variant):
             training = self._stages.key(self._dense[0], recipe)
         return _Wanted(recipe, self._weights(), training, self._sensitivity[0] if self._sensitivity else None)
 
-    def _is_gradual(self, variant: Variant) -> bool:
+    def _is_gradual(self, variant: BuiltVariant) -> bool:
         """Fake pruning is of one shot always: it isolates speed from accuracy."""
         return variant in ("pruned", "pruned_int8") and bool(self._request.epochs or self._request.recipe)
 
-    def _recipe(self, variant: Variant) -> str:
+    def _recipe(self, variant: BuiltVariant) -> str:
         if variant in ("pruned", "pruned_int8") and self._request.recipe:
             return gmp.check(self._request.recipe, self._layers)
         targets = variant_targets(self._network, variant, self._layers)
@@ -178,7 +178,7 @@ class _Builder:
             return Weights(kind="trained", origin=f"{trained} from random weights", seed=weights.seed)
         return weights.model_copy(update={"origin": f"{weights.origin}, then {trained}"})
 
-    def _is_current(self, variant: Variant, wanted: _Wanted) -> bool:
+    def _is_current(self, variant: BuiltVariant, wanted: _Wanted) -> bool:
         return any(
             card.variant == variant
             and card.recipe == _carried_out(variant, wanted.recipe)
@@ -201,7 +201,7 @@ class _Builder:
 
     # ----------------------------------------------------------------------------- making it
 
-    def _build(self, variant: Variant, wanted: _Wanted) -> None:
+    def _build(self, variant: BuiltVariant, wanted: _Wanted) -> None:
         model = deepcopy(self._dense[0])
         if wanted.recipe:
             self._prune(model, variant, wanted)
@@ -225,7 +225,7 @@ class _Builder:
         )
         self._report.part_done(f"{variant}: {_said(card)}")
 
-    def _exported(self, model: nn.Module, variant: Variant) -> bytes:
+    def _exported(self, model: nn.Module, variant: BuiltVariant) -> bytes:
         """The ONNX file, once it was seen to compute what the network does."""
         self._report.step(f"{variant}: exporting")
         shape = self._network.input_shape
@@ -240,7 +240,7 @@ class _Builder:
         self._report.step(f"{variant}: ONNX Runtime is off by {parity.relative:.0e} of torch's largest logit")
         return file
 
-    def _prune(self, model: nn.Module, variant: Variant, wanted: _Wanted) -> None:
+    def _prune(self, model: nn.Module, variant: BuiltVariant, wanted: _Wanted) -> None:
         if self._stages and self._is_gradual(variant):
             self._stages.train(model, "pruned", wanted.recipe)
             return
@@ -257,7 +257,7 @@ class _Builder:
         return [(images, torch.zeros(len(images), dtype=torch.long))]
 
 
-def _carried_out(variant: Variant, pruning: str) -> str:
+def _carried_out(variant: BuiltVariant, pruning: str) -> str:
     """The recipe as a card has it."""
     return f"{pruning}\n{RECIPE}" if variant == "pruned_int8" else pruning
 

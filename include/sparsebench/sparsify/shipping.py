@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 
 from sparsebench.catalog import Network
-from sparsebench.contracts import Accuracy, LayerSparsity, ModelCard, Variant
+from sparsebench.contracts import Accuracy, BuiltVariant, LayerSparsity, ModelCard
 from sparsebench.errors import SparsebenchError
 from sparsebench.instance.heartbeat import with_heartbeat
 from sparsebench.instance.progress import ProgressReport
@@ -53,7 +53,7 @@ class Shipping:
         self._report = report
         self.versions = {package: version(package) for package in PACKAGES}
 
-    def ship(self, variant: Variant, files: Files, **made: Any) -> ModelCard:
+    def ship(self, variant: BuiltVariant, files: Files, **made: Any) -> ModelCard:
         """Register a variant, and return its card. made: the card's fields that say what it was made from.
 
         Raises:
@@ -85,7 +85,7 @@ class Shipping:
         self._store.put_model_card(card)
         return card
 
-    def _checked(self, variant: Variant, file: bytes) -> tuple[LayerSparsity, ...]:
+    def _checked(self, variant: BuiltVariant, file: bytes) -> tuple[LayerSparsity, ...]:
         graph = onnx.load_from_string(file)
         layers = layer_sparsities(graph)
         if {layer.name: layer.parameters for layer in layers} != self._layers or graph.ir_version > MAX_IR:
@@ -95,7 +95,7 @@ class Shipping:
             )
         return layers
 
-    def _evaluated(self, variant: Variant, files: Files) -> tuple[Accuracy | None, float | None]:
+    def _evaluated(self, variant: BuiltVariant, files: Files) -> tuple[Accuracy | None, float | None]:
         """The accuracy of what is shipped, and how often an INT8 network's top class is its parent's."""
         if self._split is None:
             return None, None

@@ -10,7 +10,15 @@ from pathlib import Path
 from torch import nn
 
 from sparsebench.catalog import Network
-from sparsebench.contracts import Epoch, Sensitivity, SensitivityPoint, SparsifyRequest, TrainingRecord, Variant, sha256
+from sparsebench.contracts import (
+    BuiltVariant,
+    Epoch,
+    Sensitivity,
+    SensitivityPoint,
+    SparsifyRequest,
+    TrainingRecord,
+    sha256,
+)
 from sparsebench.instance.progress import ProgressReport
 from sparsebench.sparsify import gmp, sensitivity
 from sparsebench.sparsify.build import prunable_layers
@@ -36,7 +44,7 @@ class Stages:
         """The key of the training of this network by this recipe."""
         return training_key(model, gmp.check(recipe, prunable_layers(model)), self._split, self._training)
 
-    def train(self, model: nn.Module, variant: Variant, recipe: str) -> str:
+    def train(self, model: nn.Module, variant: BuiltVariant, recipe: str) -> str:
         """Train a network in place, and return the training's key. After each epoch the store has all it takes to go
         on, with the same result.
 

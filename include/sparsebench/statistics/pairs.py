@@ -52,69 +52,58 @@ def unit(trial: Trial) -> Unit:
 
 
 def by_treatment(trials: Iterable[Trial]) -> dict[Treatment, Blocks]:
-    """The blocks of measured trials that enter. Trials: of one network."""
-    entering: dict[Treatment, dict[Unit, Mapping[int, Block]]] = {}
-    for trial in settled([trial for trial in trials if trial.status == "measured"]):
+    """The blocks of measured trials that may enter. Trials: of one network."""
+    treatments: dict[Treatment, dict[Unit, Mapping[int, Block]]] = {}
+    for trial in (trial for trial in trials if trial.status == "measured"):
         if blocks := {block.round: block for block in trial.blocks if not block.disturbed}:
-            entering.setdefault(treatment(trial), {})[unit(trial)] = blocks
-    return dict(entering)
+            treatments.setdefault(treatment(trial), {})[unit(trial)] = blocks
+    return dict(treatments)
 
 
-def settled(trials: Sequence[Trial]) -> Sequence[Trial]:
-    """Blocks that are merely tolerated enter as long as fewer than MIN_PROCESSES generations are without any; from then
-    on they are left out as disturbed. Trials: of one network."""
-    tolerated: dict[Unit, bool] = {}
-    for trial in trials:
-        where = unit(trial)
-        tolerated[where] = tolerated.get(where, False) or any(block.tolerated for block in trial.blocks)
-    if sum(not noisy for noisy in tolerated.values()) < MIN_PROCESSES:
-        return trials
-    return [_without_tolerance(trial) if tolerated[unit(trial)] else trial for trial in trials]
+def disturbed(*cells: Blocks) -> set[Unit]:
+    """The units that enter although disturbed: in which the cells have no round without a tolerated block."""
+    return {unit for unit in _shared(cells) if not _quiet_rounds([cell[unit] for cell in cells])}
 
 
-def _without_tolerance(trial: Trial) -> Trial:
-    blocks = (block.model_copy(update={"tolerated": False}) if block.tolerated else block for block in trial.blocks)
-    return trial.model_copy(update={"blocks": tuple(blocks)})
-
-
-def disturbed(a: Blocks, b: Blocks | None = None) -> set[Unit]:
-    """The units that enter although disturbed: in which A, or A and B, have no round without a tolerated block."""
-    b = a if b is None else b
-    return {unit for unit in a.keys() & b.keys() if not _quiet(a[unit], b[unit])}
-
-
-def _quiet(*treatments: Mapping[int, Block]) -> list[int]:
-    """The rounds in which each has a block that is not merely tolerated."""
-    rounds = set.intersection(*({r for r, block in blocks.items() if not block.tolerated} for blocks in treatments))
-    return sorted(rounds)
+def entering(*cells: Blocks) -> list[Blocks]:
+    """The blocks of the rounds that all cells have, unit by unit; of a unit that has rounds without tolerated blocks,
+    of those alone. Where MIN_PROCESSES units have such rounds, the others are left out."""
+    rounds = {}
+    for unit in _shared(cells):
+        of_unit = [cell[unit] for cell in cells]
+        if enter := _quiet_rounds(of_unit) or sorted(set.intersection(*(set(blocks) for blocks in of_unit))):
+            rounds[unit] = enter
+    quiet = rounds.keys() - disturbed(*cells)
+    units = [unit for unit in rounds if unit in quiet or len(quiet) < MIN_PROCESSES]
+    return [{unit: {round_: cell[unit][round_] for round_ in rounds[unit]} for unit in units} for cell in cells]
 
 
 def log_ratios(a: Blocks, b: Blocks) -> Logs:
-    """log(A's throughput / B's) of each round that both have, unit by unit; of a unit that has rounds without tolerated
-    blocks, of those alone. Where MIN_PROCESSES units have such rounds, the others are left out."""
-    ratios = {
+    """log(A's throughput / B's) of each round in which both enter."""
+    of_a, of_b = entering(a, b)
+    return {
         unit: [
-            math.log(blocks[round_].throughput_img_s / b[unit][round_].throughput_img_s)
-            for round_ in _quiet(blocks, b[unit]) or sorted(blocks.keys() & b[unit].keys())
+            math.log(block.throughput_img_s / of_b[unit][round_].throughput_img_s) for round_, block in rounds.items()
         ]
-        for unit, blocks in a.items()
-        if unit in b
+        for unit, rounds in of_a.items()
     }
-    return _without(disturbed(a, b), {unit: logs for unit, logs in ratios.items() if logs})
 
 
 def logs(a: Blocks) -> Logs:
-    """log(throughput) of each round; otherwise as ``log_ratios``."""
-    every = {
-        unit: [math.log(of_unit[round_].throughput_img_s) for round_ in _quiet(of_unit) or sorted(of_unit)]
-        for unit, of_unit in a.items()
-    }
-    return _without(disturbed(a), every)
+    """log(throughput) of each round that enters."""
+    (of_a,) = entering(a)
+    return {unit: [math.log(block.throughput_img_s) for block in rounds.values()] for unit, rounds in of_a.items()}
 
 
-def _without(noisy: set[Unit], every: Logs) -> Logs:
-    quiet = {unit: logs for unit, logs in every.items() if unit not in noisy}
-    return quiet if len(quiet) >= MIN_PROCESSES else every
+def _shared(cells: Sequence[Blocks]) -> list[Unit]:
+    first, *others = cells
+    return [unit for unit in first if all(unit in other for other in others)]
+
+
+def _quiet_rounds(cells: Sequence[Mapping[int, Block]]) -> list[int]:
+    """The rounds in which each has a block that is not merely tolerated."""
+    rounds = set.intersection(*({r for r, block in blocks.items() if not block.tolerated} for blocks in cells))
+    return sorted(rounds)
 
 
 def pairs(treatments: Sequence[Treatment]) -> list[tuple[Treatment, Treatment]]:

@@ -21,7 +21,7 @@ from scipy.special import betaincinv, stdtrit  # what scipy.stats says too, with
 
 from sparsebench.statistics.hosts import over_units
 from sparsebench.statistics.intervals import LEVEL
-from sparsebench.statistics.pairs import Blocks, Unit
+from sparsebench.statistics.pairs import Blocks, Unit, entering
 from sparsebench.statistics.verdicts import MIN_PROCESSES
 
 PERCENTILES = (50, 90, 95, 99)
@@ -55,17 +55,15 @@ class Percentile:
 
 
 def latencies(cell: Blocks) -> Latencies:
-    return {unit: [ms for block in rounds.values() for ms in block.latencies_ms] for unit, rounds in cell.items()}
+    """The latencies of the blocks that enter."""
+    (entered,) = entering(cell)
+    return _of_units(entered)
 
 
 def paired(a: Blocks, b: Blocks) -> tuple[Latencies, Latencies]:
-    """The latencies of both, of the rounds that both have."""
-    shared = {unit: a[unit].keys() & b[unit].keys() for unit in a.keys() & b.keys()}
-    both = [
-        {unit: {round_: cell[unit][round_] for round_ in rounds} for unit, rounds in shared.items() if rounds}
-        for cell in (a, b)
-    ]
-    return latencies(both[0]), latencies(both[1])
+    """The latencies of both, of the rounds in which both enter."""
+    of_a, of_b = entering(a, b)
+    return _of_units(of_a), _of_units(of_b)
 
 
 def percentiles(cell: Latencies) -> list[Percentile]:
@@ -105,6 +103,10 @@ def independent_latencies(percentile: int) -> int:
     """So many independent latencies have a two-sided 95 % interval of a percentile: 6, 36, 72, 368."""
     share = percentile / 100
     return ceil(log((1 - LEVEL) / 2) / log(max(share, 1 - share)))
+
+
+def _of_units(cell: Blocks) -> Latencies:
+    return {unit: [ms for block in rounds.values() for ms in block.latencies_ms] for unit, rounds in cell.items()}
 
 
 def _percentile(cell: Latencies, values: Floats, below: Floats, percentile: int) -> Percentile:

@@ -316,6 +316,18 @@ class Store(Blobs):
     def put_changes(self, changes: Changes) -> None:
         self.write("history/changes.json", changes.to_json())
 
+    @staticmethod
+    def history_path(name: str) -> str:
+        """Of a figure of a change, or the numbers behind it."""
+        return f"history/{name}"
+
+    def history_files(self) -> set[str]:
+        """The names of those that there are."""
+        return {posixpath.basename(path) for path in self.paths("history")}
+
+    def put_history(self, name: str, data: bytes) -> None:
+        self.write(self.history_path(name), data)
+
     def changes(self) -> Changes | None:
         """What people were told of last; None where nobody looked for changes yet."""
         path = "history/changes.json"

@@ -19,7 +19,8 @@ WITH_A_THIRD = {**ENGINE_SPEEDS, "onnxruntime": ENGINE_SPEEDS["openvino"]}
 def ratios_of(store: Store, night: str) -> Night:
     """The night, whose ratios are in the store afterwards, as a report leaves them."""
     read = Night.read(store, night)
-    store.put_night_ratios(night_ratios(read.manifest, measure(pooled([read]))))
+    results = pooled([read])
+    store.put_night_ratios(night_ratios(read.manifest, measure(results), results))
     return read
 
 

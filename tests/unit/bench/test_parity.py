@@ -11,7 +11,7 @@ from tests.support.values import there
 
 from sparsebench.bench.images import MEAN, STD, fixed_images
 from sparsebench.bench.inputs import Array, Feeds, Outputs
-from sparsebench.bench.parity import Reference, compare, difference, judge
+from sparsebench.bench.parity import Agreement, Reference, compare, difference, judge
 from sparsebench.contracts import Parity
 from sparsebench.errors import BadInput
 from sparsebench.fleet.payload import wheel
@@ -208,8 +208,16 @@ IMAGE = (np.zeros((1, 3, 8, 8), np.float32),)
 BOXES = np.array([[[640.0, 320.0], [0.5, 0.25]]], np.float32)
 
 
-def judged(outputs: Outputs, reference: Outputs, fed: Feeds = IMAGE) -> Parity:
-    return judge([outputs], Reference([fed], [reference], 0.0), "f32", int8=False)
+def judged(outputs: Outputs, reference: Outputs, fed: Feeds = IMAGE, agreement: Agreement = "close") -> Parity:
+    return judge([outputs], Reference([fed], [reference], 0.0), "f32", agreement)
+
+
+@pytest.mark.parametrize(("apart", "agrees"), [(0.0, True), (0.2, True), (0.3, False), (np.nan, False)])
+def test_an_int8_network_that_is_held_to_itself_may_be_off_by_steps_of_its_size(apart: float, agrees: bool) -> None:
+    logits = np.array([[1.0, 0.99, 0.5]], np.float32)  # of a classifier of images, whose nearest class noise may choose
+    parity = judged([logits + np.array([[0, apart, 0]], np.float32)], [logits], agreement="int8")
+    assert parity.agrees == agrees
+    assert judged([logits], [logits], agreement="same_class").tolerance is None
 
 
 def test_outputs_of_any_shape_and_number_are_held_to_the_largest_number_of_each() -> None:

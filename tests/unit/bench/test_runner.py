@@ -15,6 +15,7 @@ import pytest
 from tests.support.values import there
 from tests.unit.bench.conftest import Bench
 
+from sparsebench.bench.priority import HIGHEST, may_come_first
 from sparsebench.bench.quiet import SOCKET
 from sparsebench.contracts import Trial, Variant
 from sparsebench.local.quiet import Listener
@@ -250,9 +251,35 @@ def test_engines_that_do_not_fit_into_memory_together_are_measured_one_after_the
     assert not any(trial.interleaved for trial in trials)
 
 
+EQUAL = "from sparsebench.bench.priority import come_first; come_first()\nwhile True: pass"
+"""A busy process with the priority of those that are measured."""
+
+
+@pytest.mark.measures
+def test_what_is_measured_comes_before_whoever_is_busy_beside_it_where_it_may(
+    bench: Bench, network: Path, store: Store
+) -> None:
+    burn = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    try:
+        done = bench.run(bench.request(network, ("onnxruntime",), block_s=0.2, min_rounds=3, max_rounds=3))
+    finally:
+        burn.kill()
+
+    assert done.returncode == 0, done.stderr
+    trial = only_trial(store)
+    first_line = done.stdout.splitlines()[0]
+    if may_come_first():
+        assert "what is measured comes before them" in first_line
+        assert trial.engine_facts["nice"] == HIGHEST
+        assert median(there(block.interference.foreign_cores) for block in trial.blocks) < 0.2
+    else:
+        assert "as root, or after `sudo prlimit --nice=40 --pid $$`" in first_line
+        assert "nice" not in trial.engine_facts
+
+
 @pytest.mark.measures
 def test_a_disturbed_block_is_kept_and_another_round_is_timed(bench: Bench, network: Path, store: Store) -> None:
-    burn = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    burn = subprocess.Popen([sys.executable, "-c", EQUAL], start_new_session=True)
     try:
         done = bench.run(bench.request(network, ("onnxruntime",), block_s=0.2, min_rounds=3, max_rounds=3))
     finally:
@@ -267,7 +294,7 @@ def test_a_disturbed_block_is_kept_and_another_round_is_timed(bench: Bench, netw
 
 @pytest.mark.measures
 def test_a_neighbour_that_listens_keeps_still_while_a_round_is_timed(bench: Bench, network: Path, store: Store) -> None:
-    burn = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    burn = subprocess.Popen([sys.executable, "-c", EQUAL], start_new_session=True)
     listener = Listener(lambda: [burn.pid])
     bench.environment = bench.environment | {SOCKET: str(listener.path)}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sparsebench.contracts import ImportRequest, sha256
+from sparsebench.contracts import ImportRequest, Variant, sha256
 from sparsebench.errors import BadInput
 from sparsebench.importing.check import check
 from sparsebench.instance.exits import REFUSED
@@ -29,11 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def carry_out(store: Store, source: Path, *axes: str, samples: Path | None = None) -> subprocess.CompletedProcess[str]:
+def carry_out(
+    store: Store, source: Path, *axes: str, samples: Path | None = None, variant: Variant = "base"
+) -> subprocess.CompletedProcess[str]:
     request = ImportRequest(
-        job="j",
+        job=source.stem,
         network="my-own",
-        variant="base",
+        variant=variant,
         source=str(source),
         axes=axes,
         samples=str(samples) if samples else None,
@@ -82,6 +85,20 @@ def test_it_is_fed_the_samples_that_somebody_gives_and_no_larger_for_them(
     assert plain.model_cards()[0].gzip_bytes == card.gzip_bytes
 
 
+def test_an_int8_file_is_one_and_every_engine_may_round_it_in_its_own_way(folder: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path.as_uri())
+    done = carry_out(store, folder / "perceptron-int8.onnx", variant="int8")
+    assert done.returncode == 0, done.stderr
+    (card,) = store.model_cards()
+    assert (card.variant, card.artifact_bytes) == ("int8", len(store.artifact(card.artifact)))
+    assert json.loads(store.read("models/my-own/int8.json"))["format"] == 4
+
+    plain = carry_out(store, folder / "perceptron.onnx", variant="int8")
+    assert plain.returncode == REFUSED
+    assert "nothing in it is quantised; expected operators such as ConvInteger" in plain.stderr
+    assert store.model_cards() == [card]
+
+
 def test_one_engine_that_runs_it_is_enough_and_the_others_say_why_they_do_not(folder: Path, tmp_path: Path) -> None:
     store = Store(tmp_path.as_uri())
     done = carry_out(store, folder / "ir-99.onnx")  # which OpenVINO alone reads
@@ -118,7 +135,9 @@ def test_what_no_engine_runs_is_one_clear_error_and_leaves_nothing(
     [
         ({"network": "resnet50"}, "network: 'resnet50' is one of the catalog's; choose another name for your own"),
         ({"network": "resnet50-digits"}, "network: 'resnet50-digits' is one of the catalog's"),
-        ({"variant": "fake99"}, "variant: my-own has no 'fake99'; expected base, pruned"),
+        ({"variant": "fake99"}, "variant: my-own has no 'fake99'; expected base, pruned, int8"),
+        ({"variant": "pruned_int8"}, "variant: my-own has no 'pruned_int8'; expected base, pruned, int8"),
+        ({"parent": "/base.onnx"}, "parent is '/base.onnx'; expected none of base, which is no INT8 network"),
         ({"axes": ("sequence=long",)}, "axes is 'sequence=long'; expected NAME=SIZE"),
         ({"axes": None}, "network: 'my-own' is not one of"),
         ({"samples": "ftp://here/x.npz"}, "samples is 'ftp://here/x.npz'"),

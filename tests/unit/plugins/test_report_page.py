@@ -219,6 +219,21 @@ def test_the_history_says_how_it_is_found_out_on_which_side_a_change_is(
     assert f'<a href="/dags/bisect" target="_top">bisect</a> with <code>{conf}</code>' in text
 
 
+def test_the_history_shows_the_nights_around_a_change_where_they_were_drawn(store: Store, client: TestClient) -> None:
+    store.put_changes(changes(told=True))
+    assert "<img" not in client.get("/history").text
+    name = "2026-11-11-m5.xlarge-latency-openvino"
+    for end, content in ((".svg", b"<svg/>"), (".csv", b"night\n")):
+        store.put_history(name + end, content)
+    text = client.get("/history").text
+    assert f'<img src="history/{name}.svg" alt="The ratio, and the speeds' in text
+    assert f'<a href="history/{name}.csv">' in text
+    assert client.get(f"/history/{name}.svg").content == b"<svg/>"
+    assert client.get(f"/history/{name}.csv").headers["Content-Type"].startswith("text/csv")
+    for other in ("changes.json", "..%2Fnights", "none.svg"):
+        assert client.get(f"/history/{other}").status_code == 404
+
+
 def test_a_history_without_a_change_says_in_how_much(store: Store, client: TestClient) -> None:
     store.put_changes(Changes(nights=3, series=45, events=()))
     assert "0 changes in 45 ratios over 3 nights." in client.get("/history").text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -55,7 +56,8 @@ def store(
 def test_a_change_is_said_in_a_sentence_and_a_table(store: Store, tmp_path: Path) -> None:
     before = list(store.paths("nights"))
     file = tmp_path / "changes.json"
-    shown = CliRunner().invoke(app, ["changes", "--store", store.uri, "--json", str(file)])
+    out = tmp_path / "figures"
+    shown = CliRunner().invoke(app, ["changes", "--store", store.uri, "--json", str(file), "--out", str(out)])
     assert shown.exit_code == 0, shown.stderr
     text = " ".join(shown.stdout.split())
     assert "• OpenVINO on m5.xlarge is " in text
@@ -67,6 +69,16 @@ def test_a_change_is_said_in_a_sentence_and_a_table(store: Store, tmp_path: Path
     assert abs(event.series[0].times - 1 / 0.9) < 0.02
     assert list(store.paths("nights")) == before
     assert store.changes() is None
+    name = "2026-11-11-m5.xlarge-latency-openvino"
+    assert sorted(path.name for path in out.iterdir()) == [f"{name}.csv", f"{name}.svg"]
+    numbers = pd.read_csv(out / f"{name}.csv")
+    of = ["VGG-19 base, DeepSparse over OpenVINO", "DeepSparse, base", "OpenVINO, base"]
+    assert list(numbers["of"].unique()) == of
+    of_ratio = numbers[numbers["unit"] == "times"].set_index("night")["value"]
+    assert of_ratio["2026-11-11"] / of_ratio["2026-11-10"] == pytest.approx(event.series[0].times, rel=0.05)
+    assert numbers.groupby("of").size().eq(NIGHTS).all()
+    assert (numbers["low"] < numbers["value"]).all()
+    assert (numbers["spread"] > 0).all()
 
 
 def test_without_a_change_it_says_what_was_looked_at(tmp_path: Path) -> None:
@@ -90,6 +102,8 @@ def test_people_are_told_once_and_until_it_is_remembered(store: Store) -> None:
     kept = store.changes()
     assert kept
     assert [event.told_at for event in kept.events] == [NOW]
+    (figure,) = (path for path in store.paths("history") if path.endswith(".svg"))
+    assert store.read(figure).startswith(b"<?xml")
     assert store.night_ratios("2026-11-01")  # which is not read trial by trial any more
 
 

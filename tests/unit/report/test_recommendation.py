@@ -10,7 +10,17 @@ import pytest
 
 from sparsebench import catalog, report
 from sparsebench.analysis.choice import Bounds
-from sparsebench.contracts import ArtifactRef, BenchRequest, Failure, HostFacts, Job, Manifest, ModelCard, Trial
+from sparsebench.contracts import (
+    ArtifactRef,
+    BenchRequest,
+    Failure,
+    HostFacts,
+    Job,
+    Manifest,
+    ModelCard,
+    Trial,
+    Variant,
+)
 from sparsebench.fleet.collect import collect
 from sparsebench.report.recommendation import answer, further
 from sparsebench.store import Store
@@ -47,8 +57,15 @@ class Run:
 
 
 @pytest.fixture
+def variants() -> tuple[Variant, ...]:
+    """That are asked for."""
+    return ("base",)
+
+
+@pytest.fixture
 def run(
     tmp_path: Path,
+    variants: tuple[Variant, ...],
     make_job: Callable[..., Job],
     make_host: Callable[..., HostFacts],
     make_trial: Callable[..., Trial],
@@ -67,7 +84,10 @@ def run(
             manifest=store.manifest(NIGHT).digest,
             instance_type=name,
             protocol=catalog.protocols()["quick"],
-            models=(ArtifactRef(network=OWN, variant="base", artifact=card.artifact, input_shape=(0, 0, 0)),),
+            models=tuple(
+                ArtifactRef(network=OWN, variant=variant, artifact=card.artifact, input_shape=(0, 0, 0))
+                for variant in variants
+            ),
             engines=ENGINES,
             seed=1,
         )
@@ -104,8 +124,17 @@ def test_the_answer_names_what_to_take_the_next_and_what_was_not_tried(run: Run)
     assert "twice" not in sentences
     assert "No number: OpenVINO and DeepSparse on m6a.xlarge, capacity: launch: no zone has one." in sentences
     assert (
-        "Not tried: a pruned file, as none was given; t3.xlarge, c4.xlarge and m5n.xlarge, and every type" in sentences
+        "Not tried: a pruned file, as none was given; an INT8 file, as none was given; t3.xlarge, c4.xlarge and "
+        "m5n.xlarge, and every type" in sentences
     )
+
+
+@pytest.mark.parametrize("variants", [("base", "int8")])
+def test_an_engine_that_has_no_number_with_one_file_is_named_with_that(run: Run) -> None:
+    run.measure({"m5.xlarge": 20.0, "m6a.xlarge": 18.0, "m7i.xlarge": 5.0})
+    sentences = run.says()
+    assert "No number: OpenVINO (INT8) and DeepSparse (INT8) on m5.xlarge, " in sentences
+    assert "Not tried: a pruned file, as none was given; t3.xlarge, " in sentences
 
 
 def test_the_answer_says_what_was_measured_again(run: Run) -> None:

@@ -17,6 +17,7 @@ from sparsebench.analysis import models, training
 from sparsebench.contracts import (
     DIGITS,
     Accuracy,
+    BuiltVariant,
     Epoch,
     HostFacts,
     LayerSize,
@@ -26,7 +27,6 @@ from sparsebench.contracts import (
     SensitivityPoint,
     TrainingRecord,
     Trial,
-    Variant,
     Weights,
     sha256,
 )
@@ -61,7 +61,7 @@ def epoch(number: int, total: int, correct: int, sparsity: float = 0) -> Epoch:
     )
 
 
-def record(variant: Variant, recipe: str, *curve: Epoch, network: str = NETWORK) -> TrainingRecord:
+def record(variant: BuiltVariant, recipe: str, *curve: Epoch, network: str = NETWORK) -> TrainingRecord:
     return TrainingRecord(
         network=network, variant=variant, dataset=DIGITS, recipe=recipe, began_with=sha256(b"weights"), curve=curve
     )

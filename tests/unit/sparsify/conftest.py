@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sparsebench.contracts import ModelCard, SparsifyRequest, Variant
+from sparsebench.contracts import BuiltVariant, ModelCard, SparsifyRequest
 from sparsebench.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +27,7 @@ class Sparsify:
         self._requests = 0
         self.options: tuple[str, ...] = ()
 
-    def command(self, network: str, *variants: Variant, **how: Any) -> list[str]:
+    def command(self, network: str, *variants: BuiltVariant, **how: Any) -> list[str]:
         """Of one request. how: its other fields."""
         self._requests += 1
         path = self.store.put_sparsify_request(
@@ -36,14 +36,14 @@ class Sparsify:
         module = [self._python, "-m", "sparsebench.sparsify"]
         return [*module, "run", "--store", self.store.uri, "--request", path, *self.options]
 
-    def run(self, network: str, *variants: Variant, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, network: str, *variants: BuiltVariant, **variables: str) -> subprocess.CompletedProcess[str]:
         """With these environment variables on top."""
         return self.carry_out(self.command(network, *variants), **variables)
 
     def carry_out(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, env=self.environment | variables, capture_output=True, text=True)
 
-    def card(self, variant: Variant) -> ModelCard:
+    def card(self, variant: BuiltVariant) -> ModelCard:
         (only_card,) = (card for card in self.store.model_cards() if card.variant == variant)
         return only_card
 

@@ -12,7 +12,7 @@ from tests.support.values import there
 from tests.unit.sparsify.conftest import Sparsify
 
 from sparsebench import catalog
-from sparsebench.contracts import Variant
+from sparsebench.contracts import BuiltVariant
 from sparsebench.sparsify.recipe import one_shot, variant_targets
 
 NETWORK = "mobilenetv1"
@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_file_in_a_fresh_store(built: Sparsify, spa
     ],
 )
 def test_what_cannot_be_built_is_refused_before_any_work(
-    sparsify: Callable[[], Sparsify], network: str, variant: Variant, named: str
+    sparsify: Callable[[], Sparsify], network: str, variant: BuiltVariant, named: str
 ) -> None:
     tool = sparsify()
 

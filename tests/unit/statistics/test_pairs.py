@@ -10,6 +10,7 @@ import pytest
 
 from sparsebench.contracts import Block, Trial
 from sparsebench.statistics.pairs import Treatment, Unit, by_treatment, disturbed, log_ratios, logs, pairs
+from sparsebench.statistics.percentiles import latencies, paired
 
 A, B = Treatment("base", "a", "f32"), Treatment("base", "b", "f32")
 
@@ -142,11 +143,14 @@ def test_tolerated_blocks_enter_until_there_are_generations_enough_without(make:
         return trial.model_copy(update={"blocks": blocks})
 
     noisy, quiet = generation(0, True), [generation(number, False) for number in range(1, 7)]
+    too_few, enough = by_treatment([noisy, *quiet[:5]])[A], by_treatment([noisy, *quiet])[A]
 
-    assert len(by_treatment([noisy, *quiet[:5]])[A]) == 6
-    assert [unit.generation for unit in by_treatment([noisy, *quiet])[A]] == [1, 2, 3, 4, 5, 6]
-    assert [unit.generation for unit in disturbed(by_treatment([noisy, *quiet[:5]])[A])] == [0]
-    assert not disturbed(by_treatment([noisy, *quiet])[A])
+    assert [unit.generation for unit in logs(too_few)] == [0, 1, 2, 3, 4, 5]
+    assert [unit.generation for unit in logs(enough)] == [1, 2, 3, 4, 5, 6]
+    assert [unit.generation for unit in latencies(too_few)] == [0, 1, 2, 3, 4, 5]
+    assert [unit.generation for unit in latencies(enough)] == [1, 2, 3, 4, 5, 6]
+    assert [unit.generation for unit in disturbed(too_few) & logs(too_few).keys()] == [0]
+    assert not disturbed(enough) & logs(enough).keys()
 
 
 def test_enough_quiet_generations_of_other_hosts_do_too(make: Callable[..., Trial]) -> None:
@@ -157,8 +161,8 @@ def test_enough_quiet_generations_of_other_hosts_do_too(make: Callable[..., Tria
 
     noisy = [generation("i-1", number, True) for number in range(6)]
     quiet = [generation("i-2", number, False) for number in range(6)]
-    assert {unit.instance_id for unit in by_treatment([*noisy, *quiet])[A]} == {"i-2"}
-    assert {unit.instance_id for unit in by_treatment([*noisy, *quiet[:5]])[A]} == {"i-1", "i-2"}
+    assert {unit.instance_id for unit in logs(by_treatment([*noisy, *quiet])[A])} == {"i-2"}
+    assert {unit.instance_id for unit in logs(by_treatment([*noisy, *quiet[:5]])[A])} == {"i-1", "i-2"}
 
 
 def test_of_a_process_that_has_undisturbed_rounds_tolerated_ones_do_not_enter(make: Callable[..., Trial]) -> None:
@@ -172,6 +176,7 @@ def test_of_a_process_that_has_undisturbed_rounds_tolerated_ones_do_not_enter(ma
     some = by_treatment([trial("a", {0}), trial("b", {1})])
     ((unit, shared),) = log_ratios(some[A], some[B]).items()
     assert len(shared) == 1  # that of round 2
+    assert all(len(of_units[unit]) == len(some[A][unit][2].latencies_ms) for of_units in paired(some[A], some[B]))
     assert [math.exp(log) for log in logs(some[A])[unit]] == pytest.approx([20, 40])
     assert not disturbed(some[A], some[B])
     assert not disturbed(some[A])
@@ -192,7 +197,6 @@ def test_with_enough_undisturbed_processes_of_a_pair_its_others_do_not_enter(mak
         return made.model_copy(update={"blocks": blocks})
 
     blocks = by_treatment([trial(engine, number) for engine in "ab" for number in range(8)])
-    assert len(blocks[A]) == 8  # of five generations without a tolerated block
     assert [unit.generation for unit in logs(blocks[A])] == [0, 1, 2, 3, 4, 5]
     assert [unit.generation for unit in log_ratios(blocks[A], blocks[B])] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert {unit.generation for unit in disturbed(blocks[A], blocks[B])} == {0, 6, 7}
