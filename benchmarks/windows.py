@@ -23,7 +23,7 @@ from sparsebench.contracts import BenchRequest, Trial
 from sparsebench.errors import BadInput
 from sparsebench.statistics.generations import compare
 from sparsebench.statistics.intervals import estimate
-from sparsebench.statistics.pairs import Logs, Treatment, by_treatment, log_ratios, logs, pairs
+from sparsebench.statistics.pairs import Logs, by_treatment, log_ratios, logs, pair_name, pairs
 from sparsebench.store import Store
 
 JOB = "windows"
@@ -47,7 +47,7 @@ def main(
     sizes = [int(size) for size in windows.split(",")]
     if generations.number <= max(sizes):
         raise BadInput(f"--minutes: the record has {generations.number} generations; expected more than {max(sizes)}")
-    rows = [_row(_name(a, b), log_ratios(blocks[a], blocks[b]), sizes) for a, b in pairs(sorted(blocks))]
+    rows = [_row(pair_name(a, b), log_ratios(blocks[a], blocks[b]), sizes) for a, b in pairs(sorted(blocks))]
     kept = f"the slowest had {generations.slowest:.0%} of the fastest's speed"
     show(f"{generations.number} generations, of which {kept}", rows, json)
 
@@ -82,10 +82,6 @@ def _record(models: Store, network: str, engines: list[str], minutes: float, fol
             run(kept, request, host, audience)
         trials = kept.trials(NIGHT, host.instance_type, JOB)
     return trials
-
-
-def _name(a: Treatment, b: Treatment) -> str:
-    return f"{a.variant} / {b.variant}, {a.engine}" if a.engine == b.engine else f"{a.engine} / {b.engine}, {a.variant}"
 
 
 def _row(name: str, ratios: Logs, windows: list[int]) -> dict[str, Any]:

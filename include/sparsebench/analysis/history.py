@@ -145,7 +145,7 @@ def watched(measured: Mapping[Pair, Ratio]) -> tuple[NightRatio, ...]:
     for pair, ratio in measured.items():
         if pair.a.precision != pair.b.precision or not ratio.paired or not isfinite(ratio.log.error):
             continue
-        if ratio.compared.is_disturbed:
+        if ratio.disturbed:
             continue
         if pair.same_file and pair.a > pair.b:  # by name: the catalog's order may be another one next year
             pair, ratio = pair._replace(a=pair.b, b=pair.a), ratio.inverse

@@ -16,7 +16,18 @@ from math import inf
 from sparsebench.contracts import Protocol, Trial
 from sparsebench.statistics.design import Cost, rounds_per_process, spread
 from sparsebench.statistics.intervals import estimate, half_width
-from sparsebench.statistics.pairs import Logs, Treatment, Unit, by_treatment, log_ratios, logs, pairs, treatment, unit
+from sparsebench.statistics.pairs import (
+    Logs,
+    Treatment,
+    Unit,
+    by_treatment,
+    log_ratios,
+    logs,
+    pair_name,
+    pairs,
+    treatment,
+    unit,
+)
 
 MAX_FAILURES = 2
 """Processes of one treatment that may fail before it is given up."""
@@ -155,7 +166,7 @@ def series(trials: Sequence[Trial], treatments: Sequence[Treatment]) -> dict[str
     there = open_treatments(treatments, trials)
     compared = pairs(there)
     # Who has no undisturbed block yet is in it too: that nothing is known is no reason to stop.
-    ratios = {_pair_name(a, b): log_ratios(blocks.get(a, {}), blocks.get(b, {})) for a, b in compared}
+    ratios = {pair_name(a, b): log_ratios(blocks.get(a, {}), blocks.get(b, {})) for a, b in compared}
     paired = {treatment for pair in compared for treatment in pair}
     return ratios | {" ".join(single): logs(blocks.get(single, {})) for single in there if single not in paired}
 
@@ -188,12 +199,6 @@ def left_s(trials: Sequence[Trial], networks: Networks, protocol: Protocol) -> f
 
 def _half_width(units: Sequence[Sequence[float]]) -> float:
     return half_width(estimate(units)) if len(units) > 1 else inf
-
-
-def _pair_name(a: Treatment, b: Treatment) -> str:
-    if a.variant == b.variant:
-        return f"{a.variant}: {a.engine} {a.precision} / {b.engine} {b.precision}"
-    return f"{a.engine} {a.precision}: {a.variant} / {b.variant}"
 
 
 def machine_s(trials: Sequence[Trial]) -> float:

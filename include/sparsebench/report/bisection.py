@@ -23,7 +23,7 @@ def answer(store: Store, nights: tuple[str, str], instance_type: str) -> list[st
     told = [(shift, said) for shift in every if (said := _told(shift, changes, instance_type, after))]
     head = f"{before.manifest.repeats} and {after.manifest.repeats} on {instance_type}, "
     if not every:
-        return [f"{head}nothing can be said: no ratio was measured on two instances of either side."]
+        return [f"{head}nothing can be said: no ratio was measured on two quiet instances of either side."]
     if told:
         return [head + _hosts(every[0]), *(said for _, said in told[:MOST])]
     moved = [shift for shift in every if shift.moved(len(every))]

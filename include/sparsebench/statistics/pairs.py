@@ -117,3 +117,10 @@ def pairs(treatments: Sequence[Treatment]) -> list[tuple[Treatment, Treatment]]:
         elif (a.engine, a.precision) == (b.engine, b.precision) and BASE in (a.variant, b.variant):
             compared.append((b, a) if a.variant == BASE else (a, b))
     return compared
+
+
+def pair_name(a: Treatment, b: Treatment) -> str:
+    """What the two have in common, then by what they differ."""
+    if a.variant == b.variant:
+        return f"{a.variant}: {a.engine} {a.precision} / {b.engine} {b.precision}"
+    return f"{a.engine} {a.precision}: {a.variant} / {b.variant}"
