@@ -172,7 +172,10 @@ def _busy(machine: MachineFindings) -> list[str]:
         cores.update(host.neighbours.processes if host.neighbours else {})
     seen = ", ".join(f"{name} {taken / len(machine.facts):.2f}" for name, taken in cores.most_common(MOST_BUSY))
     who = f" Before it began these took the CPUs, in cores: {seen}." if seen else ""
-    return [f"Too few processes were undisturbed for verdicts: measure again while nothing else takes the CPUs.{who}"]
+    return [
+        "Too few processes were undisturbed for verdicts: measure again while nothing else takes the CPUs, or where what is "
+        f"measured may come first (as root, or after sudo prlimit --nice=40 --pid $$).{who}"
+    ]
 
 
 def _uneven(hosts: pd.DataFrame) -> list[str]:
