@@ -173,8 +173,8 @@ def _busy(machine: MachineFindings) -> list[str]:
     seen = ", ".join(f"{name} {taken / len(machine.facts):.2f}" for name, taken in cores.most_common(MOST_BUSY))
     who = f" Before it began these took the CPUs, in cores: {seen}." if seen else ""
     return [
-        "Too few processes were undisturbed for verdicts: measure again while nothing else takes the CPUs, or where what is "
-        f"measured may come first (as root, or after sudo prlimit --nice=40 --pid $$).{who}"
+        "Too few processes were undisturbed for verdicts: measure again while nothing else takes the CPUs, or where "
+        f"what is measured may come first (as root, or after sudo prlimit --nice=40 --pid $$).{who}"
     ]
 
 

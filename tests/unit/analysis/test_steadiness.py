@@ -222,9 +222,9 @@ def test_who_took_the_cpus_is_named(noisy_night: MakeNight) -> None:
     seen = Neighbours(foreign_cores=0.6, stolen_cores=None, throttled=None, processes={"cc1plus": 0.5, "sh": 0.1})
     busy = [host.model_copy(update={"neighbours": seen}) for host in measured.hosts]
     assert (
-        "measure again while nothing else takes the CPUs, or where what is measured may come first (as root, or after sudo "
-        "prlimit --nice=40 --pid $$). Before it began these took the CPUs, in cores: cc1plus 0.50, "
+        "measure again while nothing else takes the CPUs, or where what is measured may come first (as root, or after "
+        "sudo prlimit --nice=40 --pid $$). Before it began these took the CPUs, in cores: cc1plus 0.50, "
         "sh 0.10." in said(of_nights([Night(measured.manifest, measured.trials, busy)]))
     )
-    assert "measure again while nothing else takes the CPUs.\n" in said(of_nights([measured])) + "\n"
+    assert "prlimit --nice=40 --pid $$).\n" in said(of_nights([measured])) + "\n"
     assert "takes the CPUs" not in said(of_nights([noisy_night(noisy=3, quiet=6)]))
