@@ -1,9 +1,11 @@
 """What a year of nights costs, in time and memory: to find its changes, to open *Reports*, and to plan a sweep.
 
-    .venv/bin/python -m benchmarks.a_year --help
+    .venv/bin/python -m benchmarks.a_year --trials 20
+    .venv/bin/python -m benchmarks.a_year --trials 5 --s3
 
 A store of made-up nights whose ratios and summaries are there, as a report leaves them, and with --trials as many files
-for each instance type and night; in the middle one engine gets slower on one instance type.
+for each instance type and night; in the middle one engine gets slower on one instance type. With --s3 it is a bucket of
+the emulated cloud, on which each request takes longer.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
-from tempfile import TemporaryDirectory
 from typing import Annotated, get_args
 
 import numpy as np
 import typer
 
 from benchmarks.made_up import card, host
+from benchmarks.places import Requests, place
 from sparsebench import catalog
-from sparsebench.contracts import Manifest, NightRatio, NightRatios, Variant, sha256
+from sparsebench.contracts import Manifest, NightRatio, NightRatios, NightSpeed, Variant, sha256
 from sparsebench.fleet.nights import Sweep
 from sparsebench.fleet.plan import Run, plan_sweep
 from sparsebench.report import changes
@@ -57,7 +59,7 @@ def fill(store: Store, nights: int, types: int, trials: int = 0) -> int:
                 bench_lock=digest,
             )
         )
-        ratios = []
+        ratios, speeds = [], []
         for instance_type in instance_types:
             store.put_host(night, host(instance_type))
             is_slow = index >= nights // 2 and instance_type == instance_types[0]
@@ -76,7 +78,21 @@ def fill(store: Store, nights: int, types: int, trials: int = 0) -> int:
                         error=ERROR,
                     )
                 )
-        store.put_night_ratios(NightRatios(night=night, scenario="latency", ratios=tuple(ratios)))
+            speeds += [
+                NightSpeed(
+                    instance_type=instance_type,
+                    network=network,
+                    variant=variant,
+                    engine=engine,
+                    precision="f32",
+                    log_img_s=4 + rng.normal(0, SPREAD),
+                    error=ERROR,
+                )
+                for network, variant in files
+                for engine in ENGINES
+            ]
+        of_night = NightRatios(night=night, scenario="latency", ratios=tuple(ratios), speeds=tuple(speeds))
+        store.put_night_ratios(of_night)
         store.put_report(night, "summary.json", json.dumps({"says": [], "machines": [], "counts": ""}).encode())
         for instance_type in instance_types:
             for number in range(trials):
@@ -88,11 +104,14 @@ def main(
     nights: Annotated[int, typer.Option(help="That are in the store.")] = 365,
     types: Annotated[int, typer.Option(help="Instance types, each of them in every night.")] = 6,
     trials: Annotated[int, typer.Option(help="Files of each instance type in every night.")] = 0,
+    s3: Annotated[bool, typer.Option(help="The store is a bucket of the emulated cloud.")] = False,
+    delay_ms: Annotated[float, typer.Option(help="That each request to it takes longer.")] = 20,
 ) -> None:
     """Make the nights, and find what changed in them."""
-    with TemporaryDirectory() as folder:
-        store, unreadable = Store(f"file://{folder}"), list[Unreadable]()
+    with place(s3, delay_ms) as where:
+        store, unreadable = Store(where.uri), list[Unreadable]()
         ratios = fill(store, nights, types, trials)
+        where.slow_down()
         wall, cpu = time.perf_counter(), time.process_time()
         changed, _ = changes.find(store, unreadable)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -122,12 +141,14 @@ def _every_day(store: Store) -> list[str]:
         "the first plan of a night": lambda: plan_sweep(store, sweep, "2027-02-01", run, now, "quick"),
         "the next": lambda: plan_sweep(store, sweep, "2027-02-01", run, now, "quick"),
     }
-    said = []
+    requests, said = Requests(), []
     for name, step in steps.items():
+        before = requests.number
         wall, cpu = time.perf_counter(), time.process_time()
         step()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        said.append(f"{name}: {cpu:.2f} s of CPU time ({wall:.2f} s)")
+        asked = requests.number - before
+        said.append(f"{name}: {cpu:.2f} s of CPU time ({wall:.2f} s){f', {asked} requests' if asked else ''}")
     return said
 
 

@@ -12,26 +12,20 @@ request takes so much longer.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
-import httpx
 import numpy as np
 import typer
 from tests.golden import FOLDER
 
 from benchmarks.made_up import card, host
+from benchmarks.places import Place, place
 from sparsebench import catalog
 from sparsebench.analysis import columns
 from sparsebench.contracts import Manifest, Trial, Variant, sha256
-from sparsebench.localcloud import running
 from sparsebench.store import Store
 
 NIGHT = "2026-11-24"
@@ -44,15 +38,8 @@ STEP = """
 import json, resource, sys, time
 from sparsebench.report import build
 from sparsebench.store import Store
-requests = 0
-if sys.argv[2].startswith("s3:"):
-    from aiobotocore.client import AioBaseClient
-    call = AioBaseClient._make_api_call
-    def counted(self, *args, **kwargs):
-        global requests
-        requests += 1
-        return call(self, *args, **kwargs)
-    AioBaseClient._make_api_call = counted
+from benchmarks.places import Requests
+requests = Requests()
 store = Store(sys.argv[2])
 import sparsebench.report.assembly
 wall, cpu = time.perf_counter(), time.process_time()
@@ -62,7 +49,7 @@ told = {
     "cpu_s": round(time.process_time() - cpu, 1),
     "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     "page_mb": round(len(files["index.html"]) / 1e6, 2),
-    "requests": requests,
+    "requests": requests.number,
 }
 print(json.dumps(told))
 """
@@ -76,60 +63,19 @@ def main(
     delay_ms: Annotated[float, typer.Option(help="that each request to it takes longer")] = 20,
 ) -> None:
     """Make the night, and report it twice: from single objects, and sealed."""
-    with _bucket(delay_ms) if s3 else _folder() as place, _environment(place.variables):
-        store = Store(place.uri)
+    with place(s3, delay_ms) as where:
+        store = Store(where.uri)
         count = _fill(store, types, networks, processes)
-        place.slow_down()
+        where.slow_down()
         print(f"{types} types, {count} trials, {'S3' if s3 else 'folder'}", flush=True)
-        print("objects", _step(place), flush=True)
+        print("objects", _step(where), flush=True)
         columns.seal(store, NIGHT)
-        print("sealed ", _step(place), flush=True)
+        print("sealed ", _step(where), flush=True)
 
 
-class Place(NamedTuple):
-    """Where the store is. slow_down: from then on its requests take longer."""
-
-    uri: str
-    variables: dict[str, str]
-    slow_down: Callable[[], object]
-
-
-def _step(place: Place) -> Any:
-    command = [sys.executable, "-c", STEP, "build", place.uri, NIGHT]
-    return json.loads(subprocess.check_output(command, env=os.environ | place.variables, text=True).splitlines()[-1])
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def _folder() -> Iterator[Place]:
-    with TemporaryDirectory() as folder:
-        yield Place(f"file://{folder}/store", {}, lambda: None)
-
-
-@contextmanager
-def _bucket(delay_ms: float) -> Iterator[Place]:
-    import boto3
-
-    with TemporaryDirectory() as folder, running(Path(folder)) as cloud:
-        variables = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": "us-east-1", **cloud.keys.environment}
-        with _environment(variables):
-            boto3.client("s3").create_bucket(Bucket="large-nights")
-        fault = {"kind": "delay", "service": "s3", "action": "*", "seconds": delay_ms / 1000}
-        yield Place(
-            "s3://large-nights/store",
-            variables,
-            lambda: httpx.post(f"{cloud.url}/localcloud/faults", json=[fault], headers=cloud.keys.headers),
-        )
+def _step(where: Place) -> Any:
+    command = [sys.executable, "-c", STEP, "build", where.uri, NIGHT]
+    return json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
 
 
 def _fill(store: Store, types: int, networks: int, processes: int) -> int:

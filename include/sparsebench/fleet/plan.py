@@ -27,7 +27,7 @@ from sparsebench.download import check_keepable
 from sparsebench.errors import BadInput
 from sparsebench.fleet import instance_types, payload
 from sparsebench.fleet.nights import Images, Sweep, fitting, freeze, manifest_for
-from sparsebench.fleet.spending import Expected, check_payable, expected, within_budget
+from sparsebench.fleet.spending import Expected, check_payable, expected, took, within_budget
 from sparsebench.importing import check as importing
 from sparsebench.sparsify.check import check
 from sparsebench.store import Store
@@ -193,8 +193,9 @@ def planned_on(store: Store, sweep: Sweep, manifest: Manifest, run: Run, parts: 
                 **run.launch_fields(facts),
             )
         )
+    spells = took(store, manifest.protocol)
     expected_ = tuple(
-        expected(store, job, request, run.description(job.instance_type))
+        expected(spells, job, request, run.description(job.instance_type))
         for job, request in zip(jobs, requests, strict=True)
     )
     return Plan(tuple(jobs), tuple(requests), expected_)

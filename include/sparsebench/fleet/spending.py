@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median
 
 from sparsebench.bench.stopping import VERDICT_BUDGETS
-from sparsebench.contracts import BenchRequest, Job, Launch
+from sparsebench.contracts import BenchRequest, Job, Launch, Protocol, Took
 from sparsebench.errors import BadInput, StoreError
 from sparsebench.fleet.failures import NoRoom, OverBudget
 from sparsebench.store import Store
@@ -84,10 +84,20 @@ def check_payable(instance_type: str, usd_per_hour: float | None, max_minutes: i
         )
 
 
-def expected(store: Store, job: Job, request: BenchRequest, of_type: str = "") -> Expected:
+def took(store: Store, protocol: Protocol) -> list[Took]:
+    """How long the last nights with the same protocol took. It is read once for all jobs of a plan."""
+    spells: list[Took] = []
+    for night in store.nights()[-HISTORY:]:
+        with suppress(StoreError):  # a night that is damaged, or has no manifest, tells nothing, and stops no other
+            if store.manifest(night).protocol == protocol:
+                spells += [spell for collection in store.collections(night) for spell in collection.took]
+    return spells
+
+
+def expected(spells: Sequence[Took], job: Job, request: BenchRequest, of_type: str = "") -> Expected:
     """The estimate of a job, by what the networks took on this instance type in the last nights, and by the protocol
-    where they did not."""
-    history, too_slow = _history(store, request)
+    where they did not. spells: as of ``took``."""
+    history, too_slow = _history(spells, request)
     seconds = PREPARE_S + sum(
         history.get((model.network, model.variant), request.protocol.budget_s) for model in request.models
     )
@@ -98,22 +108,18 @@ def expected(store: Store, job: Job, request: BenchRequest, of_type: str = "") -
     return Expected(job.instance_type, hours, usd, job.usd_per_hour * job.max_minutes / 60, of_type, too_slow)
 
 
-def _history(store: Store, request: BenchRequest) -> tuple[dict[tuple[str, str], float], str]:
-    """Machine seconds of each network and variant: the median of the last nights with the same protocol. And whether
+def _history(spells: Sequence[Took], request: BenchRequest) -> tuple[dict[tuple[str, str], float], str]:
+    """Machine seconds of each network and variant on the request's instance type: the median of the spells. And whether
     what may be spent holds the processes that verdicts need, by those nights."""
-    took: dict[tuple[str, str], list[float]] = {}
+    seconds: dict[tuple[str, str], list[float]] = {}
     of_process: dict[tuple[str, str], list[float]] = {}
-    for night in store.nights()[-HISTORY:]:
-        with suppress(StoreError):  # a night that is damaged, or has no manifest, tells nothing, and stops no other
-            if store.manifest(night).protocol == request.protocol:
-                for collection in store.collections(night):
-                    for spell in collection.took:
-                        if spell.instance_type == request.instance_type:
-                            file = spell.network, spell.variant
-                            took.setdefault(file, []).append(spell.machine_s)
-                            if spell.processes:
-                                of_process.setdefault(file, []).append(spell.machine_s / spell.processes)
-    return {key: median(seconds) for key, seconds in took.items()}, _too_slow(request, of_process)
+    for spell in spells:
+        if spell.instance_type == request.instance_type:
+            file = spell.network, spell.variant
+            seconds.setdefault(file, []).append(spell.machine_s)
+            if spell.processes:
+                of_process.setdefault(file, []).append(spell.machine_s / spell.processes)
+    return {file: median(of_file) for file, of_file in seconds.items()}, _too_slow(request, of_process)
 
 
 def _too_slow(request: BenchRequest, of_process: Mapping[tuple[str, str], Sequence[float]]) -> str:

@@ -169,8 +169,8 @@ class Store(Blobs):
 
     def manifest(self, night: str) -> Manifest:
         path = f"nights/{night}/manifest.json"
-        manifest = self._load(Manifest, path)
-        digest = content_digest(self.read(path))
+        data = self.read(path)
+        manifest, digest = self._parsed(Manifest, path, data), content_digest(data)
         if manifest.digest != digest or manifest.night != night:
             raise IntegrityError(
                 f"{self.uri}: {path} was edited: its content has digest {digest}, "

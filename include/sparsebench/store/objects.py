@@ -38,8 +38,12 @@ class Objects(Files):
         Raises:
             IntegrityError: it is damaged, or in another place than its own.
         """
+        return self._parsed(model, path, self.read(path), place)
+
+    def _parsed(self, model: type[C], path: str, data: bytes, place: Callable[[C], str] | None = None) -> C:
+        """What an object's bytes say. Args, and raises, as ``_load``."""
         try:
-            return _in_place(model.from_json(self.read(path)), path, place)
+            return _in_place(model.from_json(data), path, place)
         except ValueError as error:
             raise IntegrityError(f"{self.uri}: {path} is not a {model.__name__} that can be read: {error}") from error
 

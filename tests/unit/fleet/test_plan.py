@@ -277,6 +277,21 @@ def test_what_is_expected_follows_what_it_took_before(store: Store) -> None:
     assert second.expected[1].hours == first.expected[0].hours  # another type's history is not its own
 
 
+def test_what_earlier_nights_took_is_read_once_for_all_types(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("benchmark_sweep", "r1", "ami-1")
+    plan_sweep(store, Sweep(("m5.xlarge",)), "2026-05-04", run, NOW, "quick")
+    read: list[str] = []
+    collections = Store.collections
+
+    def counted(self: Store, night: str) -> list[Collection]:
+        read.append(night)
+        return collections(self, night)
+
+    monkeypatch.setattr(Store, "collections", counted)
+    plan_sweep(store, Sweep(("m5.xlarge", "m6a.xlarge", "m7i.xlarge")), "2026-05-05", run, NOW, "quick")
+    assert read == ["2026-05-04"]
+
+
 def test_what_is_done_again_has_a_name_of_its_own(store: Store) -> None:
     (job,) = plan_sweep(
         store, Sweep(("localhost",)), "2026-05-04", Run("benchmark_sweep", "r1", "ami-1"), NOW, "quick"
