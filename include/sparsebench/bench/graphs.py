@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,6 +21,18 @@ OPERANDS: dict[str, tuple[int, ...]] = {
 }
 """Which inputs are multiplied: of those, the constant ones are weights."""
 
+Encoding = Literal["fp32", "QDQ", "integer operators"]
+
+QUANTISED: dict[str, Encoding] = {
+    "ConvInteger": "integer operators",
+    "MatMulInteger": "integer operators",
+    "QLinearConv": "integer operators",
+    "QLinearMatMul": "integer operators",
+    "QuantizeLinear": "QDQ",
+    "DequantizeLinear": "QDQ",
+}
+"""What says that a network is INT8. Those of QDQ stand beside integer operators too."""
+
 
 def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """The graph, and all that lie within it."""
@@ -31,6 +43,13 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                 yield from graphs(attribute.g)
             for below in attribute.graphs:
                 yield from graphs(below)
+
+
+def encoding_of(model: onnx.ModelProto) -> Encoding:
+    """How a network's numbers are encoded."""
+    operators = {node.op_type for graph in graphs(model.graph) for node in graph.node}
+    encodings = {QUANTISED[name] for name in operators & QUANTISED.keys()}
+    return "integer operators" if "integer operators" in encodings else "QDQ" if encodings else "fp32"
 
 
 def has_branches(data: bytes) -> bool:

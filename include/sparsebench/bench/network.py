@@ -14,7 +14,7 @@ from sparsebench.bench.engines import ENGINES
 from sparsebench.bench.generation import Generation, TooLittleMemory, tolerate
 from sparsebench.bench.inputs import Inputs, inputs_of
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
-from sparsebench.bench.parity import agreement_of
+from sparsebench.bench.parity import Agreement, agreement_of
 from sparsebench.bench.processes import Process, Seat
 from sparsebench.bench.profiles import ProfileTask, profile
 from sparsebench.bench.quiet import Quiet
@@ -91,6 +91,9 @@ class File:
     def inputs(self, engine: str) -> Inputs:
         artifact = self.artifact(engine)
         return inputs_of(self._headers[artifact], artifact).model_copy(update={"independent": self._independent})
+
+    def agreement(self, engine: str) -> Agreement:
+        return agreement_of(self._headers[self.artifact(engine)].quantised, self.model.parent is not None)
 
     def _path(self, artifact: str) -> Path:
         return self._scratch / f"{artifact}.onnx"
@@ -199,7 +202,7 @@ class NetworkBench:
             model=file.path(first.engine),
             inputs=file.inputs(first.engine),
             reference=file.reference,
-            agreement=agreement_of(file.model.variant, file.model.parent is not None),
+            agreement=file.agreement(first.engine),
             threads=self.threads,
             cpus=self.host.cpus,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsebench.bench.filetype import damage, other_kind
-from sparsebench.bench.graphs import integer_range
+from sparsebench.bench.graphs import encoding_of, integer_range
 from sparsebench.errors import BadInput
 
 ELEMENTS = {
@@ -53,13 +53,14 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class OnnxHeader:
-    """samples: of its inputs, where the file brings some: see bench.samples."""
+    """samples: of its inputs, where the file brings some: see bench.samples. quantised: whether it computes in INT8."""
 
     ir_version: int
     opset: int
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     samples: str | None = None
+    quantised: bool = False
 
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the one image that a classifier of the catalog takes.
@@ -115,6 +116,7 @@ def read_header(data: bytes, origin: str) -> OnnxHeader:
         ),
         outputs=tuple(_info(entry) for entry in model.graph.output),
         samples=next((entry.value for entry in model.metadata_props if entry.key == SAMPLES), None),
+        quantised=encoding_of(model) != "fp32",
     )
 
 

@@ -45,9 +45,9 @@ INT8_LEAST_TOP1 = 0.875
 or more of eight differ by chance in 8 % of the comparisons, two or more in 0.3 %. Of fewer than eight, none may."""
 
 
-def agreement_of(variant: str, has_parent: bool) -> Agreement:
-    """How near the outputs of a network's variant have to be to their reference."""
-    return "same_class" if has_parent else "int8" if variant == "int8" else "close"
+def agreement_of(quantised: bool, has_parent: bool) -> Agreement:
+    """How near the outputs of a file have to be to their reference."""
+    return "same_class" if has_parent else "int8" if quantised else "close"
 
 
 def compare(outputs: Array, references: Array, precision: Precision, int8: bool, rounding: float = 0.0) -> Parity:

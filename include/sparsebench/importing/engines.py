@@ -8,7 +8,7 @@ from sparsebench.bench.child import Child, ChildFailed, in_short
 from sparsebench.bench.engines import ENGINES, INTEGER_ENGINES
 from sparsebench.bench.host import host_facts
 from sparsebench.bench.inputs import inputs_of
-from sparsebench.bench.parity import Agreement
+from sparsebench.bench.parity import agreement_of
 from sparsebench.bench.reference import ReferenceTask, Referred, read_reference
 from sparsebench.bench.worker import Loaded, WorkerTask
 from sparsebench.catalog import Network, digits_networks
@@ -27,7 +27,6 @@ def run_everywhere(
     network: Network | None,
     file: Examined,
     tell: Callable[[str], None],
-    agreement: Agreement = "close",
     parent: Examined | None = None,
     integer: Examined | None = None,
 ) -> dict[str, Parity]:
@@ -36,7 +35,6 @@ def run_everywhere(
     Args:
         network: None of one that the catalog does not know. Then it is enough that any engine runs it: what the others
             do with it, each night says of itself.
-        agreement: how near the outputs have to be to the reference.
         parent: of an INT8 network, the fp32 one whose outputs it is held to.
         integer: of an INT8 network, the file for the engines that are fast with integer operators.
 
@@ -90,7 +88,7 @@ def run_everywhere(
             model=its.path,
             inputs=inputs_of(its.header, its.origin),
             reference=reference,
-            agreement=agreement,
+            agreement=agreement_of(its.header.quantised, parent is not None),
             threads=host.threads or host.physical_cores,
             cpus=host.cpus,
         )

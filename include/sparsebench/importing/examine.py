@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import onnx
 from onnx import TensorProto
 
 from sparsebench.bench.engines.deepsparse import MAX_IR_VERSION, MAX_OPSET
 from sparsebench.bench.filetype import read_model
-from sparsebench.bench.graphs import constants, weight_sparsity
+from sparsebench.bench.graphs import QUANTISED, Encoding, constants, encoding_of, weight_sparsity
 from sparsebench.bench.inputs import inputs_of
 from sparsebench.bench.network_file import Samples, with_sizes
 from sparsebench.bench.onnx_header import OnnxHeader, read_header
@@ -20,18 +20,6 @@ from sparsebench.catalog import Network
 from sparsebench.contracts import LayerSparsity
 from sparsebench.errors import BadInput
 from sparsebench.sparsify.inspect_onnx import layer_sparsities, overall_sparsity
-
-Encoding = Literal["fp32", "QDQ", "integer operators"]
-
-OPERATORS: dict[str, Encoding] = {
-    "ConvInteger": "integer operators",
-    "MatMulInteger": "integer operators",
-    "QLinearConv": "integer operators",
-    "QLinearMatMul": "integer operators",
-    "QuantizeLinear": "QDQ",
-    "DequantizeLinear": "QDQ",
-}
-"""What says that a network is INT8. Those of QDQ stand beside integer operators too."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,7 @@ def examine(path: Path, digest: str, origin: str, network: Network, encoding: En
     if len(header.outputs) != 1:
         names = [tensor.name for tensor in header.outputs]
         raise BadInput(f"{origin}: its outputs are {names}; expected one, logits [batch, {network.classes}]")
-    if (numbers := _encoding(model)) != encoding:
+    if (numbers := encoding_of(model)) != encoding:
         raise BadInput(f"{origin}: its numbers are in {numbers}; expected {encoding}")
     return Examined(path, digest, origin, data, model, header)
 
@@ -106,14 +94,9 @@ def examine_foreign(
     data, _, _ = with_sizes(read_model(path, origin), axes, "axes", origin, samples)
     path.write_bytes(data)
     header, model = read_header(data, origin), onnx.load_model_from_string(data)
-    if int8 and _encoding(model) == "fp32":
-        raise BadInput(f"{origin}: nothing in it is quantised; expected operators such as {', '.join(OPERATORS)}")
+    if int8 and not header.quantised:
+        raise BadInput(f"{origin}: nothing in it is quantised; expected operators such as {', '.join(QUANTISED)}")
     return Examined(path, digest, origin, data, model, header)
-
-
-def _encoding(model: onnx.ModelProto) -> Encoding:
-    encodings = {OPERATORS[node.op_type] for node in model.graph.node if node.op_type in OPERATORS}
-    return "integer operators" if "integer operators" in encodings else "QDQ" if encodings else "fp32"
 
 
 def layers(file: Examined) -> tuple[LayerSparsity, ...]:

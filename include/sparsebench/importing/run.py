@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sparsebench.bench.engines import INTEGER_ENGINES
+from sparsebench.bench.graphs import Encoding
 from sparsebench.bench.network_file import Samples
-from sparsebench.bench.parity import agreement_of
 from sparsebench.bench.samples import npz_file, without_samples
 from sparsebench.catalog import Network
 from sparsebench.contracts import ImportRequest, ModelCard, Weights, sha256
@@ -16,7 +16,7 @@ from sparsebench.download import FileSource, fetch
 from sparsebench.importing import examine
 from sparsebench.importing.check import check
 from sparsebench.importing.engines import run_everywhere
-from sparsebench.importing.examine import Encoding, Examined
+from sparsebench.importing.examine import Examined
 from sparsebench.instance.exits import Interrupted
 from sparsebench.instance.heartbeat import Heartbeat, no_heartbeat
 from sparsebench.instance.progress import ProgressReport
@@ -60,8 +60,7 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
             parent = fetched(sources.parent, "fp32") if sources.parent else None
             integer = fetched(sources.integer, "integer operators") if sources.integer else None
             contents = _contents(network, file, parent)
-            agreement = agreement_of(request.variant, parent is not None)
-            run_everywhere(network, file, report.step, agreement, parent, integer)
+            run_everywhere(network, file, report.step, parent, integer)
             report.step(f"compressing {len(file.data) / 1e6:.1f} MB")
             made_by = file.model.producer_name
             card = ModelCard(

@@ -12,6 +12,7 @@ from tests.support.values import there
 from tests.unit.bench.conftest import NIGHT, PYTHON, ROOT, Bench
 
 from sparsebench.bench.inputs import THROUGHPUT_BATCH
+from sparsebench.bench.parity import INT8_ROUNDING
 from sparsebench.contracts import Trial
 from sparsebench.store import Store
 
@@ -31,6 +32,7 @@ MEASURED = {
     "resized": 1,
     "opset-21": 1,
     "two-tables": 1,
+    "perceptron-int8": 1,
 }
 """Images an inference."""
 
@@ -86,6 +88,11 @@ def test_only_a_classifier_of_images_is_held_to_its_top_classes(trials: list[Tri
         "batch-of-four", "bytes", "half", "channels-last", "masked", "opset-21",
     }  # fmt: skip
     assert there(of_network(trials, "batch-of-four")["openvino"].parity).images == 8
+
+
+def test_a_file_in_int8_may_be_rounded_by_each_engine_in_its_own_way(trials: list[Trial]) -> None:
+    tolerances = {name: there(of_network(trials, name)["openvino"].parity).tolerance for name in MEASURED}
+    assert {name for name, tolerance in tolerances.items() if tolerance == INT8_ROUNDING} == {"perceptron-int8"}
 
 
 def test_only_weights_are_rounded_so_that_what_has_scales_has_a_native_lane(
