@@ -257,17 +257,20 @@ def _library(engine: str) -> str:
     return engine.partition(".")[0]
 
 
-def known(now: Changes, before: Changes | None) -> Changes:
+def known(now: Changes, before: Changes | None, nights: Sequence[str] = ()) -> Changes:
     """Changes with when people were told of each.
 
     An event is one of before when a series of both changed at about the same time. What was told and is no change any
     more, since nights were measured again, is kept, so that it is not told once more should it come back.
+
+    Args:
+        nights: all that there are, oldest first.
     """
     old = before.events if before else ()
     matched: set[int] = set()
     events = []
     for event in now.events:
-        same = [index for index, other in enumerate(old) if _is_same(event, other)]
+        same = [index for index, other in enumerate(old) if _is_same(event, other, nights)]
         matched |= set(same)
         times = [moment for index in same if (moment := old[index].told_at)]
         events.append(event.model_copy(update={"told_at": min(times, default=None)}))
@@ -293,18 +296,23 @@ def _holds(event: Event, night: str) -> bool:
     return in_order(event.earliest) <= in_order(night) <= in_order(event.latest)
 
 
-def _overlap(event: Event, other: Event) -> bool:
-    return _holds(event, other.earliest) or _holds(other, event.earliest)
+def _overlap(event: Event, other: Event, nights: Sequence[str]) -> bool:
+    """Whether they may be of the same night, or of two that follow each other: another version of the code, or a night
+    that was measured again, may move the first night."""
+    if _holds(event, other.earliest) or _holds(other, event.earliest):
+        return True
+    first, second = sorted((event, other), key=lambda each: in_order(each.earliest))
+    return event.direction == other.direction and (first.latest, second.earliest) in pairwise(nights)
 
 
-def _is_same(event: Event, other: Event) -> bool:
-    """Whether a series of both changed at about the same time."""
+def _is_same(event: Event, other: Event, nights: Sequence[str]) -> bool:
+    """Whether a series of both changed at about the same time. nights: all that there are, oldest first."""
     if event.scenario != other.scenario:
         return False
     firsts, others = _firsts(event), _firsts(other)
     shared = firsts.keys() & others.keys()
     if event.instance_type == other.instance_type:
-        return bool(shared) and _overlap(event, other)
+        return bool(shared) and _overlap(event, other, nights)
     # The nights around an event are those of its surest series: of another instance type they can be others.
     return any(
         firsts[ratio] == others[ratio] or _holds(other, firsts[ratio]) or _holds(event, others[ratio])

@@ -37,7 +37,7 @@ def look(store: Store) -> list[Event]:
     """Find every change and keep it in the store, the newest with their figures; returns those that people were not
     told of yet."""
     over_nights = history(read(store, [], keep=True))
-    changes = events.known(events.find(store, over_nights), store.changes())
+    changes = events.known(events.find(store, over_nights), store.changes(), over_nights.nights)
     standing = [event for event in changes.events if event.stands]
     for name, data in figures(standing[-MOST_DRAWN:], over_nights).items():
         store.put_history(name, data)

@@ -309,6 +309,21 @@ def test_another_change_of_the_same_series_is_told(build: Callable[..., Store]) 
     assert [event.first for event in untold(known(changes, all_told(earlier, NOW)))] == [FIRST]
 
 
+def test_a_change_whose_first_night_is_now_the_one_before_is_not_told_again(build: Callable[..., Store]) -> None:
+    store = build(slower("openvino"))
+    changes = changes_of(store)
+    (event,) = changes.events
+    nights = store.nights()
+    at = nights.index(event.latest)
+    for away, told in ((1, 0), (2, 1)):
+        moved = dict.fromkeys(("first", "earliest", "latest"), nights[at + away])
+        before = all_told(changes.model_copy(update={"events": (event.model_copy(update=moved),)}), NOW)
+        assert len(untold(known(changes, before, nights))) == told
+        moved = dict.fromkeys(("first", "earliest", "latest"), nights[nights.index(event.earliest) - away])
+        before = all_told(changes.model_copy(update={"events": (event.model_copy(update=moved),)}), NOW)
+        assert len(untold(known(changes, before, nights))) == told
+
+
 def test_nights_of_a_day_are_in_the_order_of_their_numbers(build: Callable[..., Store]) -> None:
     """As text, 2026-11-24.10 stands before 2026-11-24.2, and the event would be told again."""
     changes = changes_of(build(slower("openvino")))
