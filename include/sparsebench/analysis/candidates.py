@@ -54,6 +54,11 @@ class Candidate:
         return over_units(logs(self.blocks))
 
     @cached_property
+    def noisy(self) -> Set[Unit]:
+        """The processes that enter although disturbed."""
+        return disturbed(self.blocks) & logs(self.blocks).keys()
+
+    @cached_property
     def latencies(self) -> Mapping[int, Percentile]:
         """ms, by percentile."""
         return {estimate.percentile: estimate for estimate in percentiles(latencies(self.blocks))}
@@ -188,7 +193,7 @@ def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
 
 
 def _of_either(a: Candidate, b: Candidate) -> str:
-    return max(_disturbed(one.speed.processes, disturbed(one.blocks) & logs(one.blocks).keys()) for one in (a, b))
+    return max(_disturbed(one.speed.processes, one.noisy) for one in (a, b))
 
 
 def _disturbed(processes: int, noisy: Set[Unit]) -> str:
