@@ -1,4 +1,4 @@
-"""The nights around a change: its surest ratio, and the speeds of both sides, with their intervals."""
+"""The nights around a change: its surest ratio, and the speeds of both sides, with their standard errors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ from sparsebench.report import labels
 from sparsebench.report.drawing import GRID, INK, MARKERS, PAPER, engine_colours, render
 from sparsebench.statistics.pairs import Treatment
 
-NORMAL = 1.96
-"""Standard errors of a night's interval at 95 %, which stands on dozens of rounds."""
-
 COLUMNS: dict[str, str] = {
     "night": "str",
     "of": "str",
@@ -32,8 +29,8 @@ COLUMNS: dict[str, str] = {
     "high": "float64",
     "spread": "float64",
 }
-"""One row a night and series. of: what it is of. unit: times (a ratio) or img/s. low, high: of the night's 95 %
-interval. spread: the standard deviation of the logs over the nights on this side of the change: what hosts do, and
+"""One row a night and series. of: what it is of. unit: times (a ratio) or img/s. low, high: one standard
+error of the night below and above. spread: the standard deviation of the logs over the nights on this side of the change: what hosts do, and
 whatever else is another one every night."""
 
 
@@ -48,8 +45,8 @@ def files(event: Event, history: History) -> dict[str, bytes]:
     svg, _ = render(
         lambda: of_event(event, history),
         f"{labels.subject(event)} on {event.instance_type} since {event.first}",
-        f"nights up to {history.nights[-1]} · {event.scenario} · lane {event.series[0].precision} · bars: 95\u00a0% of "
-        "a night · \u00b1: of one night to the next · drawn by sparsebench",
+        f"nights up to {history.nights[-1]} · {event.scenario} · lane {event.series[0].precision} · bars: a night's "
+        "standard error · \u00b1: between nights · drawn by sparsebench",
     )
     return {f"{name(event)}.svg": svg, f"{name(event)}.csv": table(event, history).to_csv(index=False).encode()}
 
@@ -102,7 +99,7 @@ def table(event: Event, history: History) -> pd.DataFrame:
         after = nights >= history.nights.index(event.first)
         spreads = {side: spread(logs[after == side]) for side in (False, True)}
         for night, log, error, is_after in zip(nights, logs, errors, after, strict=True):
-            interval = (exp(log + sign * NORMAL * error) for sign in (-1, 1))
+            interval = (exp(log + sign * error) for sign in (-1, 1))
             rows.append(
                 (history.nights[night], series.label, series.unit, exp(log), *interval, spreads[bool(is_after)])
             )
@@ -147,7 +144,7 @@ def of_event(event: Event, history: History) -> Figure:
 
 def _draw(axes: Axes, event: Event, history: History, shown: Shown, colour: str, number: int) -> None:
     nights, logs, errors = _near(event, history, shown.series)
-    values, half = np.exp(logs), np.exp(NORMAL * errors)
+    values, half = np.exp(logs), np.exp(errors)
     after = nights >= history.nights.index(event.first)
     style: Mapping[str, Any] = {"markersize": 4.5, "markeredgecolor": PAPER, "linestyle": "none", "elinewidth": 1.2}
     axes.errorbar(
