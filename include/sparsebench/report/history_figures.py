@@ -29,9 +29,9 @@ COLUMNS: dict[str, str] = {
     "high": "float64",
     "spread": "float64",
 }
-"""One row a night and series. of: what it is of. unit: times (a ratio) or img/s. low, high: one standard
-error of the night below and above. spread: the standard deviation of the logs over the nights on this side of the change: what hosts do, and
-whatever else is another one every night."""
+"""One row a night and series. of: what it is of. unit: times (a ratio) or img/s. low, high: one standard error of the
+night below and above. spread: the standard deviation of the logs over the nights on this side of the change: what hosts
+do, and whatever else is another one every night."""
 
 
 def name(event: Event) -> str:
