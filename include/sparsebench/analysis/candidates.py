@@ -56,7 +56,7 @@ class Candidate:
     @cached_property
     def noisy(self) -> Set[Unit]:
         """The processes that enter although disturbed."""
-        return disturbed(self.blocks) & logs(self.blocks).keys()
+        return disturbed(self.blocks)
 
     @cached_property
     def latencies(self) -> Mapping[int, Percentile]:
@@ -167,7 +167,7 @@ def difference(a: Candidate, b: Candidate, target: Target, percentile: int) -> D
     if a.machine == b.machine:
         shared = log_ratios(a.blocks, b.blocks)
         ratio = over_units(shared)
-        because = _disturbed(ratio.processes, disturbed(a.blocks, b.blocks) & shared.keys()) if shared else "unpaired"
+        because = _disturbed(ratio.processes, disturbed(a.blocks, b.blocks)) if shared else "unpaired"
         return _difference(ratio.mean, ratio.processes, because, price)
     processes = min(a.speed.processes, b.speed.processes)
     return _difference(independent(a.speed.mean, b.speed.mean), processes, _of_either(a, b), price)

@@ -226,7 +226,7 @@ def _of_trials(results: Results) -> Iterator[tuple[Pair, Ratio]]:
             of_rounds = log_ratios(blocks[a], blocks[b])
             if a.variant == b.variant or of_rounds:
                 both = sum(len(rounds & timed[b].get(where, set())) for where, rounds in timed[a].items())
-                noisy = len(disturbed(blocks[a], blocks[b]) & of_rounds.keys())
+                noisy = len(disturbed(blocks[a], blocks[b]))
                 yield Pair(*network, a, b), _paired(of_rounds, both, noisy)
             else:
                 yield Pair(*network, a, b), _unpaired(blocks[a], blocks[b])

@@ -62,7 +62,8 @@ def by_treatment(trials: Iterable[Trial]) -> dict[Treatment, Blocks]:
 
 def disturbed(*cells: Blocks) -> set[Unit]:
     """The units that enter although disturbed: in which the cells have no round without a tolerated block."""
-    return {unit for unit in _shared(cells) if not _quiet_rounds([cell[unit] for cell in cells])}
+    first, *_ = entering(*cells)
+    return first.keys() & _noisy(cells)
 
 
 def entering(*cells: Blocks) -> list[Blocks]:
@@ -73,7 +74,7 @@ def entering(*cells: Blocks) -> list[Blocks]:
         of_unit = [cell[unit] for cell in cells]
         if enter := _quiet_rounds(of_unit) or sorted(set.intersection(*(set(blocks) for blocks in of_unit))):
             rounds[unit] = enter
-    quiet = rounds.keys() - disturbed(*cells)
+    quiet = rounds.keys() - _noisy(cells)
     units = [unit for unit in rounds if unit in quiet or len(quiet) < MIN_PROCESSES]
     return [{unit: {round_: cell[unit][round_] for round_ in rounds[unit]} for unit in units} for cell in cells]
 
@@ -98,6 +99,10 @@ def logs(a: Blocks) -> Logs:
 def _shared(cells: Sequence[Blocks]) -> list[Unit]:
     first, *others = cells
     return [unit for unit in first if all(unit in other for other in others)]
+
+
+def _noisy(cells: Sequence[Blocks]) -> set[Unit]:
+    return {unit for unit in _shared(cells) if not _quiet_rounds([cell[unit] for cell in cells])}
 
 
 def _quiet_rounds(cells: Sequence[Mapping[int, Block]]) -> list[int]:
