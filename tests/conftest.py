@@ -13,6 +13,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from sparsebench.local.checkout import ROOT
 from sparsebench.localcloud import LocalCloud, running
 
 LONGEST = ("end_to_end", "with_celery", "sparsify")
@@ -86,8 +87,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolde
 
 @pytest.fixture(scope="session")
 def localcloud_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """One server for all tests; an instance's agent is online after 0.2 s, and it is found by its tags after 0.5 s."""
-    options = ("--agent-delay-s", "0.2", "--lag-s", "0.5")
+    """One server for all tests; an instance's agent is online after 0.2 s, it is found by its tags after 0.5 s, and it
+    has this machine's uv."""
+    options = ("--agent-delay-s", "0.2", "--lag-s", "0.5", "--uv", str(ROOT / ".tools" / "bin" / "uv"))
     with running(tmp_path_factory.mktemp("localcloud"), *options) as server:
         yield server
 

@@ -20,6 +20,9 @@ def localcloud(
     agent_delay_s: Annotated[float, typer.Option(help="Seconds until an instance's SSM agent is online.")] = 1.0,
     lag_s: Annotated[float, typer.Option(help="Seconds until an instance is found by its tags.")] = 3.0,
     vcpu_quota: Annotated[int, typer.Option(help="vCPUs that may run in a region, of each market.")] = 64,
+    uv: Annotated[
+        Path | None, typer.Option(help="Lend instances this uv, with its cache; else they bring their own.")
+    ] = None,
     enforce_iam: Annotated[
         bool, typer.Option("--enforce-iam", help="Refuse calls that the caller's IAM policies do not allow.")
     ] = False,
@@ -36,6 +39,7 @@ def localcloud(
                 agent_delay_s=agent_delay_s,
                 lag_s=lag_s,
                 vcpu_quota=vcpu_quota,
+                uv=uv,
                 enforce_iam=enforce_iam,
             )
         )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sparsebench.errors import BadInput
@@ -14,11 +13,6 @@ HOST = "127.0.0.1"
 
 READY = "localcloud listens on "
 """Start of the one line that the server prints; its address follows."""
-
-
-def _uv() -> Path | None:
-    uv = shutil.which("uv") or shutil.which("uv", path=os.fspath(Path.cwd() / ".tools" / "bin"))
-    return Path(uv) if uv else None
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,8 @@ class Config:
     enforce_iam: bool = False
     """Whether calls are checked against the policies of who makes them."""
 
-    uv: Path | None = field(default_factory=_uv)
-    """The uv that instances find on their PATH; None: they bring their own."""
+    uv: Path | None = None
+    """The uv that instances find on their PATH, with its cache of packages; None: as on EC2, they bring their own."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

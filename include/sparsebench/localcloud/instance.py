@@ -156,7 +156,7 @@ class Instance:
             with (logs / "stdout").open("wb") as stdout, (logs / "stderr").open("wb") as stderr:
                 return subprocess.Popen(
                     # As the SSM agent does: a script that names no interpreter is the shell's.
-                    ["/bin/sh", "-c", shlex.quote(os.fspath(file))],
+                    sandbox.with_tmp(["/bin/sh", "-c", shlex.quote(os.fspath(file))], self.home),
                     cwd=self.home / (folder or sandbox.FOLDER),
                     env=self._environment,
                     stdin=subprocess.DEVNULL,

@@ -21,6 +21,20 @@ FOLDER = Path("usr/bin")
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+TMP_MIB = 64
+"""Of an instance's /tmp."""
+
+_WITH_TMP = f"""
+mkdir -p "$0" && mount -t tmpfs -o size={TMP_MIB}m,mode=1777 tmpfs "$0" || exit
+for folder in /tmp/*/; do
+  if [ -O "$folder" ] && [ ! -L "${{folder%/}}" ]; then
+    mkdir "$0/${{folder#/tmp/}}" && mount --bind "$folder" "$0/${{folder#/tmp/}}" || exit
+  fi
+done
+mount --move "$0" /tmp && cd "$PWD" && exec "$@"
+"""
+"""The store, or the instance itself, may lie in a folder of this user's there: those are seen as they are."""
+
 
 def build(home: Path, uv: Path | None) -> None:
     """Make the folder, with a ``bin`` that stands before the system's programs."""
@@ -70,6 +84,21 @@ def environment(instance_id: str, name: str, home: Path, uv: Path | None, url: s
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{url}/localcloud/imds/{name}",
         power.ENDPOINT: f"{url}/localcloud/instances/{name}/shutdown",
     }
+
+
+@cache
+def has_tmp(tmp: Path) -> bool:
+    """Whether this system lets an instance have a /tmp of its own: root may, outside most containers."""
+    return subprocess.run([*_with_tmp(tmp), "true"], capture_output=True).returncode == 0
+
+
+def with_tmp(command: list[str], home: Path) -> list[str]:
+    """The command with a small /tmp of its own in memory, as on Amazon Linux 2023, where the system allows that."""
+    return [*_with_tmp(home / "tmp"), *command] if has_tmp(home.parents[1] / "tmp") else command
+
+
+def _with_tmp(tmp: Path) -> list[str]:
+    return ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _WITH_TMP, os.fspath(tmp)]
 
 
 @cache

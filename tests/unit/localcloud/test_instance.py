@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
 
-from sparsebench.localcloud import LocalCloud
+from sparsebench.localcloud import LocalCloud, running, sandbox
 
 from .conftest import User, processes_of, wait_until
 
@@ -45,6 +49,41 @@ def test_the_agent_gives_a_command_neither_a_home_nor_a_region(user: User) -> No
 
     assert not {"HOME", "TMPDIR", "AWS_REGION", "AWS_DEFAULT_REGION"} & environment.keys()
     assert (environment["AWS_SSM_INSTANCE_ID"], environment["AWS_SSM_REGION_NAME"]) == (instance_id, "us-east-1")
+
+
+def test_its_tmp_is_small_and_its_own_where_the_system_allows(
+    user: User, localcloud: LocalCloud, tmp_path: Path
+) -> None:
+    """A store of this machine's may lie in /tmp, and is seen there."""
+    store = Path("/tmp") / f"sparsebench-store-{os.getpid()}"
+    store.mkdir()
+    try:
+        seen = user.run(
+            user.launch(),
+            "stat --file-system --format %T /tmp",
+            f"touch {store}/kept; touch /tmp/{store.name}.file; test -f {sys.executable} && echo there",
+            f"head -c {2 * sandbox.TMP_MIB * 2**20} /dev/zero > /tmp/large && rm /tmp/large && echo large",
+        )["StandardOutputContent"].split()
+
+        assert (store / "kept").exists()
+        if sandbox.has_tmp(tmp_path / "tmp"):
+            assert seen == ["tmpfs", "there"]
+            assert not store.with_suffix(".file").exists()
+        else:
+            assert seen[1:] == ["there", "large"]
+    finally:
+        shutil.rmtree(store)
+        store.with_suffix(".file").unlink(missing_ok=True)
+
+
+def test_it_brings_its_own_uv_unless_one_is_lent(user: User, tmp_path: Path) -> None:
+    lent = user.run(user.launch(), "command -v uv; echo $UV_CACHE_DIR")["StandardOutputContent"].split()
+    with running(tmp_path, "--agent-delay-s", "0") as cloud:
+        alone = User(cloud)
+        own = alone.run(alone.launch(), "command -v uv; echo $UV_CACHE_DIR")["StandardOutputContent"].split()
+
+    assert len(lent) == 2
+    assert own == []
 
 
 def test_it_has_python_and_no_package_manager_of_the_system(user: User) -> None:
