@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import urllib.request
 from collections.abc import Generator, Iterator
@@ -25,6 +26,9 @@ SLOW_FIXTURES = {"localcloud", "localcloud_server", "moto_url", "bench", "make_n
 
 BY_OTHERS = {"subprocess.Popen": "starts a program", "os.posix_spawn": "starts a program", "socket.bind": "is a server"}
 """What a fast test does not do, as Python's audit events call it."""
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/var/tmp")
+"""Not /tmp, of which an emulated instance sees folders as other file systems: uv would copy into them, not link."""
 
 hypothesis.settings.register_profile("tests", deadline=None)  # three processes share the machine
 hypothesis.settings.load_profile("tests")

@@ -19,14 +19,7 @@ from sparsebench.statistics.intervals import Estimate
 from sparsebench.statistics.intervals import difference as independent
 from sparsebench.statistics.pairs import Blocks, Treatment, Unit, by_treatment, disturbed, log_ratios, logs
 from sparsebench.statistics.pairs import treatment as treatment_of
-from sparsebench.statistics.percentiles import (
-    PERCENTILES,
-    Percentile,
-    latencies,
-    paired,
-    percentiles,
-    process_percentiles,
-)
+from sparsebench.statistics.percentiles import Percentile, latencies, paired, percentiles, process_percentiles
 from sparsebench.statistics.verdicts import MIN_PROCESSES
 
 Target = Literal["cost", "latency", "throughput"]
@@ -66,8 +59,7 @@ class Candidate:
     @cached_property
     def of_processes(self) -> Mapping[int, tuple[Mapping[Unit, float], str]]:
         """By percentile: the log of each process's latency, and why they cannot be held against another candidate's."""
-        own = latencies(self.blocks)
-        return {percentile: process_percentiles(own, percentile) for percentile in PERCENTILES}
+        return process_percentiles(latencies(self.blocks))
 
     @cached_property
     def soonness(self) -> Mapping[int, OverHosts]:
@@ -178,7 +170,7 @@ def _sooner(a: Candidate, b: Candidate, percentile: int) -> Difference:
     together = a.machine == b.machine
     if together and not _same_rounds(a.blocks, b.blocks):
         (logs_a, few_a), (logs_b, few_b) = (
-            process_percentiles(cell, percentile) for cell in paired(a.blocks, b.blocks)
+            process_percentiles(cell)[percentile] for cell in paired(a.blocks, b.blocks)
         )
     if not logs_a or not logs_b:
         return Difference(Estimate(nan, inf, 0), "unpaired")

@@ -41,7 +41,7 @@ def ordered(frame: pd.DataFrame) -> pd.DataFrame:
 
     def rank(column: pd.Series) -> pd.Series:
         first = known[str(column.name)]
-        rest = sorted(set(column.dropna()) - set(first))
+        rest = sorted(set(column.dropna().unique()) - set(first))
         place = {value: index for index, value in enumerate((*first, *rest))}
         return column.map(place)
 

@@ -13,6 +13,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
@@ -32,6 +34,12 @@ PALETTE = {  # Okabe and Ito's colours, which colour-blind readers tell apart, a
 }
 COLOURS = tuple(PALETTE)
 DASHES = ("-", "-", "-", (0, (1.2, 1.2)))  # so that DeepSparse shows under its own tool, which is as fast
+DPI = 200
+"""Of a PNG: twice as many dots as a page has."""
+
+FAST = {"compress_level": 3}
+"""Half the time of 6, for a fifth more bytes."""
+
 MARKERS = ("o", "s", "^", "D", "v", "<", ">")
 
 DARK = {INK: "#e6edf3", MUTED: "#9aa4ae", GRID: "#373e47", PAPER: "#161b22", **PALETTE}
@@ -52,7 +60,6 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     "figure.facecolor": PAPER,
     "figure.dpi": 100,
-    "savefig.dpi": 200,  # twice as many dots as a page has
     "grid.color": GRID,
     "grid.linewidth": 0.7,
     "legend.frameon": False,
@@ -140,11 +147,15 @@ def render(draw: Callable[[], Figure], title: str, source: str) -> tuple[bytes, 
     with style():
         figure = draw()
         stamp(figure, title, source)
-        svg, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-        figure.set_layout_engine("none")  # it is laid out
-        figure.savefig(png, format="png", metadata={"Software": None})
-    return _with_texts(svg.getvalue().decode()).encode(), png.getvalue()
+        # Not savefig, which would lay it out again for each format.
+        figure.set_dpi(FigureCanvasSVG.fixed_dpi)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        svg, png = io.StringIO(), io.BytesIO()
+        FigureCanvasSVG(figure).print_svg(svg, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))  # type: ignore[no-untyped-call]
+        figure.set_dpi(DPI)
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None}, pil_kwargs=FAST)  # type: ignore[no-untyped-call]
+    return _with_texts(svg.getvalue()).encode(), png.getvalue()
 
 
 def inline(svg: bytes, prefix: str) -> str:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
+from statistics import fmean
 from typing import Literal
-
-import numpy as np
 
 from sparsebench.statistics.intervals import Estimate, combined, estimate
 from sparsebench.statistics.pairs import Unit
@@ -51,7 +50,7 @@ def over_hosts(units: Mapping[str, Sequence[Sequence[float]]]) -> OverHosts:
     if not processes:
         return OverHosts(Estimate(nan, inf, 0), "processes", 0, 0)
     if len(hosts) >= ENOUGH_HOSTS or (not several and len(hosts) > 1):
-        means = [[float(np.mean([np.mean(unit) for unit in of_host]))] for of_host in hosts.values()]
+        means = [[fmean(fmean(unit) for unit in of_host)] for of_host in hosts.values()]
         return OverHosts(estimate(means), "hosts", len(hosts), processes)
     mean = combined([estimate(of_host) for of_host in hosts.values()])
     return OverHosts(mean, "processes", len(hosts), processes)

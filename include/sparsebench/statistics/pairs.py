@@ -62,21 +62,17 @@ def by_treatment(trials: Iterable[Trial]) -> dict[Treatment, Blocks]:
 
 def disturbed(*cells: Blocks) -> set[Unit]:
     """The units that enter although disturbed: in which the cells have no round without a tolerated block."""
-    first, *_ = entering(*cells)
-    return first.keys() & _noisy(cells)
+    units, quiet = _entering(cells)
+    return {unit for unit in units if not quiet[unit]}
 
 
 def entering(*cells: Blocks) -> list[Blocks]:
     """The blocks of the rounds that all cells have, unit by unit; of a unit that has rounds without tolerated blocks,
     of those alone. Where MIN_PROCESSES units have such rounds, the others are left out."""
-    rounds = {}
-    for unit in _shared(cells):
-        of_unit = [cell[unit] for cell in cells]
-        if enter := _quiet_rounds(of_unit) or sorted(set.intersection(*(set(blocks) for blocks in of_unit))):
-            rounds[unit] = enter
-    quiet = rounds.keys() - _noisy(cells)
-    units = [unit for unit in rounds if unit in quiet or len(quiet) < MIN_PROCESSES]
-    return [{unit: {round_: cell[unit][round_] for round_ in rounds[unit]} for unit in units} for cell in cells]
+    rounds, _ = _entering(cells)
+    return [
+        {unit: {round_: cell[unit][round_] for round_ in enter} for unit, enter in rounds.items()} for cell in cells
+    ]
 
 
 def log_ratios(a: Blocks, b: Blocks) -> Logs:
@@ -96,13 +92,18 @@ def logs(a: Blocks) -> Logs:
     return {unit: [math.log(block.throughput_img_s) for block in rounds.values()] for unit, rounds in of_a.items()}
 
 
-def _shared(cells: Sequence[Blocks]) -> list[Unit]:
+def _entering(cells: Sequence[Blocks]) -> tuple[dict[Unit, list[int]], dict[Unit, list[int]]]:
+    """The rounds that enter, of each unit that does; and those without tolerated blocks, of each that all have."""
     first, *others = cells
-    return [unit for unit in first if all(unit in other for other in others)]
-
-
-def _noisy(cells: Sequence[Blocks]) -> set[Unit]:
-    return {unit for unit in _shared(cells) if not _quiet_rounds([cell[unit] for cell in cells])}
+    shared = [unit for unit in first if all(unit in other for other in others)]
+    quiet = {unit: _quiet_rounds([cell[unit] for cell in cells]) for unit in shared}
+    enough = sum(map(bool, quiet.values())) >= MIN_PROCESSES
+    rounds = {
+        unit: of_unit or sorted(set.intersection(*(set(cell[unit]) for cell in cells)))
+        for unit, of_unit in quiet.items()
+        if of_unit or not enough
+    }
+    return {unit: enter for unit, enter in rounds.items() if enter}, quiet
 
 
 def _quiet_rounds(cells: Sequence[Mapping[int, Block]]) -> list[int]:

@@ -89,14 +89,22 @@ def percentile_ratios(a: Latencies, b: Latencies) -> list[Percentile]:
     ]
 
 
-def process_percentiles(cell: Latencies, percentile: int) -> tuple[dict[Unit, float], str]:
-    """The log of each process's percentile; and why they cannot be held against another cell's, empty where they can.
+def process_percentiles(cell: Latencies) -> dict[int, tuple[dict[Unit, float], str]]:
+    """By percentile: the log of each process's; and why they cannot be held against another cell's, empty where they
+    can.
 
     They are biased alike where both cells have processes of about as many latencies.
     """
-    logs = {unit: log(float(np.percentile(of_process, percentile))) for unit, of_process in cell.items()}
+    logs = {unit: np.log(np.percentile(of_process, PERCENTILES)) for unit, of_process in cell.items()}
     counts = [len(of_process) for of_process in cell.values()]
-    return logs, _too_few_of_a_process(len(logs), sum(counts), min(counts, default=0), percentile)
+    total, of_a_process = sum(counts), min(counts, default=0)
+    return {
+        percentile: (
+            {unit: float(of_unit[number]) for unit, of_unit in logs.items()},
+            _too_few_of_a_process(len(logs), total, of_a_process, percentile),
+        )
+        for number, percentile in enumerate(PERCENTILES)
+    }
 
 
 def independent_latencies(percentile: int) -> int:

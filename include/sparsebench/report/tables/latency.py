@@ -11,10 +11,9 @@ from sparsebench.statistics.percentiles import PERCENTILES
 
 
 def latency(machine: MachineFindings) -> Table:
-    cells = {
-        key: dict(zip(rows["percentile"], map(_cell, rows.to_dict("records")), strict=True))
-        for key, rows in machine.latencies.groupby(["network", "variant", "engine"], sort=False)
-    }
+    cells: dict[tuple[str, str, str], dict[int, Cell]] = {}
+    for row in machine.latencies.to_dict("records"):
+        cells.setdefault((row["network"], row["variant"], row["engine"]), {})[row["percentile"]] = _cell(row)
     return Table(
         title=f"Latency on {labels.machine(machine.machine)}",
         csv="latency.csv",
