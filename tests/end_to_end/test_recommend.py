@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from sparsebench.analysis.choice import Bounds
-from sparsebench.contracts import run_key
+from sparsebench.contracts import BesideBase, run_key
 from sparsebench.local.api import AirflowApi
 from sparsebench.local.checkout import ROOT
 from sparsebench.local.recommend import Question, ask
@@ -135,6 +135,13 @@ def test_bounds_that_nothing_meets_are_said_to_be_so_in_a_terminal_and_nothing_i
     cards = {card.variant: card for card in system.store.model_cards() if card.network == "hasty"}
     assert cards.keys() == {"base", "pruned", "int8"}
     assert all(b"sparsebench.samples" in system.store.artifact(card.artifact) for card in cards.values())
+    seen = {variant: card.beside_base for variant, card in cards.items()}
+    assert seen["base"] is None
+    assert seen["pruned"] == BesideBase(samples=2, relative=0, same_largest=1)
+    assert seen["int8"] is not None
+    assert 0 < seen["int8"].relative < 0.25
+    assert "hasty, pruned: on 2 samples its outputs are the base's." in text
+    assert "hasty, INT8: on 2 samples its outputs are off the base's by 0." in text
     assert "as none was given" not in text
     (job,) = as_json(system.api.xcom(DAG, run, "sweep"))
     trials = system.store.trials(system.store.bench_request(job["request"]).night, job["instance_type"])

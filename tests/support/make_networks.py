@@ -260,6 +260,8 @@ embedding: list[Value] = [("embedding", FLOAT, ["batch", 10])]
 relu = node("Relu", ["sum"], ["hidden"])
 perceptron = [node("MatMul", ["features", "w1"], ["sum"]), relu, node("MatMul", ["hidden", "w2"], ["embedding"])]
 save("perceptron", features, perceptron, embedding, layers)
+wide: list[Value] = [("embedding", FLOAT, ["batch", 12])]
+save("wider", features, perceptron, wide, layers | {"w2": np.ones((32, 12), np.float32)})
 quantised, steps = dict[str, list[onnx.NodeProto]](), dict[str, Any](zero=np.int8(0))
 for tensor, largest in (("features", 4.0), ("w1", 0.8), ("hidden", 6.0), ("w2", 0.8)):
     steps[f"{tensor}.step"] = np.float32(largest / 127)

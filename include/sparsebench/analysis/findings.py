@@ -100,6 +100,10 @@ class Findings:
     steadiness: Steadiness
 
     @property
+    def cards(self) -> Sequence[ModelCard]:
+        return _cards(self.nights)
+
+    @property
     def target(self) -> float | None:
         return self.protocol.target if self.protocol else None
 
@@ -114,7 +118,7 @@ class Findings:
         if not self.lanes:
             return []
         lane = self.results.lane(precision or self.lanes[0].precision)
-        return choose(lane, _cards(self.nights), _types(self.nights), bounds)
+        return choose(lane, self.cards, _types(self.nights), bounds)
 
     @cached_property
     def advice(self) -> list[Choice]:
@@ -126,13 +130,13 @@ class Findings:
     def choosable(self) -> list[Choosable]:
         """What a choice in the main lane can be made from, network by network."""
         lane = self.results.lane(self.lanes[0].precision) if self.lanes else self.results
-        return choosable(lane, _cards(self.nights), _types(self.nights))
+        return choosable(lane, self.cards, _types(self.nights))
 
     @cached_property
     def pareto(self) -> pd.DataFrame:
         """The Pareto fronts of the main lane, as of pareto.pareto; of a CSV it has no rows."""
         lane = self.results.lane(self.lanes[0].precision) if self.lanes else self.results
-        return pareto(lane, _cards(self.nights), _types(self.nights))
+        return pareto(lane, self.cards, _types(self.nights))
 
     @property
     def machines(self) -> tuple[MachineFindings, ...]:

@@ -115,7 +115,9 @@ class Difference(NamedTuple):
         return Difference(max(self.absolute, absolute), max(self.relative, absolute / scale))
 
 
-def difference(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> Difference | None:
+def difference(
+    outputs: Sequence[Outputs], references: Sequence[Outputs], whose: str = "ONNX Runtime"
+) -> Difference | None:
     """The difference of outputs of any number and shape, inference by inference: that of the worst tensor. None: not
     finite.
 
@@ -130,7 +132,7 @@ def difference(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> Dif
         if [array.shape for array in output] != [array.shape for array in reference]:
             raise BadInput(
                 f"outputs of shapes {[array.shape for array in output]}; expected "
-                f"{[array.shape for array in reference]}, as ONNX Runtime's"
+                f"{[array.shape for array in reference]}, as {whose}'s"
             )
     worst = Difference(0.0, 0.0)
     for place in range(len(references[0])):

@@ -49,6 +49,7 @@ from sparsebench.contracts.instance_types import SURPLUS_USD, InstanceFacts
 from sparsebench.contracts.models import (
     DIGITS,
     Accuracy,
+    BesideBase,
     DatasetRef,
     LayerSparsity,
     ModelCard,
@@ -112,6 +113,7 @@ __all__ = [
     "Analysed",
     "ArtifactRef",
     "BenchRequest",
+    "BesideBase",
     "Block",
     "BuiltVariant",
     "Cell",

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from sparsebench.contracts.base import VARIANTS_SINCE, Contract, Fraction, Name, Sha256, Stored, Variant
+from sparsebench.contracts.formats import since
 
 
 class LayerSparsity(Contract):
@@ -54,6 +55,17 @@ class Accuracy(Contract):
     top5: Fraction | None = None
 
 
+class BesideBase(Contract):
+    """What a pruned or quantised file of one's own computes beside its base, both by ONNX Runtime, on sample inputs."""
+
+    samples: int = Field(gt=0)
+    relative: float = Field(ge=0, description="the largest difference, relative to the base's largest number")
+    same_largest: Fraction | None = Field(
+        description="of all places, those whose largest number along the last axis (the top class) is the base's; "
+        "None: no output has several numbers there"
+    )
+
+
 class ModelCard(Stored):
     """models/<network>/<variant>.json: one variant of a network, ready to be measured."""
 
@@ -79,3 +91,8 @@ class ModelCard(Stored):
     training: Sha256 | None = Field(default=None, description="key of its training in the store")
     sensitivity: Sha256 | None = Field(default=None, description="key of its analysis in the store")
     versions: dict[str, str] = Field(description="of the packages that made it")
+    beside_base: BesideBase | None = Field(
+        default=None,
+        description="of a network of one's own, where there were sample inputs and both files take them",
+        json_schema_extra=since(5),
+    )

@@ -86,7 +86,10 @@ class ImportRequest(Stored):
         "network, its file in QDQ",
     )
     parent: str | None = Field(
-        default=None, min_length=1, description="of an INT8 network: where the fp32 one is that it was made from"
+        default=None,
+        min_length=1,
+        description="of an INT8 network: where the fp32 one is that it was made from; of one's own pruned or INT8 file "
+        "with samples: where its base is, to hold its outputs to",
     )
     integer: str | None = Field(
         default=None,

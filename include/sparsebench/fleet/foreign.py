@@ -21,7 +21,7 @@ def plan_examination(
     """Check all that is known before a file is fetched, and return the jobs that try each file in every engine.
 
     Args:
-        files: where they are, by variant. samples: where the .npz file is of what they are fed.
+        files: where they are, by variant; a base is among them. samples: where the .npz file is of what they are fed.
         types: on which the network is to be measured; the cheapest of them tries the files.
 
     Raises:
@@ -33,7 +33,13 @@ def plan_examination(
     cheapest = min(facts, key=_price)
     common = {"network": network, "axes": tuple(axes), "samples": samples}
     requests = {
-        f"import-{variant}": {**common, "variant": variant, "source": source} for variant, source in files.items()
+        f"import-{variant}": {
+            **common,
+            "variant": variant,
+            "source": source,
+            "parent": files["base"] if samples and variant != "base" else None,
+        }
+        for variant, source in files.items()
     }
     for part, request in requests.items():
         importing.check(ImportRequest.checked(job=run.job_name(part), **request))

@@ -20,7 +20,7 @@ INT8_NEEDS = {
 @dataclass(frozen=True)
 class Sources:
     """Where the files are; ``parent`` and ``integer`` are an INT8 network's, ``samples`` are of a network that the
-    catalog does not know."""
+    catalog does not know, whose ``parent`` is its base."""
 
     file: FileSource
     parent: FileSource | None = None
@@ -61,7 +61,13 @@ def check(request: ImportRequest) -> tuple[Network | None, Sources]:
     for field, text in others.items():
         if request.variant == "pruned_int8" and text is None:
             raise BadInput(f"{field} is missing; expected, of {request.variant}, {INT8_NEEDS[field]}")
-        if request.variant != "pruned_int8" and text is not None:
+        of_own = field == "parent" and network is None and request.variant != "base"
+        if of_own and text is not None and request.samples is None:
+            raise BadInput(
+                f"{field} is {text!r}; expected none of {request.variant} without samples, as what noise changes says "
+                "nothing"
+            )
+        if request.variant != "pruned_int8" and text is not None and not of_own:
             raise BadInput(f"{field} is {text!r}; expected none of {request.variant}, which is no INT8 network of ours")
     others["samples"] = request.samples
     return network, Sources(file, **{field: download.parse(text, field) for field, text in others.items() if text})

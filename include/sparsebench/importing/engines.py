@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sparsebench.bench.child import Child, ChildFailed, in_short
 from sparsebench.bench.engines import ENGINES, INTEGER_ENGINES
@@ -12,7 +13,7 @@ from sparsebench.bench.parity import agreement_of
 from sparsebench.bench.reference import ReferenceTask, Referred, read_reference
 from sparsebench.bench.worker import Loaded, WorkerTask
 from sparsebench.catalog import Network, digits_networks
-from sparsebench.contracts import Parity
+from sparsebench.contracts import HostFacts, Parity
 from sparsebench.errors import BadInput
 from sparsebench.importing.examine import Examined
 
@@ -46,25 +47,9 @@ def run_everywhere(
             that the catalog does not know, every engine does.
         Interrupted: by ``tell``.
     """
-    host, scratch = host_facts(), file.path.parent
-    of_reference = parent or file
-    reference = scratch / "reference.npz"
+    host, of_reference = host_facts(), parent or file
     tell("running it in onnxruntime for the outputs that the others are held to")
-    task = ReferenceTask(
-        model=of_reference.path,
-        rounding=False,
-        inputs=inputs_of(of_reference.header, of_reference.origin),
-        digits=network is not None and network.name in digits_networks(),
-        threads=host.threads or host.physical_cores,
-        output=reference,
-    )
-    try:
-        with Child("sparsebench.bench.reference", task, scratch / "reference.log", TIMEOUT_S) as child:
-            refusal = Referred.model_validate_json(child.reply()).refusal
-    except ChildFailed as error:
-        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {in_short(str(error))}") from error
-    if refusal:
-        raise BadInput(f"{of_reference.origin}: ONNX Runtime cannot run it: {refusal}")
+    reference = outputs_of(of_reference, host, digits=network is not None and network.name in digits_networks())
     ((output, *_), *_) = read_reference(reference).outputs
     if network and output.shape[1:] != (network.classes,):
         raise BadInput(
@@ -102,6 +87,31 @@ def run_everywhere(
     if not parities:
         raise BadInput("; ".join(refusals) or f"{file.origin}: this host can run no engine")
     return parities
+
+
+def outputs_of(file: Examined, host: HostFacts, digits: bool = False) -> Path:
+    """The file with what the network is fed and ONNX Runtime's outputs, to be read by ``read_reference``.
+
+    Raises:
+        BadInput: ONNX Runtime cannot run it.
+    """
+    output = file.path.with_suffix(".npz")
+    task = ReferenceTask(
+        model=file.path,
+        rounding=False,
+        inputs=inputs_of(file.header, file.origin),
+        digits=digits,
+        threads=host.threads or host.physical_cores,
+        output=output,
+    )
+    try:
+        with Child("sparsebench.bench.reference", task, output.with_suffix(".log"), TIMEOUT_S) as child:
+            refusal = Referred.model_validate_json(child.reply()).refusal
+    except ChildFailed as error:
+        raise BadInput(f"{file.origin}: ONNX Runtime cannot run it: {in_short(str(error))}") from error
+    if refusal:
+        raise BadInput(f"{file.origin}: ONNX Runtime cannot run it: {refusal}")
+    return output
 
 
 def _agreeing(task: WorkerTask, file: Examined) -> Parity:

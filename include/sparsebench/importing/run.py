@@ -14,6 +14,7 @@ from sparsebench.catalog import Network
 from sparsebench.contracts import ImportRequest, ModelCard, Weights, sha256
 from sparsebench.download import FileSource, fetch
 from sparsebench.importing import examine
+from sparsebench.importing.beside_base import beside_base
 from sparsebench.importing.check import check
 from sparsebench.importing.engines import run_everywhere
 from sparsebench.importing.examine import Examined
@@ -52,7 +53,7 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
                 path = Path(scratch) / f"{source.field}.onnx"
                 digest, origin = fetch(source, path, store), f"{source.field} is {source.text!r}"
                 if network is None:
-                    int8 = request.variant == "int8"
+                    int8 = request.variant == "int8" and source is sources.file
                     return examine.examine_foreign(path, digest, origin, request.axes or (), samples, int8)
                 return examine.examine(path, digest, origin, network, encoding)
 
@@ -60,7 +61,8 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
             parent = fetched(sources.parent, "fp32") if sources.parent else None
             integer = fetched(sources.integer, "integer operators") if sources.integer else None
             contents = _contents(network, file, parent)
-            run_everywhere(network, file, report.step, parent, integer)
+            run_everywhere(network, file, report.step, parent if network else None, integer)
+            outputs = beside_base(file, parent, report.step) if parent and not network else None
             report.step(f"compressing {len(file.data) / 1e6:.1f} MB")
             made_by = file.model.producer_name
             card = ModelCard(
@@ -72,11 +74,12 @@ def run(store: Store, request: ImportRequest, heartbeat: Heartbeat = no_heartbea
                 gzip_bytes=gzip_bytes(without_samples(file.data)),
                 recipe="",  # the file does not tell
                 weights=Weights(kind="pretrained", origin=sources.file.origin, digest=file.digest),
-                parent=parent.digest if parent else None,
+                parent=parent.digest if parent and network else None,
                 versions={made_by: file.model.producer_version} if made_by else {},
+                beside_base=outputs,
                 **contents,
             )
-            for imported in filter(None, (file, parent, integer)):
+            for imported in filter(None, (file, parent if network else None, integer)):
                 store.put_artifact(imported.data)
             store.put_model_card(card)
     except Interrupted as notice:

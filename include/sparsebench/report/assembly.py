@@ -156,7 +156,10 @@ class Report:
             return
         self.files[choice_tables.CSV] = csv(choice_tables.frame(findings.advice))
         self.files[pareto_tables.CSV] = csv(findings.pareto)
-        self.page.choices = choices.first(findings.advice, choice_tables.CSV)
+        self.page.choices = [
+            *choices.first(findings.advice, choice_tables.CSV),
+            *sentences.beside_base(findings.cards),
+        ]
         self.page.target = findings.advice[0].bounds.target
         self.page.choosable = chooser.as_json(findings.choosable) if findings.choosable else ""
         self.page.not_choosable = chooser.left_out(findings)

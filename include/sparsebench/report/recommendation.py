@@ -33,8 +33,8 @@ def further(store: Store, jobs: Sequence[Job], bounds: Bounds) -> list[Job]:
 
 
 def answer(store: Store, jobs: Sequence[Job], collection: Collection, bounds: Bounds) -> list[str]:
-    """Sentences: what to take and by how much the next is behind, what makes that doubtful, which types were measured
-    again, what was not tried.
+    """Sentences: what to take and by how much the next is behind, what the siblings compute beside the base, what makes
+    the answer doubtful, which types were measured again, what was not tried.
 
     jobs: of the first time that all types were measured.
     """
@@ -44,7 +44,8 @@ def answer(store: Store, jobs: Sequence[Job], collection: Collection, bounds: Bo
     choice = choice_between(findings, network, types, bounds)
     doubts = sentences.doubts([one for one in findings.machines if one.machine.instance_type in types], network)
     advice = choices.advice(choice) if choice else [f"{network}: no machine can be named, as nothing has a number."]
-    return [*advice, *doubts, *_again(store, requests), *_untried(requests, collection.missing)]
+    outputs = sentences.beside_base([card for card in findings.cards if card.network == network])
+    return [*advice, *outputs, *doubts, *_again(store, requests), *_untried(requests, collection.missing)]
 
 
 def _again(store: Store, requests: Sequence[BenchRequest]) -> Iterator[str]:

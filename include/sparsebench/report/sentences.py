@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from sparsebench import catalog
 from sparsebench.analysis.compare import Comparison
 from sparsebench.analysis.findings import Findings, Lane, MachineFindings
 from sparsebench.analysis.order import ordered
@@ -16,6 +17,7 @@ from sparsebench.analysis.ratios import UNPAIRED
 from sparsebench.analysis.results import is_tool
 from sparsebench.analysis.sample import Sample
 from sparsebench.analysis.speedups import NOT_MEASURED
+from sparsebench.contracts import BesideBase, ModelCard
 from sparsebench.report import labels
 from sparsebench.statistics.hosts import ENOUGH_HOSTS
 from sparsebench.statistics.pairs import BASE
@@ -138,6 +140,27 @@ def pays(machine: MachineFindings) -> list[str]:
 def stands_on(machine: MachineFindings) -> list[str]:
     """Of which hosts and minutes it holds, what is said of a machine; what disturbed it, and what of it is unsteady."""
     return [*_when(machine.hosts), *_busy(machine), *_uneven(machine.hosts), *_unsteady(machine.steady)]
+
+
+def beside_base(cards: Sequence[ModelCard]) -> list[str]:
+    """What the pruned and quantised files of networks of one's own compute beside their base: accuracy, which takes
+    labels, is not known of them."""
+    known = catalog.networks() | catalog.digits_networks()
+    return [
+        f"{labels.network(card.network)}, {labels.VARIANT_LABELS[card.variant]}: {_beside_base(card.beside_base)}"
+        for card in cards
+        if card.network not in known and card.variant != "base"
+    ]
+
+
+def _beside_base(seen: BesideBase | None) -> str:
+    if seen is None:
+        return "its outputs were not held to its base's, for which sample inputs are needed that both files take."
+    on = f"on {labels.count(seen.samples, 'sample')} its outputs are"
+    if not seen.relative:
+        return f"{on} the base's."
+    top = "" if seen.same_largest is None else f"; the top class is the base's in {seen.same_largest:.1%} of all places"
+    return f"{on} off the base's by {seen.relative:.2g} at most, relative to the largest number{top}."
 
 
 def doubts(machines: Sequence[MachineFindings], network: str | None = None) -> list[str]:

@@ -94,18 +94,19 @@ def advice(choices: Sequence[Choice], findings: Findings) -> RenderableType:
         ]
     if choices:
         parts.append(Text(ranking(choices[0]).note))
-        parts += map(Text, sentences.doubts(findings.machines))
+        parts += map(Text, [*sentences.beside_base(findings.cards), *sentences.doubts(findings.machines)])
     return Group(*parts, *_left_out(findings))
 
 
 def advice_json(choices: Sequence[Choice], findings: Findings) -> bytes:
-    """UTF-8 JSON: nights, lane, bounds, doubts (hosts that changed speed, what is unsteady), and of each network the
-    only best (null where several can be), what is said of it, and every candidate (an object a row of the report's
-    choices.csv)."""
+    """UTF-8 JSON: nights, lane, bounds, outputs (of siblings beside their base), doubts (hosts that changed speed, what
+    is unsteady), and of each network the only best (null where several can be), what is said of it, and every candidate
+    (an object a row of the report's choices.csv)."""
     content = {
         "nights": [night.name for night in findings.nights],
         "lane": choices[0].precision if choices else None,
         "bounds": asdict(choices[0].bounds) if choices else None,
+        "outputs": sentences.beside_base(findings.cards),
         "doubts": sentences.doubts(findings.machines),
         "networks": [
             {

@@ -31,7 +31,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def carry_out(
-    store: Store, source: Path, *axes: str, samples: Path | None = None, variant: Variant = "base"
+    store: Store,
+    source: Path,
+    *axes: str,
+    samples: Path | None = None,
+    variant: Variant = "base",
+    base: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     request = ImportRequest(
         job=source.stem,
@@ -40,6 +45,7 @@ def carry_out(
         source=str(source),
         axes=axes,
         samples=str(samples) if samples else None,
+        parent=str(base) if base else None,
     )
     return subprocess.run(
         [*RUN, "--store", store.uri, "--request", store.put_import_request(request)],
@@ -99,6 +105,45 @@ def test_an_int8_file_is_one_and_every_engine_may_round_it_in_its_own_way(folder
     assert store.model_cards() == [card]
 
 
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    """Of what perceptron takes, 16 times."""
+    file = tmp_path / "samples.npz"
+    np.savez(file, features=np.random.default_rng(1).normal(size=(16, 64)).astype(np.float32))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "relative", "same"),
+    [("perceptron", "pruned", (0.0, 0.0), 1.0), ("perceptron-int8", "int8", (1e-4, 0.2), 0.8)],
+)
+def test_on_samples_its_outputs_are_held_to_its_bases(
+    folder: Path, tmp_path: Path, samples: Path, name: str, variant: Variant, relative: tuple[float, float], same: float
+) -> None:
+    store, base = Store((tmp_path / "store").as_uri()), folder / "perceptron.onnx"
+    done = carry_out(store, folder / f"{name}.onnx", samples=samples, variant=variant, base=base)
+
+    assert done.returncode == 0, done.stderr
+    (card,) = store.model_cards()
+    assert card.beside_base is not None
+    assert card.beside_base.samples == 16
+    assert relative[0] <= card.beside_base.relative <= relative[1]
+    assert card.beside_base.same_largest is not None
+    assert same <= card.beside_base.same_largest <= 1
+    assert card.parent is None
+    assert [store.artifact(card.artifact)] == [store.read(path) for path in store.paths("artifacts")]
+
+
+def test_outputs_of_other_shapes_cannot_be_held_to_a_bases(folder: Path, tmp_path: Path, samples: Path) -> None:
+    store, base = Store((tmp_path / "store").as_uri()), folder / "perceptron.onnx"
+    done = carry_out(store, folder / "wider.onnx", samples=samples, variant="pruned", base=base)
+
+    assert done.returncode == 0, done.stderr
+    assert "cannot be held to its base's: outputs of shapes [(1, 12)]; expected [(1, 10)], as its base's" in done.stdout
+    (card,) = store.model_cards()
+    assert card.beside_base is None
+
+
 def test_one_engine_that_runs_it_is_enough_and_the_others_say_why_they_do_not(folder: Path, tmp_path: Path) -> None:
     store = Store(tmp_path.as_uri())
     done = carry_out(store, folder / "ir-99.onnx")  # which OpenVINO alone reads
@@ -138,6 +183,10 @@ def test_what_no_engine_runs_is_one_clear_error_and_leaves_nothing(
         ({"variant": "fake99"}, "variant: my-own has no 'fake99'; expected base, pruned, int8"),
         ({"variant": "pruned_int8"}, "variant: my-own has no 'pruned_int8'; expected base, pruned, int8"),
         ({"parent": "/base.onnx"}, "parent is '/base.onnx'; expected none of base, which is no INT8 network"),
+        (
+            {"variant": "int8", "parent": "/base.onnx"},
+            "parent is '/base.onnx'; expected none of int8 without samples, as what noise changes says nothing",
+        ),
         ({"axes": ("sequence=long",)}, "axes is 'sequence=long'; expected NAME=SIZE"),
         ({"axes": None}, "network: 'my-own' is not one of"),
         ({"samples": "ftp://here/x.npz"}, "samples is 'ftp://here/x.npz'"),

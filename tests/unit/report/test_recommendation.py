@@ -13,6 +13,7 @@ from sparsebench.analysis.choice import Bounds
 from sparsebench.contracts import (
     ArtifactRef,
     BenchRequest,
+    BesideBase,
     Failure,
     HostFacts,
     Job,
@@ -23,6 +24,7 @@ from sparsebench.contracts import (
 )
 from sparsebench.fleet.collect import collect
 from sparsebench.report.recommendation import answer, further
+from sparsebench.report.sentences import beside_base
 from sparsebench.store import Store
 
 NIGHT = "2026-11-24"
@@ -73,8 +75,9 @@ def run(
     make_manifest: Callable[..., Manifest],
 ) -> Run:
     store = Store(tmp_path.as_uri())
-    card = make_card(OWN, input_shape=(0, 0, 0), layers=(), sparsity=0.0, accuracy=None)
-    store.freeze(make_manifest(models=(card,)))
+    of_own = {"input_shape": (0, 0, 0), "layers": (), "sparsity": 0.0, "accuracy": None}
+    cards = tuple(make_card(OWN, variant=variant, **of_own) for variant in variants)
+    store.freeze(make_manifest(models=cards))
     jobs = []
     for name in TYPES:
         store.put_host(NIGHT, make_host(name))
@@ -85,8 +88,8 @@ def run(
             instance_type=name,
             protocol=catalog.protocols()["quick"],
             models=tuple(
-                ArtifactRef(network=OWN, variant=variant, artifact=card.artifact, input_shape=(0, 0, 0))
-                for variant in variants
+                ArtifactRef(network=OWN, variant=card.variant, artifact=card.artifact, input_shape=(0, 0, 0))
+                for card in cards
             ),
             engines=ENGINES,
             seed=1,
@@ -135,6 +138,26 @@ def test_an_engine_that_has_no_number_with_one_file_is_named_with_that(run: Run)
     sentences = run.says()
     assert "No number: OpenVINO (INT8) and DeepSparse (INT8) on m5.xlarge, " in sentences
     assert "Not tried: a pruned file, as none was given; t3.xlarge, " in sentences
+    assert "my-own, INT8: its outputs were not held to its base's" in sentences
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (None, "its outputs were not held to its base's, for which sample inputs are needed that both files take."),
+        (BesideBase(samples=1, relative=0, same_largest=None), "on 1 sample its outputs are the base's."),
+        (
+            BesideBase(samples=16, relative=0.034, same_largest=0.9375),
+            "on 16 samples its outputs are off the base's by 0.034 at most, relative to the largest number; the top "
+            "class is the base's in 93.8% of all places.",
+        ),
+    ],
+)
+def test_what_a_sibling_computes_is_said_beside_its_speed(
+    make_card: Callable[..., ModelCard], seen: BesideBase | None, said: str
+) -> None:
+    cards = [make_card(OWN), make_card(OWN, variant="int8", beside_base=seen), make_card("vgg19", variant="pruned")]
+    assert beside_base(cards) == [f"my-own, INT8: {said}"]
 
 
 def test_the_answer_says_what_was_measured_again(run: Run) -> None:
