@@ -89,7 +89,10 @@ def environment(instance_id: str, name: str, home: Path, uv: Path | None, url: s
 @cache
 def has_tmp(tmp: Path) -> bool:
     """Whether this system lets an instance have a /tmp of its own: root may, outside most containers."""
-    return subprocess.run([*_with_tmp(tmp), "true"], capture_output=True).returncode == 0
+    try:
+        return subprocess.run([*_with_tmp(tmp), "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False  # no unshare
 
 
 def with_tmp(command: list[str], home: Path) -> list[str]:

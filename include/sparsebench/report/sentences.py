@@ -159,7 +159,8 @@ def _beside_base(seen: BesideBase | None) -> str:
     on = f"on {labels.count(seen.samples, 'sample')} its outputs are"
     if not seen.relative:
         return f"{on} the base's."
-    top = "" if seen.same_largest is None else f"; the top class is the base's in {seen.same_largest:.1%} of all places"
+    same = "" if seen.same_largest is None else f"{seen.same_largest * 100:.1f} %"
+    top = same and f"; the top class is the base's in {same} of all places"
     return f"{on} off the base's by {seen.relative:.2g} at most, relative to the largest number{top}."
 
 

@@ -63,3 +63,8 @@ def test_nothing_else_of_the_hosts_environment_is_passed_on(tmp_path: Path, monk
 
     assert "AWS_SECRET_ACCESS_KEY" not in variables
     assert variables["PIP_CERT"] == "/certificates.pem"
+
+
+def test_without_unshare_an_instance_has_this_machines_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert sandbox.with_tmp(["true"], tmp_path / "root" / "instances" / "i-1") == ["true"]

@@ -149,7 +149,7 @@ def test_an_engine_that_has_no_number_with_one_file_is_named_with_that(run: Run)
         (
             BesideBase(samples=16, relative=0.034, same_largest=0.9375),
             "on 16 samples its outputs are off the base's by 0.034 at most, relative to the largest number; the top "
-            "class is the base's in 93.8% of all places.",
+            "class is the base's in 93.8 % of all places.",
         ),
     ],
 )
